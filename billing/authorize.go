@@ -1,0 +1,270 @@
+package billing
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"talktime/models"
+	"talktime/money"
+)
+
+// Policy is what the operator configured about calls. It does not change while the service runs.
+type Policy struct {
+	MaxCallSeconds int64
+	RingSeconds    int64
+	Identify       []string // ByCallerID, ByAccount, ByIMSI
+	Dial           string   // "PJSIP/{number}@trunk"
+	SubscriberDial string   // "PJSIP/IMSI{imsi}@openbts"
+	DialTechs      []string
+	Emergency      []string // numbers
+	EmergencyDial  string
+	// Rate is the price for a user's call to a number at an instant; false when his currency has no tariff.
+	// Nil is the built-in tariff.
+	Rate func(u models.User, number string, at time.Time) (models.Rate, bool)
+}
+
+// BuiltInRate prices calls of SEC users by the second, and no others.
+func BuiltInRate(u models.User, _ string, _ time.Time) (models.Rate, bool) {
+	return models.SecondRate(), u.Currency == models.SEC
+}
+
+func (p Policy) rate(u models.User, number string, at time.Time) (models.Rate, error) {
+	lookup := p.Rate
+	if lookup == nil {
+		lookup = BuiltInRate
+	}
+	if r, ok := lookup(u, number, at); ok {
+		return r, nil
+	}
+	return models.Rate{}, refuse(ErrNoRate, "no tariff in %s has a rate for this number", u.Currency)
+}
+
+// CallRequest asks whether a caller may call.
+type CallRequest struct {
+	CallID   string // of the channel
+	Identity Identity
+	Number   string // dialled
+	Target   string // chosen by the dialplan instead of our routing; may be empty
+	Ring     int64  // seconds; 0 = as configured
+}
+
+// Authorization is the permission to dial.
+type Authorization struct {
+	CallID    string // of the Call that was opened
+	UserID    int64
+	Target    string
+	Ring      int64 // seconds
+	Seconds   int64 // longest talk; 0 only for emergency calls, which have no limit
+	Leg       int   // 0 unless an open call goes on to another number
+	Repeated  bool  // the hold was already there
+	Emergency bool
+}
+
+// maxRing bounds the ring time that a dialplan may ask for, in seconds.
+const maxRing = 600
+
+// check refuses what no loaded row could make acceptable.
+func (r CallRequest) check(p Policy) error {
+	switch {
+	case !callIDForm.MatchString(r.CallID):
+		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
+	case !numberForm.MatchString(r.Number):
+		return refuse(models.ErrInvalid, "the dialled number may have only digits, +, * and #")
+	case r.Target != "" && !ValidTarget(r.Target, p.DialTechs):
+		return refuse(models.ErrInvalid, "the dial target is not of the form Tech/resource with an allowed technology")
+	case r.Ring < 0 || r.Ring > maxRing:
+		return refuse(models.ErrInvalid, "the ring time must be 1 to %d seconds", maxRing)
+	}
+	return nil
+}
+
+func (p Policy) emergency(number string) bool { return slices.Contains(p.Emergency, number) }
+
+// emergencyTarget is where emergency numbers go. It needs no database.
+func (p Policy) emergencyTarget(number string) (string, error) {
+	template := p.EmergencyDial
+	if template == "" {
+		template = p.Dial
+	}
+	target := fill(template, number, models.User{})
+	if !ValidTarget(target, p.DialTechs) {
+		return "", refuse(models.ErrInvalid, "TALKTIME_EMERGENCY_DIAL gives no valid dial target")
+	}
+	return target, nil
+}
+
+// authorize decides whether the caller may dial, and holds the cost of exactly the time that he gets.
+func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Authorization, error) {
+	user, err := req.Identity.caller(s, p.Identify)
+	if err != nil {
+		return change{}, Authorization{}, err
+	}
+	target, callee, err := p.route(s, req, user)
+	if err != nil {
+		return change{}, Authorization{}, err
+	}
+	rate, err := p.rate(user, req.Number, now)
+	if err != nil {
+		return change{}, Authorization{}, err
+	}
+	auth := Authorization{UserID: user.ID, Target: target, Ring: req.Ring}
+	if auth.Ring == 0 {
+		auth.Ring = p.RingSeconds
+	}
+	wallet := s.purse(user.ID)
+	if wallet.status() != models.AccountActive {
+		return change{}, Authorization{}, refuse(ErrAccountBlocked, "the account is %s", wallet.status())
+	}
+	last, known := s.latest(req.CallID)
+	if known && last.State == models.CallOpen {
+		return p.proceed(s, req, last, rate, callee, auth, now)
+	}
+	auth.Seconds, err = p.afford(wallet, rate)
+	if err != nil {
+		return change{}, Authorization{}, err
+	}
+	amount, err := holdCost(rate, auth.Seconds)
+	if err != nil {
+		return change{}, Authorization{}, fmt.Errorf("price the hold of call %s: %w", req.CallID, err)
+	}
+	call := models.Call{
+		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CalleeID: callee, CallerID: req.Identity.CallerID, Number: req.Number,
+		State: models.CallOpen, Rate: rate, Limit: auth.Seconds, Holds: wallet.hold(amount), Authorized: now,
+		Due: now.Add(seconds(auth.Ring + auth.Seconds)), Attempts: 1,
+	}
+	c := change{accounts: wallet.changed(s, user.ID)}
+	if known {
+		first := s.Calls[req.CallID]
+		first.Attempts++
+		call.CallID = attemptID(req.CallID, first.Attempts)
+		call.UpBefore = upBefore(last, now)
+		c.calls = append(c.calls, first)
+	}
+	auth.CallID = call.CallID
+	c.calls = append(c.calls, call)
+	return c, auth, nil
+}
+
+// afford is how long the purse pays for. Whether other calls hold the money is worth saying.
+func (p Policy) afford(wallet purse, rate models.Rate) (int64, error) {
+	if limit := Affordable(rate, wallet.available(), p.MaxCallSeconds); limit > 0 {
+		return limit, nil
+	}
+	if Affordable(rate, wallet.available()+wallet.held(), p.MaxCallSeconds) > 0 {
+		return 0, refuse(ErrInsufficientFunds, "all credit is held by calls in progress")
+	}
+	return 0, refuse(ErrInsufficientFunds, "no credit")
+}
+
+// proceed lets a channel dial again while its hold is open, for instance after a redirect. To the same number it
+// keeps rate and deadline. To another it is rated anew: what may have been talked until now stays covered, and the
+// rest of the hold, topped up from what is available, pays for the new leg.
+func (p Policy) proceed(
+	s *State, req CallRequest, call models.Call, rate models.Rate, callee int64, auth Authorization, now time.Time,
+) (change, Authorization, error) {
+	if call.UserID != auth.UserID {
+		return change{}, Authorization{}, refuse(ErrIdentityConflict, "this call was authorised for another user")
+	}
+	auth.CallID, auth.Repeated = call.CallID, true
+	elapsed := max(int64(now.Sub(call.Authorized)/time.Second), 0)
+	if req.Number == call.Number {
+		auth.Seconds = call.Limit - elapsed
+		auth.Leg = len(call.Legs)
+		if auth.Seconds < 1 {
+			return change{}, Authorization{}, refuse(ErrInsufficientFunds, "the time held for this call has passed")
+		}
+		return change{}, auth, nil
+	}
+	wallet := s.purse(call.UserID)
+	wallet.unhold(call.Holds)
+	talked, err := talkedCost(call, min(elapsed, call.Limit))
+	if err != nil {
+		return change{}, Authorization{}, fmt.Errorf("price the first leg of call %s: %w", call.CallID, err)
+	}
+	free := wallet.available() - talked
+	auth.Seconds = Affordable(rate, free, p.MaxCallSeconds)
+	if auth.Seconds < 1 {
+		return change{}, Authorization{}, refuse(ErrInsufficientFunds, "no credit")
+	}
+	further, err := holdCost(rate, auth.Seconds)
+	if err != nil {
+		return change{}, Authorization{}, fmt.Errorf("price the hold of call %s: %w", call.CallID, err)
+	}
+	call.Legs = append(slices.Clone(call.Legs), models.Leg{Number: call.Number, Rate: call.Rate, Authorized: call.Authorized})
+	call.Number, call.Rate, call.CalleeID, call.Limit = req.Number, rate, callee, auth.Seconds
+	call.Authorized, call.Due = now, now.Add(seconds(auth.Ring+auth.Seconds))
+	call.Holds = wallet.hold(talked + further)
+	auth.Leg = len(call.Legs)
+	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, auth, nil
+}
+
+// talkedCost is the most that the legs of an open call can have cost until now: nothing where nobody answered,
+// else as if each had been answered at once.
+func talkedCost(call models.Call, elapsed int64) (money.Amount, error) {
+	legs := append(slices.Clone(call.Legs), models.Leg{Rate: call.Rate, Seconds: elapsed})
+	var total money.Amount
+	for i, leg := range legs {
+		if i < len(call.Legs) {
+			next := call.Authorized
+			if i+1 < len(call.Legs) {
+				next = call.Legs[i+1].Authorized
+			}
+			leg.Seconds = max(int64(next.Sub(leg.Authorized)/time.Second), 0)
+		}
+		if talked, known := legBillSec(i, call.Notes); known {
+			if talked == 0 && !answeredLeg(i, call.Notes) {
+				continue
+			}
+			leg.Seconds = min(talked, leg.Seconds)
+		}
+		cost, err := holdCost(leg.Rate, leg.Seconds)
+		if err != nil {
+			return 0, err
+		}
+		if total, err = money.Add(total, cost); err != nil {
+			return 0, err
+		}
+	}
+	return total, nil
+}
+
+// latest is the newest Call of a channel.
+func (s *State) latest(callID string) (models.Call, bool) {
+	first, ok := s.Calls[callID]
+	if !ok || first.Attempts <= 1 {
+		return first, ok
+	}
+	last, ok := s.Calls[attemptID(callID, first.Attempts)]
+	return last, ok
+}
+
+// attemptID is the CallID of a channel's n-th Call.
+func attemptID(callID string, n int) string {
+	if n <= 1 {
+		return callID
+	}
+	return callID + "#" + strconv.Itoa(n)
+}
+
+// ChannelOf is the CallID of the channel that made a Call.
+func ChannelOf(callID string) string {
+	channel, _, _ := strings.Cut(callID, "#")
+	return channel
+}
+
+// upBefore estimates how long a channel has been up that dials again after its last call was closed: ANSWEREDTIME
+// will count from the channel's first answer. It is 0 when the channel was never answered.
+func upBefore(last models.Call, now time.Time) int64 {
+	switch {
+	case last.TalkedMS > 0 && last.Ended != nil:
+		return last.TalkedMS + max(now.Sub(*last.Ended).Milliseconds(), 0)
+	case last.UpBefore > 0:
+		return last.UpBefore + max(now.Sub(last.Authorized).Milliseconds(), 0)
+	}
+	return 0
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

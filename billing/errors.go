@@ -1,0 +1,35 @@
+package billing
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Reasons for refusing a call or a movement of money; errors.Is tells them apart. A refusal is a [Refusal] that
+// wraps one of them and says why in words.
+var (
+	ErrInsufficientFunds = errors.New("insufficient balance")
+	ErrUnknownCaller     = errors.New("unknown caller")
+	ErrUnknownCallee     = errors.New("unknown callee")
+	ErrAccountBlocked    = errors.New("account is blocked")
+	ErrLimit             = errors.New("a limit is reached")
+	ErrNoRate            = errors.New("no rate")
+	ErrIdentityConflict  = errors.New("the call belongs to another user")
+	ErrBusy              = errors.New("too many operations are waiting")
+)
+
+// Refusal is a decision against a request, as opposed to a failure. Reason is one clause fit for a phone's
+// dialplan and a log: it names no secrets.
+type Refusal struct {
+	Err    error
+	Reason string
+}
+
+func (r *Refusal) Error() string { return r.Reason }
+
+// Unwrap gives the reason's kind.
+func (r *Refusal) Unwrap() error { return r.Err }
+
+func refuse(kind error, format string, args ...any) error {
+	return &Refusal{Err: kind, Reason: fmt.Sprintf(format, args...)}
+}

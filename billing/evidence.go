@@ -1,0 +1,209 @@
+package billing
+
+import (
+	"talktime/models"
+)
+
+// Asterisk's words for the end of a dial.
+const dialAnswered = "ANSWER"
+
+// unanswered are the DIALSTATUS values that prove that nobody answered.
+var unanswered = map[string]bool{
+	"BUSY": true, "NOANSWER": true, "CANCEL": true, "CHANUNAVAIL": true, "CONGESTION": true,
+	"DONTCALL": true, "TORTURE": true, "INVALIDARGS": true,
+}
+
+// Verdict is what the evidence of a call amounts to.
+type Verdict struct {
+	Known    bool  // false: nobody can say yet
+	Answered bool  // true as soon as one witness says so, even while the seconds are unknown
+	Seconds  int64 // billable, over all legs
+	Legs     []int64
+	TalkedMS int64 // how long the channel had been up at the end of the talk; 0 = unknown
+	Status   string
+	Cause    int
+	Over     bool // the channel has ended
+}
+
+// Judge finds the billable seconds of a call from everything its witnesses saw. Where two of them measured the
+// same thing the earlier one in the list is believed. Rules, from what Asterisk was observed to do:
+//
+//   - A call was answered when any witness says so; one that knows nothing is not a witness that nothing happened.
+//   - ANSWEREDTIME_MS, else ANSWEREDTIME, measures from the answer of the caller's own channel to the end of its
+//     last dial, over redirects. It is empty after a redirect, until the next dial ends.
+//   - If the channel was answered before the dial (a prompt, an earlier call), the callee's own answer, which
+//     the TALKTIME_ANSWERED routine notes, or what the channel had been up before, is taken off.
+//   - CDR(billsec) is right where the caller's leg read it straight after the dial, and then of that leg alone;
+//     in the h extension it is mostly 0 or the age of h itself, so there it is the last resort, and never as 0.
+//   - Seconds are whole and truncated: 3.9 s are 3.
+func Judge(call models.Call, evidence []models.Evidence) Verdict {
+	v := Verdict{Legs: make([]int64, len(call.Legs)+1)}
+	for _, e := range evidence {
+		v.Over = v.Over || e.Over
+		v.Answered = v.Answered || saysAnswered(e)
+		if e.DialStatus != "" && (v.Status == "" || e.DialStatus == dialAnswered) {
+			v.Status, v.Cause = e.DialStatus, e.Cause
+		}
+	}
+	if !v.Answered {
+		v.Known = everyLegUnanswered(len(v.Legs), evidence)
+		return v
+	}
+	ms, ok := talkMS(call, evidence, &v)
+	if !ok {
+		return v
+	}
+	v.Known, v.Seconds = true, max(ms, 0)/1000
+	splitLegs(call, evidence, &v)
+	return v
+}
+
+func saysAnswered(e models.Evidence) bool {
+	return e.DialStatus == dialAnswered || positive(e.AnsweredMS) || positive(e.Answered)
+}
+
+func positive(n *int64) bool { return n != nil && *n > 0 }
+
+// everyLegUnanswered reports whether some witness proves of each leg that nobody answered it.
+func everyLegUnanswered(legs int, evidence []models.Evidence) bool {
+	proven := make(map[int]bool)
+	for _, e := range evidence {
+		if unanswered[e.DialStatus] {
+			proven[e.Leg] = true
+		}
+	}
+	return len(proven) >= legs
+}
+
+// talkMS is the length of the talk in milliseconds, by the best measure there is.
+func talkMS(call models.Call, evidence []models.Evidence, v *Verdict) (int64, bool) {
+	exact, haveExact := sinceCalleeAnswered(call, evidence)
+	if up, ok := channelUp(evidence); ok {
+		v.TalkedMS = up
+		ms := up - call.UpBefore - beforeCallee(call, evidence)
+		if haveExact {
+			ms = min(ms, exact)
+		}
+		return ms, true
+	}
+	if haveExact {
+		return exact, true
+	}
+	return sumOfLegs(len(v.Legs), evidence)
+}
+
+// channelUp is how long the channel had been up at the end of its last dial.
+func channelUp(evidence []models.Evidence) (int64, bool) {
+	for _, e := range evidence {
+		if e.AnsweredMS != nil {
+			return *e.AnsweredMS, true
+		}
+		if e.Answered != nil {
+			return *e.Answered * 1000, true
+		}
+	}
+	return 0, false
+}
+
+// beforeCallee is how long the channel was up before the callee answered, where the leg that was dialled first
+// knows both moments on Asterisk's clock.
+func beforeCallee(call models.Call, evidence []models.Evidence) int64 {
+	for _, e := range evidence {
+		if e.Leg == 0 && call.UpBefore == 0 && e.CalleeUpMS != nil && e.ChannelUp != nil {
+			return max(*e.CalleeUpMS-*e.ChannelUp, 0)
+		}
+	}
+	return 0
+}
+
+// sinceCalleeAnswered adds up, for the legs that were answered, the time from the callee's answer to the end. It
+// knows nothing unless every such leg knows both.
+func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, bool) {
+	own := make(map[int]int64)
+	answeredLegs := make(map[int]bool)
+	for _, e := range evidence {
+		if !saysAnswered(e) {
+			continue
+		}
+		answeredLegs[e.Leg] = true
+		if _, seen := own[e.Leg]; !seen && e.CalleeUpMS != nil && e.EndedMS != nil && *e.EndedMS >= *e.CalleeUpMS {
+			own[e.Leg] = *e.EndedMS - *e.CalleeUpMS
+		}
+	}
+	if len(own) == 0 || len(own) != len(answeredLegs) || len(answeredLegs) != len(call.Legs)+1 {
+		return 0, false
+	}
+	var sum int64
+	for _, ms := range own {
+		sum += ms
+	}
+	return sum, true
+}
+
+// sumOfLegs adds up CDR(billsec) as the caller's leg or a CDR row gave it. Every leg must either have one or be
+// proven unanswered.
+func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
+	for _, e := range evidence {
+		if e.Source == SourceCDR && e.BillSec != nil {
+			return *e.BillSec * 1000, true // rows of all legs, already summed
+		}
+	}
+	var sum int64
+	for leg := range legs {
+		seconds, ok := legBillSec(leg, evidence)
+		if !ok {
+			return 0, false
+		}
+		sum += seconds
+	}
+	return sum * 1000, true
+}
+
+// legBillSec is what CDR(billsec) says of one leg; 0 for a leg that nobody answered.
+func legBillSec(leg int, evidence []models.Evidence) (int64, bool) {
+	unansweredLeg := false
+	for _, e := range evidence {
+		if e.Leg != leg {
+			continue
+		}
+		if e.BillSec != nil && saysAnswered(e) && (e.Source == SourceCaller || *e.BillSec > 0) {
+			return *e.BillSec, true
+		}
+		unansweredLeg = unansweredLeg || unanswered[e.DialStatus]
+	}
+	return 0, unansweredLeg
+}
+
+// splitLegs gives each earlier leg what is known of it, and the last leg the rest, so that the legs add up to
+// the whole. A leg of which nothing is known is taken to have lasted until the next one was authorised.
+func splitLegs(call models.Call, evidence []models.Evidence, v *Verdict) {
+	rest := v.Seconds
+	for i, leg := range call.Legs {
+		seconds, ok := legBillSec(i, evidence)
+		if !ok {
+			next := call.Authorized
+			if i+1 < len(call.Legs) {
+				next = call.Legs[i+1].Authorized
+			}
+			seconds = int64(next.Sub(leg.Authorized).Seconds())
+		}
+		seconds = min(max(seconds, 0), rest)
+		v.Legs[i] = seconds
+		rest -= seconds
+	}
+	last := len(v.Legs) - 1
+	v.Legs[last] = rest
+	if _, proven := legBillSec(last, evidence); last > 0 && proven && !answeredLeg(last, evidence) {
+		v.Legs[last] = 0 // nobody answered the last one: all of the talk was before it
+		v.Legs[last-1] += rest
+	}
+}
+
+func answeredLeg(leg int, evidence []models.Evidence) bool {
+	for _, e := range evidence {
+		if e.Leg == leg && saysAnswered(e) {
+			return true
+		}
+	}
+	return false
+}

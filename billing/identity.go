@@ -1,0 +1,82 @@
+package billing
+
+import (
+	"regexp"
+	"strings"
+
+	"talktime/models"
+)
+
+// Identity is everything a channel says about who is calling.
+type Identity struct {
+	CallerID    string
+	AccountCode string
+	Channel     string // may carry an IMSI: PJSIP/IMSI724990000000204-00000001
+}
+
+// Ways in which a caller can be looked up, as TALKTIME_IDENTIFY names them.
+const (
+	ByCallerID = "callerid" // caller id = a user's clid
+	ByAccount  = "account"  // account code = a username
+	ByIMSI     = "imsi"     // IMSI in the channel or the caller id = a user's imsi
+)
+
+var imsiIn = regexp.MustCompile(`(?:^|/)IMSI([0-9]{1,16})(?:[^0-9]|$)`)
+
+// imsis are the IMSIs that the channel and the caller id carry.
+func (id Identity) imsis() []string {
+	var found []string
+	for _, text := range []string{id.Channel, id.CallerID} {
+		if m := imsiIn.FindStringSubmatch(text); m != nil {
+			found = append(found, m[1])
+		}
+	}
+	return found
+}
+
+// says reports whether a value says anything at all: Asterisk sends "unknown" for a missing caller id.
+func says(value string) bool { return value != "" && !strings.EqualFold(value, "unknown") }
+
+func (id Identity) keys(identify []string) Keys {
+	var k Keys
+	for _, way := range identify {
+		switch way {
+		case ByCallerID:
+			if says(id.CallerID) {
+				k.CLIDs = append(k.CLIDs, id.CallerID)
+			}
+		case ByAccount:
+			if says(id.AccountCode) {
+				k.Usernames = append(k.Usernames, id.AccountCode)
+			}
+		case ByIMSI:
+			k.IMSIs = append(k.IMSIs, id.imsis()...)
+		}
+	}
+	return k
+}
+
+// caller finds the user by all evidence that identify allows. Two pieces that name different users are a
+// conflict: one of them is forged or mistaken, and nobody may pay for it.
+func (id Identity) caller(s *State, identify []string) (models.User, error) {
+	var found int64
+	k := id.keys(identify)
+	for _, lookup := range []struct {
+		values []string
+		index  map[string]int64
+	}{{k.CLIDs, s.ByCLID}, {k.Usernames, s.ByUsername}, {k.IMSIs, s.ByIMSI}} {
+		for _, value := range lookup.values {
+			user, ok := lookup.index[value]
+			if ok && found != 0 && user != found {
+				return models.User{}, refuse(ErrUnknownCaller, "identity conflict")
+			}
+			if ok {
+				found = user
+			}
+		}
+	}
+	if found == 0 {
+		return models.User{}, refuse(ErrUnknownCaller, "no user has this caller id, account code or IMSI")
+	}
+	return s.Users[found], nil
+}

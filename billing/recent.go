@@ -1,0 +1,59 @@
+package billing
+
+import (
+	"sync"
+
+	"talktime/models"
+)
+
+// maxRecent bounds how many settled calls are remembered.
+const maxRecent = 16384
+
+// recent remembers what the callers' legs settled last. A settlement never changes, so a reducer that comes
+// milliseconds later and saw the very same can be answered without the database. Two generations are kept: when
+// the younger is full the older is dropped.
+type recent struct {
+	mu           sync.Mutex
+	young, older map[string]settled
+}
+
+type settled struct {
+	charge   Charge
+	evidence models.Evidence
+}
+
+// same answers a reducer who saw what the caller's leg saw. A channel that dialled again since shows other values.
+func (r *recent) same(res CallResult) (Charge, bool) {
+	if res.Evidence.Source != SourceReducer {
+		return Charge{}, false
+	}
+	r.mu.Lock()
+	s, ok := r.young[res.CallID]
+	if !ok {
+		s, ok = r.older[res.CallID]
+	}
+	r.mu.Unlock()
+	seen, known := res.Evidence, s.evidence
+	if !ok || seen.DialStatus != known.DialStatus || !equal(seen.AnsweredMS, known.AnsweredMS) || !equal(seen.Answered, known.Answered) {
+		return Charge{}, false
+	}
+	s.charge.Already = true
+	return s.charge, true
+}
+
+func equal(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
+
+// remember keeps a settlement by the caller's leg of a channel's first call. Everything else is rare enough to be
+// looked up.
+func (r *recent) remember(res CallResult, charge Charge) {
+	closed := charge.State == models.CallSettled || charge.State == models.CallReleased
+	if !closed || charge.Already || res.Evidence.Source != SourceCaller || charge.CallID != ChannelOf(charge.CallID) {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.young) >= maxRecent || r.young == nil {
+		r.older, r.young = r.young, make(map[string]settled, 1024)
+	}
+	r.young[res.CallID] = settled{charge, res.Evidence}
+}

@@ -1,0 +1,178 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"talktime/models"
+)
+
+// ReconcileGrace is how long after the end of its limit a call is left to its own reducer.
+const ReconcileGrace = 60 * time.Second
+
+const (
+	claimLease     = 30 * time.Second
+	reconcilePage  = 500
+	reconcileLimit = 100_000 // calls looked at in one pass
+)
+
+// Reconciler looks for open calls that ended without a settlement, and settles them from what other witnesses
+// know: the notes of the caller's leg, then the CDR databases, and never while the channel still lives.
+type Reconciler struct {
+	Service *Service
+	Calls   OpenCalls
+	CDRs    []CDRSource
+	Live    LiveChannels // nil: nobody can tell
+	Logger  *slog.Logger
+}
+
+// ReconcileReport counts what a pass did.
+type ReconcileReport struct {
+	Open         int      `json:"open"`         // calls found open
+	Settled      int      `json:"settled"`      // charged from evidence
+	Released     int      `json:"released"`     // proven unanswered
+	Unreconciled int      `json:"unreconciled"` // given up: hold released, listed
+	Left         int      `json:"left"`         // still open
+	Problems     []string `json:"problems"`
+}
+
+// Run makes one pass. With all, every open call counts as ended, whatever its limit: the operator's word.
+// What cannot be asked (a database, the live list) is named in the report and leaves the calls open that depend
+// on it; an error means that the pass could not go on.
+func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error) {
+	var report ReconcileReport
+	live, liveKnown := r.liveChannels(ctx, all, &report)
+	var after int64
+	for report.Open < reconcileLimit {
+		page, err := r.Calls.OpenCalls(ctx, after, reconcilePage)
+		if err != nil {
+			return report, fmt.Errorf("list open calls: %w", err)
+		}
+		if len(page) == 0 {
+			return report, nil
+		}
+		after = page[len(page)-1].ID
+		report.Open += len(page)
+		rows, complete := r.cdrEvidence(ctx, page, &report)
+		for _, call := range page {
+			row, found := rows[call.CallID]
+			over := all || call.OverdueBy > ReconcileGrace
+			proven := found || call.Ended != nil
+			if !over && !proven || !all && liveKnown && live[UniqueID(call.CallID)] {
+				report.Left++
+				continue
+			}
+			// With a CDR database unreachable, its rows may still come: leave the call open.
+			giveUp := over && (complete || all)
+			if err := r.settle(ctx, call.Call, row, found, giveUp, all, &report); err != nil {
+				return report, err
+			}
+		}
+	}
+	return report, nil
+}
+
+func (r *Reconciler) settle(
+	ctx context.Context, call models.Call, row models.Evidence, found, giveUp, all bool, report *ReconcileReport,
+) error {
+	claimed, err := r.Calls.ClaimCall(ctx, call.ID, claimLease)
+	if err != nil {
+		return fmt.Errorf("claim call %s: %w", call.CallID, err)
+	}
+	if !claimed && !all {
+		report.Left++
+		return nil
+	}
+	by := SourceReconciler
+	if all {
+		by = SourceOperator
+	}
+	res := CallResult{CallID: call.CallID, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp}
+	if Judge(call, call.Notes).Known { // the first source that knows decides
+		found = false
+	}
+	if found {
+		res.Evidence = row
+	}
+	charge, err := r.Service.Settle(ctx, res)
+	if errors.Is(err, models.ErrUnavailable) {
+		return err
+	}
+	if err != nil {
+		report.Left++
+		report.Problems = append(report.Problems, fmt.Sprintf("call %s: %v", call.CallID, err))
+		return nil
+	}
+	switch charge.State {
+	case models.CallSettled:
+		report.Settled++
+	case models.CallReleased:
+		report.Released++
+	case models.CallUnreconciled:
+		report.Unreconciled++
+	default:
+		report.Left++
+		return nil
+	}
+	r.Logger.Info("reconciled a call", "call_id", call.CallID, "state", charge.State, "billsec", charge.Seconds,
+		"charge", charge.Amount.String(), "by", by, "already", charge.Already)
+	return nil
+}
+
+// cdrEvidence asks all CDR databases. The first that has rows of a call decides; complete is false when one
+// could not be asked.
+func (r *Reconciler) cdrEvidence(ctx context.Context, page []OpenCall, report *ReconcileReport) (map[string]models.Evidence, bool) {
+	calls := make([]models.Call, len(page))
+	for i, c := range page {
+		calls[i] = c.Call
+	}
+	found, complete := make(map[string]models.Evidence), true
+	for _, source := range r.CDRs {
+		rows, err := source.Evidence(ctx, calls)
+		if err != nil {
+			complete = false
+			report.Problems = append(report.Problems, fmt.Sprintf("CDR database %s: %v", source.Name(), err))
+			continue
+		}
+		for id, e := range rows {
+			if _, ok := found[id]; !ok {
+				found[id] = e
+			}
+		}
+	}
+	return found, complete
+}
+
+func (r *Reconciler) liveChannels(ctx context.Context, all bool, report *ReconcileReport) (map[string]bool, bool) {
+	if r.Live == nil || all {
+		return nil, false
+	}
+	live, err := r.Live.Live(ctx)
+	if err != nil {
+		report.Problems = append(report.Problems, fmt.Sprintf("live channels: %v", err))
+		return nil, false
+	}
+	return live, true
+}
+
+// UniqueID is Asterisk's own id of the channel that made a Call, without what qualifies it.
+func UniqueID(callID string) string {
+	channel := ChannelOf(callID)
+	if i := strings.LastIndexByte(channel, '/'); i >= 0 {
+		return channel[i+1:]
+	}
+	return channel
+}
+
+// QualifiedID is the CallID of a channel: Asterisk's unique id where it carries the system's name, else with the
+// address of the Asterisk before it, since bare ids of two Asterisks may collide.
+func QualifiedID(peer, uniqueID string) string {
+	if strings.Contains(uniqueID, "-") {
+		return uniqueID
+	}
+	return peer + "/" + uniqueID
+}

@@ -1,0 +1,361 @@
+package billing
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"talktime/models"
+	"talktime/money"
+)
+
+// Witnesses of a call, as evidence and settlements name them.
+const (
+	SourceCaller     = "caller"     // the leg that dialled, straight after the dial
+	SourceReducer    = "reducer"    // the h extension
+	SourceCDR        = "cdr"        // a row of a CDR database
+	SourceReconciler = "reconciler" // nobody: time ran out
+	SourceOperator   = "operator"   // an operator's word that the call has ended
+)
+
+// CallResult is what a witness has to say about the end of a call.
+type CallResult struct {
+	CallID   string // of the channel or of one Call
+	Identity Identity
+	Number   string // dialled, where the witness knows; for calls that were never authorised
+	Evidence models.Evidence
+	By       string // who settles; empty = the evidence's source
+	GiveUp   bool   // release the hold even when nobody knows what was talked
+}
+
+// Charge is what became of a call. State tells: settled (Seconds and Amount are what was charged), released,
+// unreconciled, or still open because the evidence was not enough. It is empty when there was no call at all.
+type Charge struct {
+	CallID   string
+	UserID   int64
+	State    models.CallState
+	Seconds  int64
+	Amount   money.Amount
+	Already  bool // somebody else had settled it; nothing was changed
+	Disputed bool // the evidence claims a longer talk than was charged
+}
+
+func chargeOf(c models.Call) Charge {
+	return Charge{CallID: c.CallID, UserID: c.UserID, State: c.State, Seconds: c.Seconds, Amount: c.Charge}
+}
+
+// settle decides what a call costs once its evidence suffices, and closes it. Whoever is first wins; all others
+// learn what was done.
+func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge, error) {
+	call, known := s.Calls[res.CallID]
+	if ChannelOf(res.CallID) == res.CallID {
+		call, known = s.latest(res.CallID)
+	}
+	if !known {
+		return p.settleUnauthorized(s, res, now)
+	}
+	by := res.By
+	if by == "" {
+		by = res.Evidence.Source
+	}
+	switch call.State {
+	case models.CallOpen:
+		return p.settleOpen(s, call, res, by, now)
+	case models.CallUnreconciled:
+		return p.settleLate(s, call, res, by, now)
+	case models.CallEmergency:
+		return change{}, chargeOf(call), nil
+	}
+	return dispute(call, res)
+}
+
+// dispute answers a witness who comes after the settlement. It changes no money; a longer talk than was charged
+// is noted for the operator.
+func dispute(call models.Call, res CallResult) (change, Charge, error) {
+	charge := chargeOf(call)
+	charge.Already = true
+	v := Judge(call, append([]models.Evidence{res.Evidence}, call.Notes...))
+	if !v.Known || v.Seconds <= call.Seconds {
+		return change{}, charge, nil
+	}
+	charge.Disputed = true
+	if v.Seconds <= call.Disputed {
+		return change{}, charge, nil
+	}
+	call.Disputed = v.Seconds
+	call.Notes = append(slices.Clone(call.Notes), res.Evidence)
+	return change{calls: []models.Call{call}}, charge, nil
+}
+
+func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
+	evidence := res.Evidence
+	if evidence.Source == SourceReducer && evidence.Leg == 0 {
+		evidence.Leg = len(call.Legs) // it speaks of the dial that was last
+	}
+	if evidence.Source != "" {
+		call.Notes = append(slices.Clone(call.Notes), evidence)
+	}
+	v := Judge(call, call.Notes)
+	wallet := s.purse(call.UserID)
+	if !v.Known && !res.GiveUp {
+		if v.Over && call.Ended == nil {
+			call.Ended = &now
+		}
+		if evidence.Source == "" {
+			return change{}, chargeOf(call), nil
+		}
+		return change{calls: []models.Call{call}}, chargeOf(call), nil
+	}
+	wallet.unhold(call.Holds)
+	if !v.Known {
+		call.State, call.SettledBy, call.Ended = models.CallUnreconciled, by, &now
+		call.Status = v.Status
+		call.Holds = nil
+		return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, chargeOf(call), nil
+	}
+	return p.closeCall(s, call, v, wallet, call.Holds, by, now)
+}
+
+// settleLate charges a call that the reconciler had given up: from what is available now, the rest to shortfall.
+func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
+	if res.Evidence.Source == "" {
+		return change{}, chargeOf(call), nil
+	}
+	notes := append(slices.Clone(call.Notes), res.Evidence)
+	v := Judge(call, notes)
+	if call.UserID == 0 || !v.Known {
+		charge := chargeOf(call)
+		charge.Already = true
+		return change{}, charge, nil
+	}
+	call.Notes = notes
+	return p.closeCall(s, call, v, s.purse(call.UserID), nil, by, now)
+}
+
+// settleUnauthorized records the end of a call that we never authorised. One that nobody answered leaves no
+// trace. An answered one is charged at the current rate; of an unknown caller, or for an unknown time, it goes to
+// the operator's list.
+func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (change, Charge, error) {
+	call := models.Call{
+		ID: s.NewID(), CallID: res.CallID, CallerID: res.Identity.CallerID, Number: res.Number, Authorized: now, Due: now,
+		Attempts: 1, Unauthorized: true, Notes: []models.Evidence{res.Evidence}, SettledBy: res.Evidence.Source, Ended: &now,
+		State: models.CallUnreconciled, Rate: models.SecondRate(),
+	}
+	v := Judge(call, call.Notes)
+	if !v.Answered {
+		return change{}, Charge{}, nil
+	}
+	call.Status, call.Cause, call.Seconds = v.Status, v.Cause, v.Seconds
+	if !callIDForm.MatchString(res.CallID) {
+		return change{}, Charge{}, refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
+	}
+	user, err := res.Identity.caller(s, p.Identify)
+	if err != nil {
+		return change{calls: []models.Call{call}}, chargeOf(call), nil //nolint:nilerr // an unknown caller is recorded, which is no failure
+	}
+	call.UserID = user.ID
+	if callee := s.ByCLID[res.Number]; callee != user.ID {
+		call.CalleeID = callee
+	}
+	rate, err := p.rate(user, res.Number, now)
+	if err != nil || !v.Known {
+		return change{calls: []models.Call{call}}, chargeOf(call), nil //nolint:nilerr // without a rate the operator decides
+	}
+	call.Rate = rate
+	return p.closeCall(s, call, v, s.purse(user.ID), nil, res.Evidence.Source, now)
+}
+
+// closeCall charges a call as judged, each leg by its own rate, in one transaction. The hold has been given back
+// to the purse already; its parts pay first.
+func (p Policy) closeCall(
+	s *State, call models.Call, v Verdict, wallet purse, held []models.HoldPart, by string, now time.Time,
+) (change, Charge, error) {
+	call.Status, call.Cause, call.Seconds, call.TalkedMS = v.Status, v.Cause, v.Seconds, v.TalkedMS
+	call.SettledBy, call.Holds, call.State = by, nil, models.CallReleased
+	if call.Ended == nil {
+		call.Ended = &now
+	}
+	c := change{}
+	if v.Answered {
+		call.State = models.CallSettled
+		var err error
+		if call.Charge, call.Legs, err = priceLegs(call, v); err != nil {
+			return change{}, Charge{}, fmt.Errorf("price call %s: %w", call.CallID, err)
+		}
+	}
+	if call.Charge > 0 {
+		entries, uncovered := wallet.take(call.Charge, held)
+		call.Shortfall = uncovered
+		entries = append(entries, models.Entry{AccountID: s.House(call.Rate.Currency, models.HouseRevenue), Amount: call.Charge})
+		if uncovered > 0 {
+			entries = append(entries, models.Entry{AccountID: s.House(call.Rate.Currency, models.HouseShortfall), Amount: -uncovered})
+		}
+		c.transactions = []models.Transaction{{
+			ID: s.NewID(), Ref: models.Ref{Kind: models.KindCall, Ref: call.CallID}, PostedAt: now, Actor: by, Entries: entries,
+		}}
+	}
+	c.accounts, c.calls = wallet.changed(s, call.UserID), []models.Call{call}
+	return c, chargeOf(call), nil
+}
+
+// priceLegs is the price of all legs together, and the earlier legs with their seconds. A leg that was not talked
+// on while another was costs nothing.
+func priceLegs(call models.Call, v Verdict) (money.Amount, []models.Leg, error) {
+	legs := slices.Clone(call.Legs)
+	for i := range legs {
+		legs[i].Seconds = v.Legs[i]
+	}
+	total, err := CallCost(models.Call{Rate: call.Rate, Legs: legs, Seconds: call.Seconds})
+	return total, legs, err
+}
+
+// CallCost is the charge of a settled call by its snapshots: the sum over its legs, of which the last has what
+// the earlier ones leave of the seconds. A leg without talk costs nothing when another had some.
+func CallCost(call models.Call) (money.Amount, error) {
+	last := call.Seconds
+	var total money.Amount
+	for _, leg := range call.Legs {
+		last -= leg.Seconds
+		if leg.Seconds == 0 {
+			continue
+		}
+		cost, err := Cost(leg.Rate, leg.Seconds)
+		if err != nil {
+			return 0, err
+		}
+		if total, err = money.Add(total, cost); err != nil {
+			return 0, err
+		}
+	}
+	if last == 0 && len(call.Legs) > 0 && call.Seconds > 0 {
+		return total, nil
+	}
+	cost, err := Cost(call.Rate, last)
+	if err != nil {
+		return 0, err
+	}
+	return money.Add(total, cost)
+}
+
+// release gives back the hold of a call that was never dialled.
+func (p Policy) release(s *State, callID, by string, now time.Time) (change, Charge, error) {
+	call, ok := s.Calls[callID]
+	if !ok || call.State != models.CallOpen {
+		return change{}, chargeOf(call), nil
+	}
+	wallet := s.purse(call.UserID)
+	wallet.unhold(call.Holds)
+	call.State, call.SettledBy, call.Holds, call.Ended = models.CallReleased, by, nil, &now
+	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, chargeOf(call), nil
+}
+
+// recordEmergency notes an emergency call. It touches no money.
+func recordEmergency(s *State, req CallRequest, p Policy, now time.Time) change {
+	user, err := req.Identity.caller(s, p.Identify)
+	if err != nil {
+		user = models.User{} // an unknown caller may call for help too
+	}
+	call := models.Call{
+		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CallerID: req.Identity.CallerID, Number: req.Number,
+		State: models.CallEmergency, Authorized: now, Due: now, Attempts: 1, SettledBy: SourceCaller,
+	}
+	if first, ok := s.Calls[req.CallID]; ok {
+		first.Attempts++
+		call.CallID = attemptID(req.CallID, first.Attempts)
+		return change{calls: []models.Call{first, call}}
+	}
+	return change{calls: []models.Call{call}}
+}
+
+// maxBalance bounds a balance so that no sum of a user's accounts can overflow: 10¹² units.
+const maxBalance = 1_000_000_000_000 * money.Unit
+
+// Movement is money put into a user's account (positive) or taken from it (negative) by hand.
+type Movement struct {
+	Username string
+	UserID   int64 // used when Username is empty
+	Amount   money.Amount
+	Ref      string // makes the movement safe to repeat
+	Actor    string
+}
+
+// Moved tells what a movement did.
+type Moved struct {
+	Transaction models.Transaction
+	UserID      int64
+	Available   money.Amount
+	Already     bool // the same movement had been posted before
+}
+
+func (m Movement) kind() string {
+	if m.Amount < 0 {
+		return models.KindDebit
+	}
+	return models.KindTopUp
+}
+
+// move tops up or takes money. A removal takes at most what is available. The same Ref with the same content
+// answers as the first time; with other content it is a conflict.
+func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error) {
+	user, err := m.user(s)
+	if err != nil {
+		return change{}, Moved{}, err
+	}
+	wallet := s.purse(user.ID)
+	ref := models.Ref{Kind: m.kind(), Ref: m.Ref}
+	if done, ok := s.Transactions[ref]; ok {
+		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, wallet)
+	}
+	if len(wallet.accounts) == 0 || wallet.status() == models.AccountClosed {
+		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(user.Username))
+	}
+	var entries []models.Entry
+	switch {
+	case m.Amount == 0:
+		return change{}, Moved{}, refuse(models.ErrInvalid, "the amount must not be zero")
+	case m.Amount > 0:
+		account := &wallet.accounts[len(wallet.accounts)-1]
+		sum, err := money.Add(account.Balance, m.Amount)
+		if err != nil || sum > maxBalance {
+			return change{}, Moved{}, refuse(models.ErrInvalid, "the balance would pass %s", maxBalance)
+		}
+		account.Balance = sum
+		entries = []models.Entry{{AccountID: account.ID, Amount: m.Amount}}
+	default:
+		if m.Amount < -maxBalance || wallet.available() < -m.Amount {
+			return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
+		}
+		entries, _ = wallet.take(-m.Amount, nil)
+	}
+	entries = append(entries, models.Entry{AccountID: s.House(user.Currency, models.HouseCash), Amount: -m.Amount})
+	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries}
+	c := change{accounts: wallet.changed(s, user.ID), transactions: []models.Transaction{t}}
+	return c, Moved{Transaction: t, UserID: user.ID, Available: wallet.available()}, nil
+}
+
+func (m Movement) user(s *State) (models.User, error) {
+	id := m.UserID
+	if m.Username != "" {
+		id = s.ByUsername[m.Username]
+	}
+	user, ok := s.Users[id]
+	if !ok {
+		return models.User{}, fmt.Errorf("user %s: %w", strconv.Quote(m.Username), models.ErrNotFound)
+	}
+	return user, nil
+}
+
+// same checks that a posted transaction is this very movement.
+func (m Movement) same(done models.Transaction, wallet purse) error {
+	var moved money.Amount
+	for _, e := range done.Entries {
+		if wallet.account(e.AccountID) != nil {
+			moved += e.Amount
+		}
+	}
+	if moved != m.Amount {
+		return refuse(models.ErrConflict, "reference %s was used for another movement", strconv.Quote(m.Ref))
+	}
+	return nil
+}

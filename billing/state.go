@@ -1,0 +1,214 @@
+package billing
+
+import (
+	"context"
+	"time"
+
+	"talktime/models"
+	"talktime/money"
+)
+
+// Store keeps what billing decides.
+type Store interface {
+	// Update locks and loads the rows that keys name, calls decide once with them, writes what decide changed and
+	// commits, all in one durable transaction. When the database asks for it (deadlock, lost connection) the
+	// whole is done again with fresh rows, so decide must do nothing but decide. It returns
+	// models.ErrUnavailable when the database cannot be reached.
+	Update(ctx context.Context, keys Keys, decide func(*State)) error
+}
+
+// Keys name the rows that operations need.
+type Keys struct {
+	Calls     []string // CallIDs to lock, with the latest Call of each channel
+	NewCalls  []string // CallIDs that most likely do not exist: looked up only when inserting finds one
+	Users     []int64
+	CLIDs     []string
+	IMSIs     []string
+	Usernames []string
+	Refs      []models.Ref // transactions to look up
+}
+
+func (k *Keys) add(other Keys) {
+	k.Calls = append(k.Calls, other.Calls...)
+	k.NewCalls = append(k.NewCalls, other.NewCalls...)
+	k.Users = append(k.Users, other.Users...)
+	k.CLIDs = append(k.CLIDs, other.CLIDs...)
+	k.IMSIs = append(k.IMSIs, other.IMSIs...)
+	k.Usernames = append(k.Usernames, other.Usernames...)
+	k.Refs = append(k.Refs, other.Refs...)
+}
+
+// State is the rows that were loaded for a batch of operations, as the operations decided so far have left them.
+type State struct {
+	Users        map[int64]models.User
+	ByCLID       map[string]int64
+	ByIMSI       map[string]int64
+	ByUsername   map[string]int64
+	Accounts     map[int64][]models.Account // of a user, in burn order
+	Calls        map[string]models.Call     // by CallID; of a channel with several, the first and the latest
+	Transactions map[models.Ref]models.Transaction
+	House        func(currency, name string) int64 // id of a house account
+	NewID        func() int64                      // id for a new call or transaction
+
+	// What the operations decided. The store writes it.
+	ChangedAccounts map[int64]models.Account
+	ChangedCalls    map[string]models.Call
+	Posted          []models.Transaction
+}
+
+// NewState makes an empty state to load rows into.
+func NewState() *State {
+	return &State{
+		Users: map[int64]models.User{}, ByCLID: map[string]int64{}, ByIMSI: map[string]int64{},
+		ByUsername: map[string]int64{}, Accounts: map[int64][]models.Account{}, Calls: map[string]models.Call{},
+		Transactions:    map[models.Ref]models.Transaction{},
+		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{},
+	}
+}
+
+// AddUser puts a loaded user where operations find him.
+func (s *State) AddUser(u models.User) {
+	s.Users[u.ID] = u
+	s.ByUsername[u.Username] = u.ID
+	if u.CLID != nil {
+		s.ByCLID[*u.CLID] = u.ID
+	}
+	if u.IMSI != nil {
+		s.ByIMSI[*u.IMSI] = u.ID
+	}
+}
+
+// change is what one operation wants to write. Nothing of it reaches the state unless the operation succeeds.
+type change struct {
+	accounts     []models.Account
+	calls        []models.Call
+	transactions []models.Transaction
+}
+
+func (s *State) apply(c change) {
+	for _, a := range c.accounts {
+		s.ChangedAccounts[a.ID] = a
+		for i, old := range s.Accounts[a.UserID] {
+			if old.ID == a.ID {
+				s.Accounts[a.UserID][i] = a
+			}
+		}
+	}
+	for _, call := range c.calls {
+		s.Calls[call.CallID] = call
+		s.ChangedCalls[call.CallID] = call
+	}
+	for _, t := range c.transactions {
+		s.Transactions[t.Ref] = t
+		s.Posted = append(s.Posted, t)
+	}
+}
+
+// purse is a user's accounts while one operation spends from them. It works on copies.
+type purse struct{ accounts []models.Account }
+
+func (s *State) purse(userID int64) purse {
+	return purse{accounts: append([]models.Account(nil), s.Accounts[userID]...)}
+}
+
+func (p purse) available() money.Amount {
+	var sum money.Amount
+	for _, a := range p.accounts {
+		if a.Status == models.AccountActive {
+			sum += max(a.Available(), 0)
+		}
+	}
+	return sum
+}
+
+func (p purse) held() money.Amount {
+	var sum money.Amount
+	for _, a := range p.accounts {
+		sum += a.Held
+	}
+	return sum
+}
+
+func (p purse) status() models.AccountStatus {
+	if len(p.accounts) == 0 {
+		return models.AccountClosed
+	}
+	return p.accounts[0].Status
+}
+
+// hold sets amount aside in burn order. The caller has checked that it is available.
+func (p purse) hold(amount money.Amount) []models.HoldPart {
+	var parts []models.HoldPart
+	for i := range p.accounts {
+		a := &p.accounts[i]
+		part := min(amount, max(a.Available(), 0))
+		if part == 0 || a.Status != models.AccountActive {
+			continue
+		}
+		a.Held += part
+		amount -= part
+		parts = append(parts, models.HoldPart{AccountID: a.ID, Amount: part})
+	}
+	return parts
+}
+
+// unhold gives back all parts of a hold.
+func (p purse) unhold(parts []models.HoldPart) {
+	for _, part := range parts {
+		if a := p.account(part.AccountID); a != nil {
+			a.Held -= part.Amount
+		}
+	}
+}
+
+// take pays amount, first from the given parts (which are no longer held), then from what is available, and
+// returns the entries of the accounts and what nobody's money covered.
+func (p purse) take(amount money.Amount, first []models.HoldPart) (entries []models.Entry, uncovered money.Amount) {
+	paid := make(map[int64]money.Amount)
+	pay := func(a *models.Account, most money.Amount) {
+		part := min(amount, most)
+		if part <= 0 {
+			return
+		}
+		a.Balance -= part
+		amount -= part
+		paid[a.ID] += part
+	}
+	for _, part := range first {
+		if a := p.account(part.AccountID); a != nil {
+			pay(a, part.Amount)
+		}
+	}
+	for i := range p.accounts {
+		pay(&p.accounts[i], max(p.accounts[i].Available(), 0))
+	}
+	for _, a := range p.accounts {
+		if paid[a.ID] > 0 {
+			entries = append(entries, models.Entry{AccountID: a.ID, Amount: -paid[a.ID]})
+		}
+	}
+	return entries, amount
+}
+
+func (p purse) account(id int64) *models.Account {
+	for i := range p.accounts {
+		if p.accounts[i].ID == id {
+			return &p.accounts[i]
+		}
+	}
+	return nil
+}
+
+// changed returns the accounts that differ from those in the state.
+func (p purse) changed(s *State, userID int64) []models.Account {
+	var accounts []models.Account
+	for i, a := range p.accounts {
+		if a != s.Accounts[userID][i] {
+			accounts = append(accounts, a)
+		}
+	}
+	return accounts
+}
+
+// Now is the time of day for everything that billing writes.
+type Now func() time.Time

@@ -1,0 +1,36 @@
+package models
+
+import (
+	"time"
+
+	"talktime/money"
+)
+
+// Kinds of transaction. Kind and Ref together are unique, which makes every movement of money safe to repeat.
+const (
+	KindTopUp  = "topup"  // money in; Ref is the payer's, or one we made
+	KindDebit  = "debit"  // money taken by an operator
+	KindCall   = "call"   // the charge of a call; Ref is its CallID
+	KindClosed = "closed" // the balance of a deleted user; Ref is his id
+)
+
+// Ref names a transaction for everybody, before and after it is posted.
+type Ref struct {
+	Kind string
+	Ref  string
+}
+
+// Transaction is a set of entries that sum to zero. It is never changed once posted.
+type Transaction struct {
+	ID       int64
+	Ref      Ref
+	PostedAt time.Time
+	Actor    string // who caused it, for people
+	Entries  []Entry
+}
+
+// Entry adds a signed amount to one account.
+type Entry struct {
+	AccountID int64
+	Amount    money.Amount
+}

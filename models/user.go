@@ -1,0 +1,112 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"talktime/money"
+)
+
+// SEC is the default currency: one unit is one second of talk time.
+const SEC = "SEC"
+
+// User is a person or a phone. CLID and IMSI are nil when he has none, for instance an operator without a phone.
+type User struct {
+	ID           int64
+	Username     string
+	PasswordHash string // empty: cannot log in
+	CLID         *string
+	IMSI         *string
+	Admin        bool
+	Currency     string
+	Epoch        int64 // raised to end all sessions of the user
+	CreatedAt    time.Time
+	DeletedAt    *time.Time
+}
+
+// NewUser is what is needed to make one. Balance is the opening balance, posted as a top-up.
+type NewUser struct {
+	Username     string
+	PasswordHash string
+	CLID         string
+	IMSI         string
+	Admin        bool
+	Balance      money.Amount
+}
+
+var (
+	clidForm     = regexp.MustCompile(`^\+?[0-9]{1,20}$`)
+	imsiForm     = regexp.MustCompile(`^[0-9]{1,16}$`)
+	usernameForm = regexp.MustCompile(`^[^\pC\s/][^\pC/]{0,63}$`)
+)
+
+// MinPassword is the least number of characters in a password.
+const MinPassword = 6
+
+// Validate returns all mistakes in u, joined; nil when there are none.
+func (u NewUser) Validate() error {
+	var errs []error
+	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if !usernameForm.MatchString(u.Username) || strings.TrimSpace(u.Username) != u.Username {
+		fault("username %q must have 1 to 64 printable characters without a slash, and no space at its ends", u.Username)
+	}
+	if u.CLID != "" && !clidForm.MatchString(u.CLID) {
+		fault("clid %q must be 1 to 20 digits, with an optional leading +", u.CLID)
+	}
+	if u.IMSI != "" && !imsiForm.MatchString(u.IMSI) {
+		fault("imsi %q must be 1 to 16 digits", u.IMSI)
+	}
+	if u.Balance < 0 {
+		fault("balance %s must not be negative", u.Balance)
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrInvalid, errors.Join(errs...))
+}
+
+// AccountStatus says whether an account may be used.
+type AccountStatus string
+
+// What an account's status may be.
+const (
+	AccountActive  AccountStatus = "active"
+	AccountBlocked AccountStatus = "blocked" // no new calls
+	AccountClosed  AccountStatus = "closed"  // its user was deleted
+)
+
+// Account holds money of one user in one currency.
+type Account struct {
+	ID          int64
+	UserID      int64
+	Name        string // main, or what a promotion calls it
+	Currency    string
+	Balance     money.Amount // sum of its ledger entries
+	Held        money.Amount // sum of its parts of open holds
+	CreditLimit money.Amount
+	Status      AccountStatus
+	Burn        int // accounts with a lower number are spent first
+}
+
+// Available is what may be held or taken now.
+func (a Account) Available() money.Amount { return a.Balance - a.Held + a.CreditLimit }
+
+// Balance is a user with the sums over his accounts, as lists show him.
+type Balance struct {
+	User
+	Balance   money.Amount
+	Held      money.Amount
+	Available money.Amount
+}
+
+// The house accounts: the other side of every customer's entry. They exist once for each currency and carry no
+// cached balance, so that no two calls ever wait for one of their rows.
+const (
+	HouseCash      = "cash"      // money paid in, negative
+	HouseRevenue   = "revenue"   // what calls were charged
+	HouseShortfall = "shortfall" // charged, but covered by nobody's money; negative
+	HouseClosed    = "closed"    // balances of deleted users
+)

@@ -1,0 +1,98 @@
+package store
+
+import (
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// ErrSchema says that the database's tables are not those that this program was built for.
+var ErrSchema = errors.New("the database schema does not fit this version; run `admin migrate`")
+
+func (s *Store) goose() (*goose.Provider, error) {
+	pool, err := s.write.DB()
+	if err != nil {
+		return nil, err
+	}
+	folder, options := "migrations/sqlite", []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
+	sqlDialect := goose.DialectSQLite3
+	if s.dialect.name == serverDialect.name {
+		// A lock in a table holds on every node of a cluster; GET_LOCK would not.
+		locker, err := lock.NewMySQLTableLocker()
+		if err != nil {
+			return nil, err
+		}
+		folder, sqlDialect = "migrations/mysql", goose.DialectMySQL
+		options = append(options, goose.WithLocker(locker))
+	}
+	files, err := fs.Sub(migrations, folder)
+	if err != nil {
+		return nil, err
+	}
+	return goose.NewProvider(sqlDialect, pool, files, options...)
+}
+
+// Migrate brings the schema up to this version and returns the names of the migrations that it ran. Several at
+// once are safe.
+func (s *Store) Migrate(ctx context.Context) ([]string, error) {
+	if err := s.Ping(ctx); err != nil {
+		return nil, err
+	}
+	provider, err := s.goose()
+	if err != nil {
+		return nil, err
+	}
+	if current, target, err := provider.GetVersions(ctx); err == nil && current > target {
+		return nil, fmt.Errorf("the database is at version %d, this program knows only %d: install the newer program", current, target)
+	}
+	results, err := provider.Up(ctx)
+	var names []string
+	for _, r := range results {
+		names = append(names, r.Source.Path)
+	}
+	if err != nil {
+		return names, fmt.Errorf("migrate the database: %w", err)
+	}
+	return names, nil
+}
+
+// CheckSchema returns ErrSchema when the tables are older or newer than this program, and models.ErrUnavailable
+// when the database cannot be asked.
+func (s *Store) CheckSchema(ctx context.Context) error {
+	if err := s.Ping(ctx); err != nil {
+		return err
+	}
+	provider, err := s.goose()
+	if err != nil {
+		return err
+	}
+	_, target, err := provider.GetVersions(ctx)
+	if err != nil {
+		// goose cannot tell "no table" from "no answer"; our own query can.
+		target = -1
+	}
+	var current int64
+	err = s.read.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version").Row().Scan(&current)
+	if my, _ := code(err); err != nil && (my == myNoTable || s.dialect.name == sqliteDialect.name) {
+		return fmt.Errorf("%w (it has no tables yet)", ErrSchema)
+	}
+	if err != nil {
+		return translate(err)
+	}
+	sources := provider.ListSources()
+	if target < 0 && len(sources) > 0 {
+		target = sources[len(sources)-1].Version
+	}
+	if current != target {
+		return fmt.Errorf("%w (it is at version %d, this program needs %d)", ErrSchema, current, target)
+	}
+	return nil
+}

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX entries_tx ON entries (tx_id);

@@ -1,0 +1,3 @@
+-- +goose Up
+CREATE TRIGGER entries_no_delete BEFORE DELETE ON entries FOR EACH ROW
+  SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'the ledger is append-only: post an opposite transaction instead';

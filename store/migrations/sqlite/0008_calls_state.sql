@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX calls_state ON calls (state, id);

@@ -1,0 +1,115 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// query runs a SELECT and hands over each row.
+func (t *txn) query(ctx context.Context, query string, args []any, row func(*sql.Rows) error) error {
+	rows, err := t.conn.QueryContext(ctx, query, args...)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	for rows.Next() {
+		if err := row(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// chunks calls use with as many values at once as a statement may bind, without repeats.
+func chunks[T comparable](limit int, values []T, use func([]T) error) error {
+	seen := make(map[T]bool, len(values))
+	values = slices.DeleteFunc(slices.Clone(values), func(v T) bool {
+		double := seen[v]
+		seen[v] = true
+		return double
+	})
+	for part := range slices.Chunk(values, limit) {
+		if err := use(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// marks is "?,?,?" for n values.
+func marks(n int) string { return strings.TrimSuffix(strings.Repeat("?,", n), ",") }
+
+func anys[T any](values []T) []any {
+	all := make([]any, len(values))
+	for i, v := range values {
+		all[i] = v
+	}
+	return all
+}
+
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
+
+// inserter collects rows for one table and writes them with as few statements as the dialect likes.
+type inserter struct {
+	t       *txn
+	table   string
+	columns []string
+	updates []string
+	args    []any
+	rows    int
+}
+
+func (t *txn) insert(table string, columns ...string) *inserter {
+	return &inserter{t: t, table: table, columns: columns}
+}
+
+// update makes rows that exist, by their id, take the new values of these columns.
+func (w *inserter) update(columns ...string) { w.updates = columns }
+
+func (w *inserter) row(values ...any) {
+	w.args = append(w.args, values...)
+	w.rows++
+}
+
+func (w *inserter) exec(ctx context.Context) error {
+	width := len(w.columns)
+	perStatement := max(w.t.dialect.maxParams/width, 1)
+	for first := 0; first < w.rows; first += perStatement {
+		n := min(perStatement, w.rows-first)
+		if _, err := w.t.conn.ExecContext(ctx, w.statement(n), w.args[first*width:(first+n)*width]...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *inserter) statement(rows int) string {
+	var b strings.Builder
+	b.WriteString("INSERT INTO " + w.table + " (" + strings.Join(w.columns, ",") + ") VALUES ")
+	one := "(" + marks(len(w.columns)) + ")"
+	b.Grow(rows * (len(one) + 1))
+	for i := range rows {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(one)
+	}
+	if len(w.updates) > 0 {
+		b.WriteString(w.t.dialect.upsert)
+		for i, column := range w.updates {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(w.t.dialect.excluded(column))
+		}
+	}
+	return b.String()
+}
+
+func splitColumns(list string) []string {
+	return strings.Split(strings.Join(strings.Fields(list), ""), ",")
+}

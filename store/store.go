@@ -1,0 +1,319 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/glebarez/sqlite"
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"gorm.io/driver/mysql"
+	"gorm.io/gorm"
+	"gorm.io/gorm/logger"
+
+	"talktime/models"
+)
+
+// Config says which database to use: the SQLite file Path, or else the server at Addr.
+type Config struct {
+	Path string
+
+	Addr     string // host:port
+	User     string
+	Password string
+	Name     string // schema
+	TLS      string // as the driver names it; empty = none
+
+	Now func() time.Time // nil = time.Now
+}
+
+// Store is a database of ours. It is safe for use by many goroutines, and by many processes on one database.
+type Store struct {
+	write   *gorm.DB // where transactions that change something begin
+	read    *gorm.DB // SQLite reads beside its one writer
+	dialect dialect
+	ids     ids
+	now     func() time.Time
+
+	mu    sync.RWMutex
+	house map[houseKey]int64
+}
+
+type houseKey struct{ currency, name string }
+
+// Time limits of single steps towards a database server. A lock is waited for no longer than LockWait: what waits
+// behind it are phone calls.
+const (
+	connectTimeout   = 2 * time.Second
+	statementTimeout = 30 * time.Second
+	lockWaitSeconds  = 2
+	maxConnections   = 32
+	connectionLife   = 3 * time.Minute
+)
+
+// Open prepares a database for use. A server need not be reachable yet; an SQLite file is created when absent,
+// its folder too. The schema is the business of Migrate and CheckSchema.
+func Open(c Config) (*Store, error) {
+	s := &Store{now: c.Now, house: map[houseKey]int64{}}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.ids.now = s.now
+	if c.Path != "" {
+		return s, s.openSQLite(c.Path)
+	}
+	return s, s.openServer(c)
+}
+
+func (s *Store) openSQLite(path string) error {
+	s.dialect = sqliteDialect
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("create the folder of the database: %w", err)
+	}
+	pragmas := url.Values{"_pragma": {
+		"journal_mode(WAL)", "synchronous(FULL)", fmt.Sprintf("busy_timeout(%d)", lockWaitSeconds*1000), "foreign_keys(1)",
+		"cache_size(-65536)", "temp_store(MEMORY)",
+	}}
+	var err error
+	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
+	if s.write, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode() + "&_txlock=immediate")); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	if s.read, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode())); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	pool, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(1)
+	if pool, err = s.read.DB(); err != nil {
+		return err
+	}
+	pool.SetMaxOpenConns(4)
+	return nil
+}
+
+func (s *Store) openServer(c Config) error {
+	s.dialect = serverDialect
+	config := mysqldriver.NewConfig()
+	config.Net, config.Addr, config.User, config.Passwd, config.DBName, config.TLSConfig = "tcp", c.Addr, c.User, c.Password, c.Name, c.TLS
+	config.ParseTime, config.Loc = true, time.UTC
+	config.InterpolateParams, config.ClientFoundRows = true, true
+	config.Timeout, config.ReadTimeout, config.WriteTimeout = connectTimeout, statementTimeout, statementTimeout
+	config.Params = map[string]string{"time_zone": "'+00:00'", "innodb_lock_wait_timeout": fmt.Sprint(lockWaitSeconds)}
+	config.Collation = "utf8mb4_general_ci"
+	config.Logger = mysqldriver.Logger(quiet{})
+	connector, err := mysqldriver.NewConnector(config)
+	if err != nil {
+		return fmt.Errorf("database settings: %w", err)
+	}
+	pool := sql.OpenDB(readCommitted{connector})
+	pool.SetMaxOpenConns(maxConnections)
+	pool.SetMaxIdleConns(maxConnections)
+	pool.SetConnMaxLifetime(connectionLife)
+	s.write, err = openGORM(mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true}))
+	s.read = s.write
+	return err
+}
+
+func openGORM(d gorm.Dialector) (*gorm.DB, error) {
+	return gorm.Open(d, &gorm.Config{
+		TranslateError: true, SkipDefaultTransaction: true, DisableAutomaticPing: true,
+		NowFunc: func() time.Time { return time.Now().UTC() },
+		Logger:  logger.Discard,
+	})
+}
+
+// readCommitted gives each new session the isolation that the row locks of Update are written for: without it
+// gap locks would make committers wait for one another. The statement is the same on MySQL and on MariaDB, whose
+// variables for it have different names.
+type readCommitted struct{ driver.Connector }
+
+func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := c.Connector.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if execer, ok := conn.(driver.ExecerContext); ok {
+		if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+	}
+	return conn, nil
+}
+
+// quiet drops the driver's own log lines: every error reaches us as an error.
+type quiet struct{}
+
+func (quiet) Print(...any) {}
+
+// Close ends all connections.
+func (s *Store) Close() error {
+	write, err := s.write.DB()
+	if err != nil {
+		return err
+	}
+	read, err := s.read.DB()
+	if err != nil {
+		return err
+	}
+	if read == write {
+		return write.Close()
+	}
+	return errors.Join(read.Close(), write.Close())
+}
+
+// Lanes is how many committers this database gains from.
+func (s *Store) Lanes() int {
+	if s.dialect.name == sqliteDialect.name {
+		return 1
+	}
+	return 2
+}
+
+// Ping asks the database whether it is there.
+func (s *Store) Ping(ctx context.Context) error {
+	pool, err := s.read.DB()
+	if err != nil {
+		return err
+	}
+	return translate(pool.PingContext(ctx))
+}
+
+// Clock is the database's own time of day.
+func (s *Store) Clock(ctx context.Context) (time.Time, error) {
+	var text string
+	if err := s.read.WithContext(ctx).Raw("SELECT " + s.dialect.nowText).Row().Scan(&text); err != nil {
+		return time.Time{}, translate(err)
+	}
+	return time.ParseInLocation("2006-01-02 15:04:05.999999", text, time.UTC)
+}
+
+// dialect is what differs between the databases on the paths that we write by hand.
+type dialect struct {
+	name      string
+	now       string // the database's clock, in the form of our columns
+	nowText   string // the same as text
+	forUpdate string
+	maxParams int // in one statement
+	upsert    string
+	excluded  func(column string) string
+	useOwner  string // hint: read accounts through the index of their owner
+}
+
+var sqliteDialect = dialect{
+	name: "sqlite3", now: "strftime('%Y-%m-%d %H:%M:%f', 'now')", nowText: "strftime('%Y-%m-%d %H:%M:%f', 'now')",
+	maxParams: 200, // binding costs the square of it
+	upsert:    " ON CONFLICT (id) DO UPDATE SET ",
+	excluded:  func(column string) string { return column + " = excluded." + column },
+}
+
+var serverDialect = dialect{
+	name: "mysql", now: "UTC_TIMESTAMP(6)", nowText: "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f')",
+	forUpdate: " FOR UPDATE", maxParams: 20000,
+	upsert:   " ON DUPLICATE KEY UPDATE ",
+	excluded: func(column string) string { return column + " = VALUES(" + column + ")" },
+	useOwner: " FORCE INDEX (accounts_owner)",
+}
+
+// stamp is how instants are written: fixed width, so that they also compare as text.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
+
+func stampPtr(t *time.Time) any {
+	if t == nil {
+		return nil
+	}
+	return stamp(*t)
+}
+
+// MySQL's error numbers, and SQLite's primary result codes, that mean something to us.
+const (
+	myDuplicate   = 1062
+	myLockWait    = 1205
+	myDeadlock    = 1213
+	mySnapshot    = 1020 // MariaDB: record has changed since last read
+	myNotReady    = 1047 // Galera: node is not ready
+	myReadOnly    = 1290 // --read-only during a failover
+	myShutdown    = 1053
+	myTooMany     = 1040
+	myUnknownDB   = 1049
+	myAccess      = 1045
+	myDenied      = 1044
+	myNoTable     = 1146
+	sqliteBusy    = 5
+	sqliteLocked  = 6
+	sqliteUnique  = 2067
+	sqlitePrimary = 1555
+)
+
+// coder is how the SQLite driver gives its extended result code.
+type coder interface{ Code() int }
+
+func code(err error) (mysql int, sqlite int) {
+	var my *mysqldriver.MySQLError
+	if errors.As(err, &my) {
+		return int(my.Number), 0
+	}
+	var lite coder
+	if errors.As(err, &lite) {
+		return 0, lite.Code()
+	}
+	return 0, 0
+}
+
+func isDuplicate(err error) bool {
+	my, lite := code(err)
+	return my == myDuplicate || lite == sqliteUnique || lite == sqlitePrimary || errors.Is(err, gorm.ErrDuplicatedKey)
+}
+
+func isLocked(err error) bool {
+	my, lite := code(err)
+	return my == myLockWait || lite&0xff == sqliteBusy || lite&0xff == sqliteLocked
+}
+
+// isTransient reports whether the whole transaction should be done again.
+func isTransient(err error) bool {
+	my, _ := code(err)
+	switch my {
+	case myDeadlock, mySnapshot, myNotReady, myShutdown:
+		return true
+	case 0:
+		return isLost(err)
+	}
+	return false
+}
+
+// isLost reports whether the connection broke, so that nobody knows what became of the statement.
+func isLost(err error) bool {
+	var network interface{ Timeout() bool }
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysqldriver.ErrInvalidConn) ||
+		errors.Is(err, sql.ErrConnDone) || errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// translate turns driver errors into the kinds that others tell apart.
+func translate(err error) error {
+	if err == nil {
+		return nil
+	}
+	my, _ := code(err)
+	switch {
+	case errors.Is(err, models.ErrUnavailable):
+		return err
+	case errors.Is(err, sql.ErrNoRows), errors.Is(err, gorm.ErrRecordNotFound):
+		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
+	case isDuplicate(err):
+		return fmt.Errorf("%w: %w", models.ErrConflict, err)
+	case isLost(err), my == myNotReady, my == myShutdown, my == myTooMany, my == myReadOnly, my == myAccess, my == myUnknownDB, my == myDenied:
+		return fmt.Errorf("%w: %w", models.ErrUnavailable, err)
+	}
+	return err
+}

@@ -1,0 +1,420 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+
+	"gorm.io/gorm"
+
+	"talktime/billing"
+	"talktime/models"
+)
+
+// maxTries bounds how often a transaction is done again.
+const maxTries = 5
+
+// Update implements billing.Store.
+//
+// The first try does not look for calls that are said to be new. When a row is there already (a repeated request,
+// or our own commit of which the answer was lost) the insert fails, and the next try loads them: then the same
+// decision finds its work done. That is also how an unknown commit is resolved: by asking again, under the refs.
+func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*billing.State)) error {
+	careful := false
+	for try := 1; ; try++ {
+		err := s.updateOnce(ctx, keys, careful, decide)
+		switch {
+		case err == nil:
+			return nil
+		case isLocked(err):
+			return fmt.Errorf("%w: %w", billing.ErrLocked, err)
+		case isDuplicate(err):
+			s.ids.redraw()
+		case !isTransient(err):
+			return translate(err)
+		}
+		if try == maxTries || ctx.Err() != nil {
+			return translate(err)
+		}
+		careful = true
+		if !isDuplicate(err) {
+			wait := time.Duration(try) * 10 * time.Millisecond
+			if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool, decide func(*billing.State)) error {
+	db := s.write.WithContext(ctx).Begin()
+	if db.Error != nil {
+		return db.Error
+	}
+	defer db.Rollback() // after a commit it does nothing
+	tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
+	st, err := tx.load(ctx, keys, careful)
+	if err != nil {
+		return err
+	}
+	decide(st)
+	if err := tx.write(ctx, st); err != nil {
+		return err
+	}
+	return db.Commit().Error
+}
+
+// txn is one database transaction of ours.
+type txn struct {
+	store   *Store
+	conn    gorm.ConnPool
+	dialect dialect
+	loaded  map[string]bool // CallIDs that are in the table
+}
+
+// load locks and reads the rows that keys name. The order is always calls, then accounts by owner, so that two
+// transactions never wait for each other in a circle.
+func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billing.State, error) {
+	st := billing.NewState()
+	st.NewID = t.store.ids.next
+	t.loaded = make(map[string]bool)
+	calls := keys.Calls
+	if careful {
+		calls = append(slices.Clone(calls), keys.NewCalls...)
+	}
+	if err := t.loadCalls(ctx, st, calls); err != nil {
+		return nil, fmt.Errorf("load calls: %w", err)
+	}
+	users := slices.Clone(keys.Users)
+	for _, c := range st.Calls {
+		if c.UserID != 0 && (c.State == models.CallOpen || c.State == models.CallUnreconciled) {
+			users = append(users, c.UserID)
+		}
+	}
+	// A call that is known needs no look-up of its caller: it says who pays.
+	if err := t.loadUsers(ctx, st, keys, users); err != nil {
+		return nil, fmt.Errorf("load users: %w", err)
+	}
+	for id := range st.Users {
+		users = append(users, id)
+	}
+	if err := t.loadAccounts(ctx, st, users); err != nil {
+		return nil, fmt.Errorf("load accounts: %w", err)
+	}
+	if err := t.loadTransactions(ctx, st, keys.Refs); err != nil {
+		return nil, fmt.Errorf("load transactions: %w", err)
+	}
+	return st, t.useHouse(ctx, st)
+}
+
+const callColumns = `id, call_id, user_id, callee_id, caller_id, number, state, rate, limit_seconds, holds, legs,
+	authorized_at, due_at, up_before_ms, attempts, notes, ended_at, seconds, talked_ms, status, cause, charge,
+	shortfall, settled_by, unauthorized, disputed`
+
+func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) error {
+	if err := t.queryCalls(ctx, st, ids); err != nil {
+		return err
+	}
+	var further []string
+	for _, c := range st.Calls {
+		if c.Attempts > 1 {
+			further = append(further, fmt.Sprintf("%s#%d", c.CallID, c.Attempts))
+		}
+	}
+	return t.queryCalls(ctx, st, further)
+}
+
+func (t *txn) queryCalls(ctx context.Context, st *billing.State, ids []string) error {
+	return chunks(t.dialect.maxParams, ids, func(ids []string) error {
+		query := "SELECT " + callColumns + " FROM calls WHERE call_id IN (" + marks(len(ids)) + ")" + t.dialect.forUpdate
+		return t.query(ctx, query, anys(ids), func(rows *sql.Rows) error {
+			c, err := scanCall(rows)
+			if err == nil {
+				st.Calls[c.CallID] = c
+				t.loaded[c.CallID] = true
+			}
+			return err
+		})
+	})
+}
+
+// scanCall reads a row of callColumns, and into more what was selected behind them.
+func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
+	var c models.Call
+	var rate string
+	var holds, legs, notes sql.NullString
+	var ended sql.NullTime
+	fields := []any{
+		&c.ID, &c.CallID, &c.UserID, &c.CalleeID, &c.CallerID, &c.Number, &c.State, &rate, &c.Limit, &holds, &legs,
+		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
+		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed,
+	}
+	if err := rows.Scan(append(fields, more...)...); err != nil {
+		return models.Call{}, err
+	}
+	if ended.Valid {
+		c.Ended = &ended.Time
+	}
+	for _, column := range []struct {
+		text string
+		into any
+	}{{rate, &c.Rate}, {holds.String, &c.Holds}, {legs.String, &c.Legs}, {notes.String, &c.Notes}} {
+		if column.text == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(column.text), column.into); err != nil {
+			return models.Call{}, fmt.Errorf("call %s: %w", c.CallID, err)
+		}
+	}
+	return c, nil
+}
+
+const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at"
+
+func (t *txn) loadUsers(ctx context.Context, st *billing.State, keys billing.Keys, ids []int64) error {
+	add := func(rows *sql.Rows) error {
+		u, err := scanUser(rows)
+		if err == nil {
+			st.AddUser(u)
+		}
+		return err
+	}
+	for _, lookup := range []struct {
+		column string
+		values []any
+	}{
+		{"clid", anys(keys.CLIDs)}, {"username", anys(keys.Usernames)}, {"imsi", anys(keys.IMSIs)}, {"id", anys(ids)},
+	} {
+		err := chunks(t.dialect.maxParams, lookup.values, func(values []any) error {
+			query := "SELECT " + userColumns + " FROM users WHERE " + lookup.column + " IN (" + marks(len(values)) + ")"
+			return t.query(ctx, query, values, add)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scanUser(rows *sql.Rows) (models.User, error) {
+	var u models.User
+	err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt)
+	return u, err
+}
+
+func (t *txn) loadAccounts(ctx context.Context, st *billing.State, users []int64) error {
+	slices.Sort(users)
+	users = slices.Compact(users)
+	err := chunks(t.dialect.maxParams, users, func(users []int64) error {
+		query := "SELECT id, user_id, name, currency, balance, held, credit_limit, status, burn FROM accounts" + t.dialect.useOwner +
+			" WHERE user_id IN (" + marks(len(users)) + ")" + t.dialect.forUpdate
+		return t.query(ctx, query, anys(users), func(rows *sql.Rows) error {
+			var a models.Account
+			err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Burn)
+			st.Accounts[a.UserID] = append(st.Accounts[a.UserID], a)
+			return err
+		})
+	})
+	for _, accounts := range st.Accounts {
+		slices.SortFunc(accounts, func(a, b models.Account) int {
+			if a.Burn != b.Burn {
+				return a.Burn - b.Burn
+			}
+			return int(a.ID - b.ID)
+		})
+	}
+	return err
+}
+
+func (t *txn) loadTransactions(ctx context.Context, st *billing.State, refs []models.Ref) error {
+	for _, ref := range refs {
+		var found models.Transaction
+		query := "SELECT t.id, t.posted_at, t.actor, e.account_id, e.amount FROM transactions t JOIN entries e ON e.tx_id = t.id" +
+			" WHERE t.kind = ? AND t.ref = ?"
+		err := t.query(ctx, query, []any{ref.Kind, ref.Ref}, func(rows *sql.Rows) error {
+			var e models.Entry
+			err := rows.Scan(&found.ID, &found.PostedAt, &found.Actor, &e.AccountID, &e.Amount)
+			found.Entries = append(found.Entries, e)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if found.ID != 0 {
+			found.Ref = ref
+			st.Transactions[ref] = found
+		}
+	}
+	return nil
+}
+
+// useHouse gives the state the ids of the house accounts. They never change, so they are read once for each
+// currency.
+func (t *txn) useHouse(ctx context.Context, st *billing.State) error {
+	for _, u := range st.Users {
+		if err := t.store.knowHouse(ctx, t.conn, u.Currency); err != nil {
+			return fmt.Errorf("load house accounts: %w", err)
+		}
+	}
+	st.House = func(currency, name string) int64 {
+		t.store.mu.RLock()
+		defer t.store.mu.RUnlock()
+		return t.store.house[houseKey{currency, name}]
+	}
+	return nil
+}
+
+func (s *Store) knowHouse(ctx context.Context, conn gorm.ConnPool, currency string) error {
+	s.mu.RLock()
+	_, known := s.house[houseKey{currency, models.HouseCash}]
+	s.mu.RUnlock()
+	if known {
+		return nil
+	}
+	rows, err := conn.QueryContext(ctx, "SELECT id, name FROM accounts WHERE user_id = 0 AND currency = ?", currency)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = rows.Close() }()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for rows.Next() {
+		var id int64
+		var name string
+		if err := rows.Scan(&id, &name); err != nil {
+			return err
+		}
+		s.house[houseKey{currency, name}] = id
+	}
+	return rows.Err()
+}
+
+// write stores what was decided. Accounts come first: they are the rows that others wait for.
+func (t *txn) write(ctx context.Context, st *billing.State) error {
+	if err := t.writeAccounts(ctx, st); err != nil {
+		return fmt.Errorf("write accounts: %w", err)
+	}
+	if err := t.writeTransactions(ctx, st.Posted); err != nil {
+		return fmt.Errorf("write transactions: %w", err)
+	}
+	if err := t.writeCalls(ctx, st.ChangedCalls); err != nil {
+		return fmt.Errorf("write calls: %w", err)
+	}
+	return nil
+}
+
+func (t *txn) writeAccounts(ctx context.Context, st *billing.State) error {
+	if len(st.ChangedAccounts) == 0 {
+		return nil
+	}
+	w := t.insert("accounts", "id", "user_id", "name", "currency", "balance", "held", "credit_limit")
+	w.update("balance", "held")
+	for _, id := range sortedKeys(st.ChangedAccounts) {
+		a := st.ChangedAccounts[id]
+		w.row(a.ID, a.UserID, a.Name, a.Currency, int64(a.Balance), int64(a.Held), int64(a.CreditLimit))
+	}
+	return w.exec(ctx)
+}
+
+func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction) error {
+	if len(posted) == 0 {
+		return nil
+	}
+	transactions := t.insert("transactions", "id", "kind", "ref", "posted_at", "actor")
+	entries := t.insert("entries", "tx_id", "account_id", "amount")
+	for _, tx := range posted {
+		transactions.row(tx.ID, tx.Ref.Kind, tx.Ref.Ref, stamp(tx.PostedAt), truncate(tx.Actor, 80))
+		for _, e := range tx.Entries {
+			entries.row(tx.ID, e.AccountID, int64(e.Amount))
+		}
+	}
+	if err := transactions.exec(ctx); err != nil {
+		return err
+	}
+	return entries.exec(ctx)
+}
+
+// writeCalls inserts new calls with what an authorisation knows, and closed or otherwise changed ones whole.
+func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) error {
+	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
+		"holds", "authorized_at", "due_at")
+	ended := t.insert("calls", "id", "call_id", "authorized_at", "due_at", "state", "holds", "notes", "ended_at", "seconds",
+		"talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
+	ended.update("state", "holds", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
+	whole := t.insert("calls", splitColumns(callColumns)...)
+	whole.update(whole.columns[1:]...)
+	for _, id := range sortedKeys(calls) {
+		c := calls[id]
+		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
+		switch {
+		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0:
+			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, jsonText(c.Rate), c.Limit,
+				holds, stamp(c.Authorized), stamp(c.Due))
+		case t.loaded[id] && len(c.Legs) == 0 && c.Disputed == 0 && c.Attempts == 1:
+			ended.row(c.ID, c.CallID, stamp(c.Authorized), stamp(c.Due), string(c.State), holds, notes, stampPtr(c.Ended), c.Seconds,
+				c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall), c.SettledBy)
+		default:
+			whole.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), truncate(c.Number, 40), string(c.State),
+				jsonText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, notes,
+				stampPtr(c.Ended), c.Seconds, c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
+				c.SettledBy, c.Unauthorized, c.Disputed)
+		}
+	}
+	for _, w := range []*inserter{opened, ended, whole} {
+		if err := w.exec(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// jsonText is v as JSON, nil when it is empty.
+func jsonText(v any) any {
+	switch v := v.(type) {
+	case []models.HoldPart:
+		if len(v) == 0 {
+			return nil
+		}
+	case []models.Leg:
+		if len(v) == 0 {
+			return nil
+		}
+	case []models.Evidence:
+		if len(v) == 0 {
+			return nil
+		}
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(fmt.Sprintf("%T cannot be written as JSON: %v", v, err)) // plain records of ours
+	}
+	return string(text)
+}
+
+// truncate cuts text that comes from outside to the width of its column, at a character.
+func truncate(s string, width int) string {
+	s = strings.ToValidUTF8(s, "?")
+	for i := range s {
+		if width == 0 {
+			return s[:i]
+		}
+		width--
+	}
+	return s
+}
