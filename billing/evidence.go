@@ -30,7 +30,8 @@ type Verdict struct {
 //
 //   - A call was answered when any witness says so; one that knows nothing is not a witness that nothing happened.
 //   - ANSWEREDTIME_MS, else ANSWEREDTIME, measures from the answer of the caller's own channel to the end of its
-//     last dial, over redirects. It is empty after a redirect, until the next dial ends.
+//     last dial, over redirects. Empty beside DIALSTATUS=ANSWER it means that the caller was redirected and may
+//     still talk: what that leg saw is a part, and counts only once the channel has ended.
 //   - If the channel was answered before the dial (a prompt, an earlier call), the callee's own answer, which
 //     the TALKTIME_ANSWERED routine notes, or what the channel had been up before, is taken off.
 //   - CDR(billsec) is right where the caller's leg read it straight after the dial, and then of that leg alone;
@@ -86,10 +87,16 @@ func talkMS(call models.Call, evidence []models.Evidence, v *Verdict) (int64, bo
 		}
 		return ms, true
 	}
-	if haveExact {
-		return exact, true
+	if rows, ok := rowSeconds(evidence); ok {
+		return rows * 1000, true
 	}
-	return sumOfLegs(len(v.Legs), evidence)
+	if !v.Over && !lastLegUnanswered(call, evidence) {
+		return 0, false
+	}
+	if sum, ok := sumOfLegs(len(v.Legs), evidence); ok {
+		return sum * 1000, true
+	}
+	return exact, haveExact
 }
 
 // channelUp is how long the channel had been up at the end of its last dial.
@@ -119,6 +126,7 @@ func beforeCallee(call models.Call, evidence []models.Evidence) int64 {
 // sinceCalleeAnswered adds up, for the legs that were answered, the time from the callee's answer to the end. It
 // knows nothing unless every such leg knows both.
 func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, bool) {
+	last := len(call.Legs)
 	own := make(map[int]int64)
 	answeredLegs := make(map[int]bool)
 	for _, e := range evidence {
@@ -126,11 +134,13 @@ func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, b
 			continue
 		}
 		answeredLegs[e.Leg] = true
-		if _, seen := own[e.Leg]; !seen && e.CalleeUpMS != nil && e.EndedMS != nil && *e.EndedMS >= *e.CalleeUpMS {
-			own[e.Leg] = *e.EndedMS - *e.CalleeUpMS
+		partial := e.Leg == last && !e.Over && e.AnsweredMS == nil && e.Answered == nil
+		if _, seen := own[e.Leg]; seen || partial || e.CalleeUpMS == nil || e.EndedMS == nil {
+			continue
 		}
+		own[e.Leg] = max(*e.EndedMS-*e.CalleeUpMS, 0)
 	}
-	if len(own) == 0 || len(own) != len(answeredLegs) || len(answeredLegs) != len(call.Legs)+1 {
+	if len(own) == 0 || len(own) != len(answeredLegs) || len(answeredLegs) != last+1 {
 		return 0, false
 	}
 	var sum int64
@@ -140,14 +150,27 @@ func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, b
 	return sum, true
 }
 
-// sumOfLegs adds up CDR(billsec) as the caller's leg or a CDR row gave it. Every leg must either have one or be
-// proven unanswered.
-func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
+// rowSeconds is what the rows of a CDR database say, over all legs.
+func rowSeconds(evidence []models.Evidence) (int64, bool) {
 	for _, e := range evidence {
 		if e.Source == SourceCDR && e.BillSec != nil {
-			return *e.BillSec * 1000, true // rows of all legs, already summed
+			return *e.BillSec, true
 		}
 	}
+	return 0, false
+}
+
+// lastLegUnanswered reports whether the leg that was dialled last is proven to have come to nothing, so that the
+// talk ended with the legs before it.
+func lastLegUnanswered(call models.Call, evidence []models.Evidence) bool {
+	last := len(call.Legs)
+	seconds, proven := legBillSec(last, evidence)
+	return last > 0 && proven && seconds == 0 && !answeredLeg(last, evidence)
+}
+
+// sumOfLegs adds up CDR(billsec) as the caller's legs read it. Every leg must either have one or be proven
+// unanswered.
+func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
 	var sum int64
 	for leg := range legs {
 		seconds, ok := legBillSec(leg, evidence)
@@ -156,7 +179,7 @@ func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
 		}
 		sum += seconds
 	}
-	return sum * 1000, true
+	return sum, true
 }
 
 // legBillSec is what CDR(billsec) says of one leg; 0 for a leg that nobody answered.
@@ -192,11 +215,10 @@ func splitLegs(call models.Call, evidence []models.Evidence, v *Verdict) {
 		rest -= seconds
 	}
 	last := len(v.Legs) - 1
-	v.Legs[last] = rest
-	if _, proven := legBillSec(last, evidence); last > 0 && proven && !answeredLeg(last, evidence) {
-		v.Legs[last] = 0 // nobody answered the last one: all of the talk was before it
-		v.Legs[last-1] += rest
+	if lastLegUnanswered(call, evidence) {
+		last-- // all of the talk was before it
 	}
+	v.Legs[last] += rest
 }
 
 func answeredLeg(leg int, evidence []models.Evidence) bool {

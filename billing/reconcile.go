@@ -92,10 +92,7 @@ func (r *Reconciler) settle(
 		by = SourceOperator
 	}
 	res := CallResult{CallID: call.CallID, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp}
-	if Judge(call, call.Notes).Known { // the first source that knows decides
-		found = false
-	}
-	if found {
+	if found && !Judge(call, call.Notes).Known { // the first source that knows decides
 		res.Evidence = row
 	}
 	charge, err := r.Service.Settle(ctx, res)

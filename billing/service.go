@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"talktime/models"
+	"talktime/money"
 )
 
 // Bounds of the service. They are generous for two cores and exist so that a storm ends in refusals, not in memory.
@@ -227,6 +228,20 @@ func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
 		return Moved{}, err
 	}
 	return moved, nil
+}
+
+// Available is what the user that a channel belongs to may spend now.
+func (s *Service) Available(ctx context.Context, id Identity) (money.Amount, models.User, error) {
+	var available money.Amount
+	var user models.User
+	err := s.do(ctx, laneKey(id, id.Channel), id.keys(s.policy.Identify), nil, func(st *State) error {
+		var err error
+		if user, err = id.caller(st, s.policy.Identify); err == nil {
+			available = st.purse(user.ID).available()
+		}
+		return err
+	})
+	return available, user, err
 }
 
 // DecideMoves applies many movements to loaded rows, for a store that creates users and their opening balances in

@@ -96,7 +96,11 @@ func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string
 	if evidence.Source != "" {
 		call.Notes = append(slices.Clone(call.Notes), evidence)
 	}
-	v := Judge(call, call.Notes)
+	seen := call.Notes
+	if res.GiveUp {
+		seen = append(slices.Clone(seen), models.Evidence{Source: by, Leg: len(call.Legs), Over: true})
+	}
+	v := Judge(call, seen)
 	wallet := s.purse(call.UserID)
 	if !v.Known && !res.GiveUp {
 		if v.Over && call.Ended == nil {
@@ -260,7 +264,11 @@ func recordEmergency(s *State, req CallRequest, p Policy, now time.Time) change 
 		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CallerID: req.Identity.CallerID, Number: req.Number,
 		State: models.CallEmergency, Authorized: now, Due: now, Attempts: 1, SettledBy: SourceCaller,
 	}
-	if first, ok := s.Calls[req.CallID]; ok {
+	if last, ok := s.latest(req.CallID); ok {
+		if last.State == models.CallEmergency && last.Number == req.Number {
+			return change{} // recorded already
+		}
+		first := s.Calls[req.CallID]
 		first.Attempts++
 		call.CallID = attemptID(req.CallID, first.Attempts)
 		return change{calls: []models.Call{first, call}}

@@ -1,0 +1,54 @@
+package agi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"talktime/dialplan"
+)
+
+// authorize decides as caller does, but leaves the dial to the dialplan: it sets variables and ends.
+func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
+	// What an earlier call on this channel was given must not serve a refused one.
+	for _, name := range []string{
+		dialplan.VarStatus, dialplan.VarSeconds, dialplan.VarTarget, dialplan.VarRing, dialplan.VarOptions, dialplan.VarDialArgs,
+	} {
+		if err := ch.Set(name, ""); err != nil {
+			return ignoreHangup(err)
+		}
+	}
+	req, auth, ok := s.permit(ctx, ch)
+	if !ok {
+		return nil
+	}
+	seconds, options, absolute := "", forwardOption, int64(0)
+	if !auth.Emergency {
+		seconds = strconv.FormatInt(auth.Seconds, 10)
+		options = fmt.Sprintf(limitOption, auth.Seconds*1000)
+		absolute = auth.Ring + auth.Seconds + 1
+	}
+	ring := strconv.FormatInt(auth.Ring, 10)
+	values := [][2]string{
+		{dialplan.VarSeconds, seconds}, {dialplan.VarTarget, auth.Target}, {dialplan.VarRing, ring}, {dialplan.VarOptions, options},
+		{dialplan.VarDialArgs, auth.Target + "," + ring + "," + options}, {"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
+		{dialplan.VarReason, ""}, {dialplan.VarCelcomStatus, StatusOK},
+	}
+	if auth.Emergency {
+		values = append(values, [2]string{dialplan.VarEmergency, "1"})
+	}
+	for _, v := range values {
+		if err := ch.Set(v[0], v[1]); err != nil {
+			s.release(ctx, req, auth)
+			return ignoreHangup(err)
+		}
+	}
+	// The status comes last, since it is what permits the dial. If Asterisk's answer to it is lost the dialplan
+	// may dial all the same, so the hold stays for the reducer or the reconciler.
+	if err := ch.Set(dialplan.VarStatus, StatusOK); err != nil {
+		ch.Note(slog.Bool("hold_kept", true))
+		return ignoreHangup(err)
+	}
+	return nil
+}

@@ -1,0 +1,222 @@
+package agi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"talktime/billing"
+	"talktime/dialplan"
+	"talktime/models"
+	"talktime/money"
+)
+
+// Billing is what the scripts need of billing.Service, with its errors.
+type Billing interface {
+	Authorize(ctx context.Context, req billing.CallRequest) (billing.Authorization, error)
+	Emergency(req billing.CallRequest) (auth billing.Authorization, ok bool, err error)
+	RecordEmergency(ctx context.Context, req billing.CallRequest) error
+	Settle(ctx context.Context, res billing.CallResult) (billing.Charge, error)
+	Release(ctx context.Context, id billing.Identity, callID, by string) error
+	Available(ctx context.Context, id billing.Identity) (money.Amount, models.User, error)
+}
+
+// Spool keeps what could not be settled now, so that it survives a restart and is settled later.
+type Spool interface {
+	Put(record Record) error
+}
+
+// Record is one thing that the spool keeps: evidence of a call's end, or an emergency call.
+type Record struct {
+	Result    *billing.CallResult  `json:"result,omitempty"`
+	Emergency *billing.CallRequest `json:"emergency,omitempty"`
+}
+
+// Scripts are the call scripts: caller, authorize, reducer and balance. Set the fields before Register.
+type Scripts struct {
+	Billing Billing
+	Spool   Spool
+	Prompts string // folder below Asterisk's sounds; empty = refusals are silent
+	Logger  *slog.Logger
+
+	routines routines
+}
+
+// Register adds the scripts to a Mux.
+func (s *Scripts) Register(m *Mux) {
+	m.Handle("caller", HandlerFunc(s.caller))
+	m.Handle("authorize", HandlerFunc(s.authorize))
+	m.Handle("authorise", HandlerFunc(s.authorize))
+	m.Handle("reducer", HandlerFunc(s.reducer))
+	m.Handle("balance", HandlerFunc(s.balance))
+}
+
+// Dial never gets an option that lets somebody transfer, park or forward the call: "i" ignores a callee's phone
+// that asks to be forwarded. The limit has no warning, since a limit with one cannot be moved later.
+const (
+	forwardOption = "i"
+	limitOption   = "L(%d)"
+)
+
+// callID names the channel of a request.
+func callID(q Request) string { return billing.QualifiedID(q.RemoteAddr.Unmap().String(), q.UniqueID) }
+
+func identity(q Request) billing.Identity {
+	return billing.Identity{CallerID: q.CallerID, AccountCode: q.AccountCode, Channel: q.Channel}
+}
+
+// callRequest is what the greeting asks for. The first argument is a target chosen by the dialplan, the second
+// the ring time.
+func callRequest(ch *Channel) (billing.CallRequest, error) {
+	q := ch.Request()
+	req := billing.CallRequest{CallID: callID(q), Identity: identity(q), Number: q.Extension}
+	if len(q.Args) > 0 {
+		req.Target = q.Args[0]
+	}
+	if len(q.Args) > 1 && q.Args[1] != "" {
+		ring, err := strconv.ParseInt(q.Args[1], 10, 64)
+		if err != nil || ring < 1 {
+			return req, &billing.Refusal{Err: models.ErrInvalid, Reason: "the ring time must be a whole number of seconds"}
+		}
+		req.Ring = ring
+	}
+	return req, nil
+}
+
+// permit asks billing for the call, and refuses it to the dialplan when it must. ok is false when the script ends.
+func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequest, auth billing.Authorization, ok bool) {
+	req, err := callRequest(ch)
+	ch.Note(slog.String("call_id", short(req.CallID)))
+	if emergency, is, emergencyErr := s.Billing.Emergency(req); is {
+		s.recordEmergency(req)
+		ch.Note(slog.Bool("emergency", true))
+		auth, err = emergency, emergencyErr
+	} else if err == nil {
+		auth, err = s.Billing.Authorize(ctx, req)
+	}
+	if err != nil {
+		s.refuse(ch, err)
+		return req, auth, false
+	}
+	ch.SetStatus(StatusOK)
+	ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
+	return req, auth, true
+}
+
+// recordEmergency notes the call beside the dial, for nothing may delay it.
+func (s *Scripts) recordEmergency(req billing.CallRequest) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), emergencyTimeout)
+		defer cancel()
+		err := s.Billing.RecordEmergency(ctx, req)
+		var refusal *billing.Refusal
+		if err != nil && !errors.As(err, &refusal) {
+			err = s.Spool.Put(Record{Emergency: &req})
+		}
+		if err != nil {
+			s.Logger.Error("an emergency call was not recorded", "call_id", req.CallID, "err", err)
+		}
+	}()
+}
+
+const emergencyTimeout = 10 * time.Second
+
+// refuse tells the dialplan why there is no call. It never dials.
+func (s *Scripts) refuse(ch *Channel, err error) {
+	o := outcomeOf(err)
+	ch.SetStatus(o.Status)
+	ch.Note(slog.String("reason", o.Reason))
+	if o.Internal {
+		ch.Note(slog.Any("err", err))
+	}
+	for _, v := range [][2]string{
+		{dialplan.VarStatus, o.Status}, {dialplan.VarReason, o.Reason}, {dialplan.VarCelcomStatus, o.Celcom},
+	} {
+		if ch.Set(v[0], v[1]) != nil {
+			return
+		}
+	}
+	if s.Prompts == "" {
+		return
+	}
+	// The channel is not answered for a refusal, so the prompt is heard as progress.
+	if _, err := ch.Exec("Progress", ""); err == nil {
+		_, _ = ch.StreamFile(s.Prompts+"/"+o.prompt(), "")
+	}
+}
+
+// release gives back the hold of a call that will not be dialled.
+func (s *Scripts) release(ctx context.Context, req billing.CallRequest, auth billing.Authorization) {
+	if auth.Emergency || auth.Repeated {
+		return // there is no hold, or an earlier dial under the same hold may have been answered
+	}
+	if err := s.Billing.Release(ctx, req.Identity, auth.CallID, billing.SourceCaller); err != nil {
+		s.Logger.Error("the hold of a call that was not dialled was not released; the reconciler will",
+			"call_id", auth.CallID, "err", err)
+	}
+}
+
+// settle hands evidence to billing, and to the spool when billing cannot take it now.
+func (s *Scripts) settle(ctx context.Context, ch *Channel, res billing.CallResult) error {
+	charge, err := s.Billing.Settle(ctx, res)
+	var refusal *billing.Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		if spoolErr := s.Spool.Put(Record{Result: &res}); spoolErr != nil {
+			s.Logger.Error("evidence of a call was neither settled nor spooled", "call_id", res.CallID, "evidence", res.Evidence,
+				"err", errors.Join(err, spoolErr))
+			return err
+		}
+		ch.Note(slog.Bool("spooled", true))
+		return fmt.Errorf("settled later, from the spool: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	ch.Note(slog.String("state", string(charge.State)), slog.Int64("billsec", charge.Seconds),
+		slog.String("cost", charge.Amount.String()), slog.Bool("already", charge.Already), slog.Bool("disputed", charge.Disputed))
+	return nil
+}
+
+// routines remembers for each Asterisk whether its dialplan has the routine that notes the callee's answer.
+type routines struct {
+	mu   sync.Mutex
+	seen map[netip.Addr]routine
+}
+
+type routine struct {
+	exists bool
+	until  time.Time
+}
+
+// routineLease is how long a changed dialplan may go unnoticed.
+const routineLease = time.Minute
+
+// option is the Dial option that runs the routine, "" where the dialplan has none.
+func (r *routines) option(ch *Channel) string {
+	peer, now := ch.Request().RemoteAddr, time.Now()
+	r.mu.Lock()
+	known, ok := r.seen[peer]
+	r.mu.Unlock()
+	if !ok || now.After(known.until) {
+		value, _, err := ch.GetFull("${DIALPLAN_EXISTS(" + dialplan.AnsweredRoutine + ",s,1)}")
+		if err != nil {
+			return ""
+		}
+		known = routine{exists: value == "1", until: now.Add(routineLease)}
+		r.mu.Lock()
+		if r.seen == nil {
+			r.seen = map[netip.Addr]routine{}
+		}
+		r.seen[peer] = known
+		r.mu.Unlock()
+	}
+	if !known.exists {
+		return ""
+	}
+	return "U(" + dialplan.AnsweredRoutine + ")"
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/term"
+
+	"talktime/agi"
+	"talktime/billing"
+	"talktime/internal/config"
+	"talktime/internal/spool"
+	"talktime/internal/version"
+	"talktime/models"
+	"talktime/pbx"
+	"talktime/store"
+)
+
+// environment is what the process gets from outside.
+type environment struct {
+	getenv  func(string) (string, bool)
+	environ func() []string
+	stdin   *os.File
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+const (
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+const usage = `fastagi answers Asterisk's FastAGI questions about calls.
+
+  fastagi                        run the server
+  fastagi stdio caller|reducer   bridge a classic AGI program to the running server
+  fastagi --validate             check all settings and end
+  fastagi --version              print the version
+
+Settings are environment variables, read from the file .env too:
+
+`
+
+// run is the whole command. restore gives signals back their default effect, so that a second one ends at once.
+func run(ctx context.Context, restore func(), args []string, env environment) int {
+	verb := ""
+	if len(args) > 0 {
+		verb = args[0]
+	}
+	switch {
+	case verb == "-h" || verb == "--help":
+		_, _ = fmt.Fprint(env.stdout, usage, config.Usage())
+		return 0
+	case verb == "--version" || verb == "version":
+		_, _ = fmt.Fprintln(env.stdout, version.String())
+		return 0
+	case verb != "" && verb != "--validate" && verb != "stdio" || verb == "--validate" && len(args) > 1:
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: unknown argument %q; fastagi -h shows what there is\n", args[len(args)-1])
+		return exitUsage
+	}
+	c, err := config.Load(env.getenv, env.environ(), ".")
+	for _, text := range c.Warnings {
+		_, _ = fmt.Fprintln(env.stderr, "fastagi: warning:", text)
+	}
+	for _, name := range c.Unknown {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: warning: %s is no setting of Talktime\n", name)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
+		return exitFailed
+	}
+	if verb == "--validate" {
+		_, _ = fmt.Fprintln(env.stdout, "the settings are valid")
+		return 0
+	}
+	if verb == "stdio" {
+		return stdio(ctx, args[1:], c, env)
+	}
+	if err := serve(ctx, restore, c, logger(env.stderr)); err != nil {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
+		return exitFailed
+	}
+	return 0
+}
+
+// logger writes text for a person at a terminal and JSON for everything else.
+func logger(w io.Writer) *slog.Logger {
+	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// Garbage is cheaper than collecting it often, up to a bound.
+const (
+	gcPercent   = 400
+	memoryLimit = 1 << 30
+)
+
+// serve builds the server from its settings and runs it until ctx ends.
+func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logger) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	db, err := store.Open(storeConfig(c.Database))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = db.Close() }()
+	if err := prepareSchema(ctx, db, c.Database, log); err != nil {
+		return err
+	}
+	service := billing.New(billing.Options{Store: db, Policy: policy(c.Calls), Logger: log, Lanes: db.Lanes()})
+	defer service.Close()
+	waiting := spool.New(c.Spool)
+	reconciler, closeSources, err := newReconciler(service, db, c, log)
+	if err != nil {
+		return err
+	}
+	defer closeSources()
+
+	mux := agi.NewMux()
+	scripts := &agi.Scripts{Billing: service, Spool: records{waiting}, Prompts: c.Calls.Prompts, Logger: log}
+	scripts.Register(mux)
+	server := &agi.Server{Handler: mux, Allow: c.FastAGI.Allow, MaxSessions: c.FastAGI.Sessions, Logger: log}
+	listener, err := agi.Listen(ctx, c.FastAGI.Listen)
+	if err != nil {
+		return fmt.Errorf("TALKTIME_FASTAGI_LISTEN: %w", err)
+	}
+	log.Info("ready", "listen", listener.Addr().String(), "database", c.Database.Redacted(), "version", version.String())
+
+	group, running := errgroup.WithContext(ctx)
+	group.Go(func() error { return server.Serve(running, listener) })
+	group.Go(func() error { return watchSchema(running, db, log) })
+	group.Go(func() error {
+		work(running, c.ReconcileEvery, service, reconciler, waiting, log)
+		return nil
+	})
+	group.Go(func() error {
+		<-running.Done()
+		restore()
+		log.Info("stopping", "grace", c.ShutdownTimeout.String())
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.ShutdownTimeout)
+		defer cancel()
+		if err := server.Shutdown(bounded); err != nil {
+			log.Warn("some calls were left to their reducers", "err", err)
+		}
+		return nil
+	})
+	err = group.Wait()
+	log.Info("stopped")
+	return err
+}
+
+func storeConfig(d config.Database) store.Config {
+	return store.Config{Path: d.Path, Addr: d.Addr(), User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
+}
+
+func policy(c config.Calls) billing.Policy {
+	return billing.Policy{
+		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
+		Dial: c.Dial, SubscriberDial: c.SubscriberDial, DialTechs: c.DialTechs, Emergency: c.Emergency, EmergencyDial: c.EmergencyDial,
+	}
+}
+
+// prepareSchema migrates the embedded file, which is ours alone, and refuses a server database that does not fit.
+// One that cannot be reached is for watchSchema.
+func prepareSchema(ctx context.Context, db *store.Store, d config.Database, log *slog.Logger) error {
+	if d.Dialect == config.SQLite {
+		_, err := db.Migrate(ctx)
+		return err
+	}
+	err := db.CheckSchema(ctx)
+	if errors.Is(err, models.ErrUnavailable) {
+		log.Error("the database cannot be reached: all calls are refused until it can", "database", d.Redacted(), "err", err)
+		return nil
+	}
+	return err
+}
+
+// schemaPause is how often a database that could not be reached at start is asked again.
+const schemaPause = 2 * time.Second
+
+// watchSchema waits until the database has answered once, and ends the program when its schema is wrong.
+func watchSchema(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	unreachable := false
+	for {
+		err := db.CheckSchema(ctx)
+		switch {
+		case err == nil:
+			if unreachable {
+				log.Info("the database can be reached")
+			}
+			return nil
+		case errors.Is(err, store.ErrSchema):
+			return err
+		}
+		unreachable = true
+		if !pause(ctx, schemaPause) {
+			return nil
+		}
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+// newReconciler makes the reconciler with all witnesses that are configured.
+func newReconciler(service *billing.Service, db *store.Store, c config.Config, log *slog.Logger) (*billing.Reconciler, func(), error) {
+	r := &billing.Reconciler{Service: service, Calls: db, Logger: log}
+	var open []*store.CDR
+	closeAll := func() {
+		for _, cdr := range open {
+			_ = cdr.Close()
+		}
+	}
+	for _, d := range c.CDR.Databases {
+		cdr, err := store.OpenCDR(store.CDRConfig{
+			Label: fmt.Sprintf("DB%d", d.Slot), Addr: d.Addr(), User: d.User, Password: string(d.Password), Name: d.Name, Location: c.Location,
+		})
+		if err != nil {
+			closeAll()
+			return nil, nil, err
+		}
+		open = append(open, cdr)
+		r.CDRs = append(r.CDRs, cdr)
+	}
+	if c.AMI.Addr != "" {
+		r.Live = pbx.AMI{Addr: c.AMI.Addr, User: c.AMI.User, Secret: string(c.AMI.Secret)}
+	}
+	return r, closeAll, nil
+}

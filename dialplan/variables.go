@@ -1,0 +1,42 @@
+package dialplan
+
+// Channel variables that agi sets and the dialplan reads.
+const (
+	// VarStatus is OK or the reason class of a refusal: NOCREDIT, UNKNOWNCALLER, UNKNOWNCALLEE, BLOCKED,
+	// LIMIT, NORATE, ERROR. Nothing but OK may lead to a Dial.
+	VarStatus = "TALKTIME_STATUS"
+	// VarReason is the refusal in words.
+	VarReason = "TALKTIME_REASON"
+	// VarCelcomStatus is the status in the fewer words of the program we are compatible with.
+	VarCelcomStatus = "CELCOM_STATUS"
+	// VarSeconds is how long the call may last once answered.
+	VarSeconds = "TALKTIME_SECONDS"
+	// VarTarget is the first argument for Dial: Tech/resource[&Tech/resource…].
+	VarTarget = "TALKTIME_TARGET"
+	// VarRing is the second: seconds to ring.
+	VarRing = "TALKTIME_RING"
+	// VarOptions is the third: options that hold the limit, L(ms).
+	VarOptions = "TALKTIME_OPTIONS"
+	// VarDialArgs is the three joined by commas.
+	VarDialArgs = "TALKTIME_DIALARGS"
+	// VarEmergency is 1 on a call to an emergency number, which the reducer leaves alone.
+	VarEmergency = "TALKTIME_EMERGENCY"
+	// VarBalance is what the balance script found available, as a decimal number.
+	VarBalance = "TALKTIME_BALANCE"
+)
+
+// Channel variables that the dialplan sets and agi reads. Both are epoch seconds with a fraction.
+const (
+	// VarAnswered is when the callee answered, set by AnsweredRoutine.
+	VarAnswered = "TALKTIME_ANSWERED"
+	// VarEnded is when the h extension began, which is when the call ended.
+	VarEnded = "TALKTIME_ENDED"
+)
+
+// AnsweredRoutine is the context of the routine that Dial runs on the callee's channel when that
+// answers, through its option U(): it sets VarAnswered on the caller's channel.
+const AnsweredRoutine = "talktime-answered"
+
+// GlobalServer is the dialplan's global variable with the address of the fastagi command, such as
+// agi://127.0.0.1:4573, to which the samples add the script's path.
+const GlobalServer = "TALKTIME"

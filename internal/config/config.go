@@ -1,0 +1,376 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	_ "time/tzdata" // TALKTIME_TIMEZONE works on a host without zone files
+)
+
+// Config is everything both commands may be told. Each command takes the parts it needs.
+type Config struct {
+	Database Database // our own
+	FastAGI  FastAGI
+	Admin    Admin
+	Calls    Calls
+	Inside   Inside
+	AMI      AMI
+	ARI      ARI
+	CDR      CDR
+	Callstat Callstat
+	// CallStatisticsAllow lists the networks that may use the bare call statistics; none: that mount is off.
+	CallStatisticsAllow []netip.Prefix
+	QueueLog            QueueLog
+	// Recordings is the root folder of the recordings.
+	Recordings string
+	PBX        PBX
+	// ShowFirewallRules lets a token with the scope read see the text of the firewall's rules.
+	ShowFirewallRules bool
+
+	// Spool is the folder for evidence that could not be stored yet.
+	Spool string
+	// ReconcileEvery is the pause between two looks for lost calls.
+	ReconcileEvery time.Duration
+	// ShutdownTimeout is how long open work may take after the first signal.
+	ShutdownTimeout time.Duration
+	// Location is the zone of reports, schedules and naive timestamps; never nil.
+	Location *time.Location
+
+	// Warnings are sentences about settings that are accepted but probably not what was meant.
+	Warnings []string
+	// Unknown are names that look like settings of ours and are none: typing mistakes.
+	Unknown []string
+}
+
+// FastAGI is how Asterisk reaches the fastagi command.
+type FastAGI struct {
+	Listen   string // host:port, for net.Listen
+	Allow    []netip.Prefix
+	Sessions int // connections open at once
+}
+
+// Admin is how people and programs reach the admin command.
+type Admin struct {
+	Listen         string // host:port, for net.Listen
+	TLSCert        string // file; both or neither
+	TLSKey         string
+	TrustedProxies []netip.Prefix
+	PublicURL      string // without a slash at the end; empty when not given
+	Password       Secret // of the first admin; empty: generate one
+}
+
+// Calls is what the decision about a call needs besides the database.
+type Calls struct {
+	Max  time.Duration // longest talk
+	Ring time.Duration // how long a call rings
+
+	// Dial, SubscriberDial and EmergencyDial are checked templates of the form
+	// Tech/resource[&Tech/resource…] with {number}, in SubscriberDial also {imsi} and {clid}.
+	Dial           string // empty: refuse as UNKNOWNCALLEE
+	SubscriberDial string // empty: a subscriber's number is routed like any other
+	EmergencyDial  string // never empty when Emergency is not
+	DialTechs      []string
+
+	Identify  []string // IdentifyCallerID, IdentifyAccount, IdentifyIMSI in the order of trying
+	Emergency []string // exact numbers
+	Prompts   string   // folder below Asterisk's sounds folder; empty: say nothing
+}
+
+// Inside says which numbers and channels are ours, from which the direction of a call follows.
+type Inside struct {
+	Extensions *regexp.Regexp // numbers inside; never nil
+	Trunks     *regexp.Regexp // channels outside; nil: none is known
+}
+
+// AMI is Asterisk's manager interface.
+type AMI struct {
+	Addr   string // host:port; empty: off
+	User   string
+	Secret Secret
+}
+
+// ARI is Asterisk's REST interface.
+type ARI struct {
+	URL      string // without a slash at the end; empty: off
+	User     string
+	Password Secret
+}
+
+// CDR is what is read from the CDR databases.
+type CDR struct {
+	Databases  []CDRDatabase // ascending by Slot; none: our own calls
+	IncludeS   bool          // list rows whose destination is s
+	AllColumns bool          // give every column
+}
+
+// CDRDatabase is one Asterisk CDR database, DBn_….
+type CDRDatabase struct {
+	Slot     int // the n
+	Host     string
+	Port     int
+	User     string
+	Password Secret
+	Name     string // schema
+}
+
+// Addr is host:port.
+func (d CDRDatabase) Addr() string { return net.JoinHostPort(d.Host, strconv.Itoa(d.Port)) }
+
+// Callstat is the report of that name.
+type Callstat struct {
+	Token              Secret // API_TOKEN; empty: every request is refused
+	FirstExtension     int    // in foreign CDR databases, both ends included
+	LastExtension      int
+	AlwaysWithOwnCalls bool
+}
+
+// QueueLog is where Asterisk's queue_log is found; the zero value is nowhere.
+type QueueLog struct {
+	Path  string // a file, or
+	Table bool   // the table queue_log of DB1
+}
+
+// PBX is where extensions and trunks are managed.
+type PBX struct {
+	Backend  PBXBackend
+	Database Database // zero when the backend is off
+}
+
+// PBXBackend is the kind of tables a PBX keeps its extensions in.
+type PBXBackend string
+
+// The backends we can write.
+const (
+	PBXOff      PBXBackend = "off"
+	PBXRealtime PBXBackend = "realtime"
+	PBXFreePBX  PBXBackend = "freepbx"
+)
+
+// maxSeconds is a day, the longest call there is.
+const maxSeconds = 86400
+
+// Load reads and checks every setting. getenv answers for one variable, as os.LookupEnv does; environ
+// lists the environment, as os.Environ does, so that every DBn_ slot and every mistyped name is found;
+// dir is the folder whose .env file is read, empty for none.
+//
+// The error joins all mistakes, one sentence and one line each. The Config that comes with an error
+// is good for its Warnings and Unknown only.
+func Load(getenv func(string) (string, bool), environ []string, dir string) (Config, error) {
+	l := newLoader(getenv, environ, dir)
+	var c Config
+
+	c.Database = l.database("TALKTIME_DATABASE_URL")
+	c.FastAGI = FastAGI{
+		Listen:   l.listen("TALKTIME_FASTAGI_LISTEN"),
+		Allow:    l.prefixes("TALKTIME_FASTAGI_ALLOW"),
+		Sessions: l.number("TALKTIME_FASTAGI_SESSIONS", 1, 1_000_000),
+	}
+	for _, prefix := range c.FastAGI.Allow {
+		if prefix.Bits() == 0 {
+			l.warn("TALKTIME_FASTAGI_ALLOW has %s: everybody who reaches the port may make calls and end them", prefix)
+		}
+	}
+	c.Admin = l.admin()
+	if c.Admin.Listen == c.FastAGI.Listen && c.Admin.Listen != "" && !strings.HasSuffix(c.Admin.Listen, ":0") {
+		l.mistake("TALKTIME_ADMIN_LISTEN", "must differ from TALKTIME_FASTAGI_LISTEN")
+	}
+	c.Calls = l.calls()
+	c.Spool = l.path("TALKTIME_SPOOL")
+	c.ReconcileEvery = l.seconds("TALKTIME_RECONCILE_SECONDS", 1, 3600)
+	c.ShutdownTimeout = l.seconds("TALKTIME_SHUTDOWN_SECONDS", 0, 600)
+	c.Location = l.location("TALKTIME_TIMEZONE")
+	c.Inside = Inside{
+		Extensions: l.regexp("TALKTIME_EXTENSIONS"),
+		Trunks:     l.regexp("TALKTIME_TRUNKS"),
+	}
+	c.AMI = l.ami()
+	c.ARI = l.ari()
+	c.CDR = CDR{
+		Databases:  l.cdrDatabases(),
+		IncludeS:   l.toggle("TALKTIME_CDR_INCLUDE_S"),
+		AllColumns: l.toggle("TALKTIME_CDR_ALL_COLUMNS"),
+	}
+	c.Callstat = l.callstat()
+	c.CallStatisticsAllow = l.prefixes("TALKTIME_CALLSTATS_ALLOW")
+	c.ShowFirewallRules = l.toggle("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES")
+	c.QueueLog = l.queueLog(c.CDR.Databases)
+	c.Recordings = l.path("TALKTIME_RECORDINGS")
+	c.PBX = l.pbx()
+
+	c.Warnings, c.Unknown = l.warnings, l.unknown()
+	return c, l.err()
+}
+
+func (l *loader) admin() Admin {
+	a := Admin{
+		Listen:         l.listen("TALKTIME_ADMIN_LISTEN"),
+		TLSCert:        l.path("TALKTIME_TLS_CERT"),
+		TLSKey:         l.path("TALKTIME_TLS_KEY"),
+		TrustedProxies: l.prefixes("TALKTIME_TRUSTED_PROXIES"),
+		PublicURL:      l.url("TALKTIME_PUBLIC_URL"),
+		Password:       l.secret("TALKTIME_ADMIN_PASSWORD"),
+	}
+	if a.TLSCert != "" && a.TLSKey == "" {
+		l.mistake("TALKTIME_TLS_KEY", "must be given with TALKTIME_TLS_CERT")
+	}
+	if a.TLSKey != "" && a.TLSCert == "" {
+		l.mistake("TALKTIME_TLS_CERT", "must be given with TALKTIME_TLS_KEY")
+	}
+	if p := a.Password.Reveal(); p != "" && len([]rune(p)) < 6 {
+		l.mistake("TALKTIME_ADMIN_PASSWORD", "must have at least 6 characters")
+	}
+	return a
+}
+
+func (l *loader) calls() Calls {
+	c := Calls{
+		Max:       l.seconds("TALKTIME_MAX_CALL_SECONDS", 1, maxSeconds),
+		Ring:      l.seconds("TALKTIME_RING_SECONDS", 1, 600),
+		DialTechs: l.list("TALKTIME_DIAL_TECHS"),
+		Identify:  l.list("TALKTIME_IDENTIFY"),
+		Emergency: l.list("TALKTIME_EMERGENCY"),
+		Prompts:   l.prompts("TALKTIME_PROMPTS"),
+	}
+	l.distinct("TALKTIME_DIAL_TECHS", c.DialTechs)
+	for _, tech := range c.DialTechs {
+		if !techName.MatchString(tech) {
+			l.mistake("TALKTIME_DIAL_TECHS", "must be a list of channel technologies such as PJSIP,IAX2; %q is none", tech)
+		}
+	}
+	c.Dial = l.target("TALKTIME_DIAL", c.DialTechs, "{number}")
+	c.SubscriberDial = l.target("TALKTIME_SUBSCRIBER_DIAL", c.DialTechs, "{number}", "{imsi}", "{clid}")
+
+	known := []string{IdentifyCallerID, IdentifyAccount, IdentifyIMSI}
+	l.distinct("TALKTIME_IDENTIFY", c.Identify)
+	for _, way := range c.Identify {
+		if !slices.Contains(known, way) {
+			l.mistake("TALKTIME_IDENTIFY", "must be a list of %s; %q is none of them", strings.Join(known, ", "), way)
+		}
+	}
+
+	l.distinct("TALKTIME_EMERGENCY", c.Emergency)
+	for _, number := range c.Emergency {
+		if !dialNumber.MatchString(number) {
+			l.mistake("TALKTIME_EMERGENCY", "must be a list of exact numbers, each 1 to 40 of the characters 0-9 + * #; %q is none", number)
+		}
+	}
+	c.EmergencyDial = l.target("TALKTIME_EMERGENCY_DIAL", c.DialTechs, "{number}")
+	if c.EmergencyDial == "" {
+		c.EmergencyDial = c.Dial
+	}
+	if len(c.Emergency) > 0 && c.EmergencyDial == "" {
+		l.mistake("TALKTIME_EMERGENCY_DIAL", "must say where emergency numbers go, because TALKTIME_DIAL is empty")
+	}
+	return c
+}
+
+func (l *loader) ami() AMI {
+	a := AMI{
+		Addr:   l.addr("TALKTIME_AMI_ADDR", 5038),
+		User:   l.text("TALKTIME_AMI_USER"),
+		Secret: l.secret("TALKTIME_AMI_SECRET"),
+	}
+	l.login("TALKTIME_AMI_ADDR", "TALKTIME_AMI_USER", "TALKTIME_AMI_SECRET")
+	return a
+}
+
+func (l *loader) ari() ARI {
+	a := ARI{
+		URL:      l.url("TALKTIME_ARI_URL"),
+		User:     l.text("TALKTIME_ARI_USER"),
+		Password: l.secret("TALKTIME_ARI_PASSWORD"),
+	}
+	l.login("TALKTIME_ARI_URL", "TALKTIME_ARI_USER", "TALKTIME_ARI_PASSWORD")
+	return a
+}
+
+// cdrDatabases reads the DBn_ slots. A slot without a host does not exist, as in the program whose
+// settings these are; when something else of it is set, that is worth a warning.
+func (l *loader) cdrDatabases() []CDRDatabase {
+	var databases []CDRDatabase
+	for _, slot := range l.slots() {
+		name := func(field string) string { return fmt.Sprintf("DB%d_%s", slot, field) }
+		if l.text(name("HOST")) == "" {
+			l.warn("%s is not set, so that %s is ignored", name("HOST"), strings.Join(l.given(slot), ", "))
+			continue
+		}
+		d := CDRDatabase{
+			Slot:     slot,
+			Host:     l.host(name("HOST")),
+			Port:     l.number(name("PORT"), 1, 65535),
+			User:     l.text(name("USER")),
+			Password: l.secret(name("PASSWORD")),
+			Name:     l.text(name("NAME")),
+		}
+		if d.User == "" {
+			l.mistake(name("USER"), "must be given with %s", name("HOST"))
+		}
+		if !schemaName.MatchString(d.Name) {
+			l.mistake(name("NAME"), "must be the name of a schema: 1 to 64 letters, digits or _ $ -")
+		}
+		databases = append(databases, d)
+	}
+	return databases
+}
+
+// reservedTokens are path words of the reports mounted beside callstat, and the mark for "the token is
+// in a header"; none of them can be told from a token.
+func reservedTokens() []string {
+	return []string{"-", "countries", "csv", "hourly", "daily", "weekly", "monthly"}
+}
+
+func (l *loader) callstat() Callstat {
+	c := Callstat{
+		Token:              l.secret("API_TOKEN"),
+		AlwaysWithOwnCalls: l.toggle("TALKTIME_CALLSTAT_OWN"),
+	}
+	c.FirstExtension, c.LastExtension = l.numberRange("TALKTIME_CALLSTAT_EXTENSIONS")
+	token := c.Token.Reveal()
+	switch {
+	case token == "":
+	case slices.Contains(reservedTokens(), token):
+		l.mistake("API_TOKEN", "must not be one of the words %s", strings.Join(reservedTokens(), ", "))
+	case strings.ContainsAny(token, "/?# "):
+		l.mistake("API_TOKEN", "must not contain / ? # or a blank, since it is a part of a path")
+	case len(token) < 16:
+		l.warn("API_TOKEN has less than 16 characters and may be guessed")
+	}
+	return c
+}
+
+func (l *loader) queueLog(databases []CDRDatabase) QueueLog {
+	const name = "TALKTIME_QUEUE_LOG"
+	if l.text(name) != "db" {
+		return QueueLog{Path: l.path(name)}
+	}
+	if !slices.ContainsFunc(databases, func(d CDRDatabase) bool { return d.Slot == 1 }) {
+		l.mistake(name, "may be db only with a database DB1_HOST that has the table (a file of that name is ./db)")
+	}
+	return QueueLog{Table: true}
+}
+
+func (l *loader) pbx() PBX {
+	const name, database = "TALKTIME_PBX_BACKEND", "TALKTIME_PBX_DATABASE_URL"
+	backend := PBXBackend(l.text(name))
+	switch backend {
+	case PBXOff:
+		if l.secret(database) != "" {
+			l.warn("%s is given, but %s is off", database, name)
+		}
+		return PBX{Backend: PBXOff}
+	case PBXRealtime, PBXFreePBX:
+		if l.secret(database) == "" {
+			l.mistake(database, "must be given with %s=%s", name, backend)
+			return PBX{Backend: backend}
+		}
+		return PBX{Backend: backend, Database: l.database(database)}
+	default:
+		l.mistake(name, "must be off, realtime or freepbx")
+		return PBX{}
+	}
+}

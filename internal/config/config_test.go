@@ -1,0 +1,556 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// load loads from a map, without a .env file.
+func load(env map[string]string) (Config, error) { return loadDir(env, "") }
+
+func loadDir(env map[string]string, dir string) (Config, error) {
+	var environ []string
+	for name, value := range env {
+		environ = append(environ, name+"="+value)
+	}
+	getenv := func(name string) (string, bool) {
+		value, set := env[name]
+		return value, set
+	}
+	return Load(getenv, environ, dir)
+}
+
+func mustLoad(t *testing.T, env map[string]string) Config {
+	t.Helper()
+	c, err := load(env)
+	if err != nil {
+		t.Fatalf("Load: %v", err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, nil)
+
+	want := Config{
+		Database: Database{Dialect: SQLite, Path: "data/talktime.db"},
+		FastAGI: FastAGI{
+			Listen:   "127.0.0.1:4573",
+			Allow:    []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")},
+			Sessions: 20000,
+		},
+		Admin: Admin{Listen: "127.0.0.1:5000"},
+		Calls: Calls{
+			Max:            7200 * time.Second,
+			Ring:           40 * time.Second,
+			Dial:           "PJSIP/{number}@trunk",
+			SubscriberDial: "PJSIP/IMSI{imsi}@openbts",
+			EmergencyDial:  "PJSIP/{number}@trunk",
+			DialTechs:      []string{"PJSIP", "SIP", "IAX2", "DAHDI"},
+			Identify:       []string{"callerid", "account", "imsi"},
+		},
+		Callstat:        Callstat{FirstExtension: 2000, LastExtension: 3999},
+		Recordings:      "/var/spool/asterisk/monitor",
+		Spool:           "data/spool",
+		PBX:             PBX{Backend: PBXOff},
+		ReconcileEvery:  30 * time.Second,
+		ShutdownTimeout: 10 * time.Second,
+	}
+	if c.Location != time.Local {
+		t.Errorf("Location = %v, want the host's", c.Location)
+	}
+	if !c.Inside.Extensions.MatchString("2001") || c.Inside.Extensions.MatchString("0551234567") || c.Inside.Trunks != nil {
+		t.Errorf("Inside = %v, want numbers of 2 to 5 digits and no trunks", c.Inside)
+	}
+	c.Location, c.Inside = nil, Inside{}
+	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("defaults differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestEmptyIsUnset(t *testing.T) {
+	t.Parallel()
+	env := make(map[string]string)
+	for _, s := range Describe() {
+		if !s.emptyCounts {
+			env[strings.Replace(s.Name, "DBn_", "DB1_", 1)] = ""
+		}
+	}
+	c := mustLoad(t, env)
+	if c.Calls.Ring != 40*time.Second || c.FastAGI.Listen != "127.0.0.1:4573" || len(c.CDR.Databases) != 0 {
+		t.Errorf("empty variables changed a default: %+v", c)
+	}
+	if len(c.Warnings)+len(c.Unknown) != 0 {
+		t.Errorf("empty variables gave warnings %q, unknown %q", c.Warnings, c.Unknown)
+	}
+}
+
+func TestEmptyCounts(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, map[string]string{"TALKTIME_DIAL": "", "TALKTIME_SUBSCRIBER_DIAL": " "})
+	if c.Calls.Dial != "" || c.Calls.SubscriberDial != "" {
+		t.Errorf("Dial = %q, SubscriberDial = %q, want both empty", c.Calls.Dial, c.Calls.SubscriberDial)
+	}
+}
+
+func TestEverySetting(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, map[string]string{
+		"TALKTIME_DATABASE_URL":                "mysql://talk:s%40lt@db.example.net/talktime?tls=true",
+		"TALKTIME_FASTAGI_LISTEN":              ":4574",
+		"TALKTIME_FASTAGI_ALLOW":               "10.0.0.0/8 192.0.2.7, 2001:db8::/32",
+		"TALKTIME_FASTAGI_SESSIONS":            "50",
+		"TALKTIME_ADMIN_LISTEN":                "[::1]:5001",
+		"TALKTIME_TLS_CERT":                    "tls/cert.pem",
+		"TALKTIME_TLS_KEY":                     "tls/key.pem",
+		"TALKTIME_TRUSTED_PROXIES":             "127.0.0.1",
+		"TALKTIME_PUBLIC_URL":                  "https://billing.example.net/talk/",
+		"TALKTIME_ADMIN_PASSWORD":              "correct horse",
+		"TALKTIME_MAX_CALL_SECONDS":            "3600",
+		"TALKTIME_DIAL":                        "PJSIP/{number}@a&IAX2/b/{number}",
+		"TALKTIME_SUBSCRIBER_DIAL":             "PJSIP/{clid}",
+		"TALKTIME_DIAL_TECHS":                  "PJSIP, IAX2",
+		"TALKTIME_RING_SECONDS":                "25",
+		"TALKTIME_IDENTIFY":                    "account callerid",
+		"TALKTIME_EMERGENCY":                   "112, 911 *5",
+		"TALKTIME_EMERGENCY_DIAL":              "PJSIP/{number}@emergency",
+		"TALKTIME_PROMPTS":                     "talktime/en/",
+		"TALKTIME_SPOOL":                       "/var/lib/talktime/spool",
+		"TALKTIME_RECONCILE_SECONDS":           "5",
+		"TALKTIME_SHUTDOWN_SECONDS":            "0",
+		"TALKTIME_TIMEZONE":                    "Pacific/Auckland",
+		"TALKTIME_EXTENSIONS":                  "^2...$",
+		"TALKTIME_TRUNKS":                      "^PJSIP/trunk-",
+		"TALKTIME_AMI_ADDR":                    "192.0.2.1",
+		"TALKTIME_AMI_USER":                    "talktime",
+		"TALKTIME_AMI_SECRET":                  "ami-secret",
+		"TALKTIME_ARI_URL":                     "http://127.0.0.1:8088/ari/",
+		"TALKTIME_ARI_USER":                    "talktime",
+		"TALKTIME_ARI_PASSWORD":                "ari-password",
+		"DB1_HOST":                             "cdr1",
+		"DB1_USER":                             "reader",
+		"DB7_HOST":                             "2001:db8::7",
+		"DB7_PORT":                             "3307",
+		"DB7_USER":                             "reader",
+		"DB7_PASSWORD":                         "cdr-password",
+		"DB7_NAME":                             "asterisk",
+		"API_TOKEN":                            "0123456789abcdef",
+		"TALKTIME_CALLSTAT_EXTENSIONS":         "100-199",
+		"TALKTIME_CALLSTAT_OWN":                "on",
+		"TALKTIME_CALLSTATS_ALLOW":             "10.1.0.0/16",
+		"TALKTIME_CDR_INCLUDE_S":               "true",
+		"TALKTIME_CDR_ALL_COLUMNS":             "YES",
+		"TALKTIME_ELASTIX_SHOW_FIREWALL_RULES": "1",
+		"TALKTIME_QUEUE_LOG":                   "db",
+		"TALKTIME_RECORDINGS":                  "/srv/monitor/",
+		"TALKTIME_PBX_BACKEND":                 "freepbx",
+		"TALKTIME_PBX_DATABASE_URL":            "mysql://pbx@[2001:db8::1]:3310/asterisk",
+	})
+
+	if got := c.Location.String(); got != "Pacific/Auckland" {
+		t.Errorf("Location = %s", got)
+	}
+	if c.Inside.Extensions.String() != "^2...$" || c.Inside.Trunks.String() != "^PJSIP/trunk-" {
+		t.Errorf("Inside = %v", c.Inside)
+	}
+	c.Location, c.Inside = nil, Inside{}
+	want := Config{
+		Database: Database{Dialect: MySQL, Host: "db.example.net", Port: 3306, User: "talk", Password: "s@lt", Name: "talktime", TLS: "true"},
+		FastAGI: FastAGI{
+			Listen: ":4574", Sessions: 50,
+			Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.7/32"), netip.MustParsePrefix("2001:db8::/32")},
+		},
+		Admin: Admin{
+			Listen: "[::1]:5001", TLSCert: "tls/cert.pem", TLSKey: "tls/key.pem",
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+			PublicURL:      "https://billing.example.net/talk", Password: "correct horse",
+		},
+		Calls: Calls{
+			Max: time.Hour, Ring: 25 * time.Second,
+			Dial: "PJSIP/{number}@a&IAX2/b/{number}", SubscriberDial: "PJSIP/{clid}", EmergencyDial: "PJSIP/{number}@emergency",
+			DialTechs: []string{"PJSIP", "IAX2"}, Identify: []string{"account", "callerid"},
+			Emergency: []string{"112", "911", "*5"}, Prompts: "talktime/en",
+		},
+		AMI: AMI{Addr: "192.0.2.1:5038", User: "talktime", Secret: "ami-secret"},
+		ARI: ARI{URL: "http://127.0.0.1:8088/ari", User: "talktime", Password: "ari-password"},
+		CDR: CDR{
+			Databases: []CDRDatabase{
+				{Slot: 1, Host: "cdr1", Port: 3306, User: "reader", Name: "asteriskcdrdb"},
+				{Slot: 7, Host: "2001:db8::7", Port: 3307, User: "reader", Password: "cdr-password", Name: "asterisk"},
+			},
+			IncludeS: true, AllColumns: true,
+		},
+		Callstat:            Callstat{Token: "0123456789abcdef", FirstExtension: 100, LastExtension: 199, AlwaysWithOwnCalls: true},
+		CallStatisticsAllow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		QueueLog:            QueueLog{Table: true},
+		Recordings:          "/srv/monitor",
+		Spool:               "/var/lib/talktime/spool",
+		PBX:                 PBX{Backend: PBXFreePBX, Database: Database{Dialect: MySQL, Host: "2001:db8::1", Port: 3310, User: "pbx", Name: "asterisk"}},
+		ShowFirewallRules:   true,
+		ReconcileEvery:      5 * time.Second,
+	}
+	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("settings differ (-want +got):\n%s", diff)
+	}
+}
+
+func TestMistakes(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		env  map[string]string
+		want []string // one text for each mistake, in order
+	}{
+		{"database without a scheme", m("TALKTIME_DATABASE_URL", "talktime.db"), []string{"TALKTIME_DATABASE_URL must be sqlite:path or mysql://user:password@host:3306/name"}},
+		{"fastagi address without a port", m("TALKTIME_FASTAGI_LISTEN", "localhost"), []string{`TALKTIME_FASTAGI_LISTEN is "localhost", but must be host:port`}},
+		{"fastagi port out of range", m("TALKTIME_FASTAGI_LISTEN", "127.0.0.1:70000"), []string{`"127.0.0.1:70000", but must have a port from 0 to 65535`}},
+		{"fastagi host that is none", m("TALKTIME_FASTAGI_LISTEN", "a b:1"), []string{`TALKTIME_FASTAGI_LISTEN is "a b:1"`}},
+		{"allow is no network", m("TALKTIME_FASTAGI_ALLOW", "10.0.0.0/8,lan"), []string{`"lan" is none`}},
+		{"allow with host bits", m("TALKTIME_FASTAGI_ALLOW", "10.1.2.3/8"), []string{`write 10.0.0.0/8 for "10.1.2.3/8"`}},
+		{"allow with a mapped address", m("TALKTIME_FASTAGI_ALLOW", "::ffff:10.0.0.0/104"), []string{"in IPv4 form"}},
+		{"allow of commas only", m("TALKTIME_FASTAGI_ALLOW", ","), []string{"must name at least one thing"}},
+		{"no sessions", m("TALKTIME_FASTAGI_SESSIONS", "0"), []string{`TALKTIME_FASTAGI_SESSIONS is "0", but must be a whole number from 1 to 1000000`}},
+		{"admin address without a port", m("TALKTIME_ADMIN_LISTEN", "::1"), []string{"TALKTIME_ADMIN_LISTEN"}},
+		{"both on one address", m("TALKTIME_ADMIN_LISTEN", "127.0.0.1:4573"), []string{"must differ from TALKTIME_FASTAGI_LISTEN"}},
+		{"certificate without a key", m("TALKTIME_TLS_CERT", "c.pem"), []string{"TALKTIME_TLS_KEY must be given with TALKTIME_TLS_CERT"}},
+		{"key without a certificate", m("TALKTIME_TLS_KEY", "k.pem"), []string{"TALKTIME_TLS_CERT must be given with TALKTIME_TLS_KEY"}},
+		{"proxies are no networks", m("TALKTIME_TRUSTED_PROXIES", "all"), []string{"TALKTIME_TRUSTED_PROXIES"}},
+		{"public URL without a scheme", m("TALKTIME_PUBLIC_URL", "billing.example.net"), []string{"TALKTIME_PUBLIC_URL"}},
+		{"public URL with a query", m("TALKTIME_PUBLIC_URL", "https://a.example/?x=1"), []string{"without ? and #"}},
+		{"password too short", m("TALKTIME_ADMIN_PASSWORD", "12345"), []string{"TALKTIME_ADMIN_PASSWORD must have at least 6 characters"}},
+		{"password with a newline", m("TALKTIME_ADMIN_PASSWORD", "1234567\n8"), []string{"TALKTIME_ADMIN_PASSWORD must be one line"}},
+		{"call of no length", m("TALKTIME_MAX_CALL_SECONDS", "0"), []string{"from 1 to 86400"}},
+		{"call of more than a day", m("TALKTIME_MAX_CALL_SECONDS", "86401"), []string{"from 1 to 86400"}},
+		{"seconds with a unit", m("TALKTIME_MAX_CALL_SECONDS", "2h"), []string{`TALKTIME_MAX_CALL_SECONDS is "2h", but must be a whole number of seconds from 1 to 86400, without a unit`}},
+		{"seconds with a fraction", m("TALKTIME_RING_SECONDS", "1.5"), []string{"TALKTIME_RING_SECONDS"}},
+		{"ringing for ever", m("TALKTIME_RING_SECONDS", "601"), []string{"from 1 to 600"}},
+		{"no pause between reconciliations", m("TALKTIME_RECONCILE_SECONDS", "0"), []string{"from 1 to 3600"}},
+		{"negative shutdown", m("TALKTIME_SHUTDOWN_SECONDS", "-1"), []string{"from 0 to 600"}},
+		{"dial without a technology", m("TALKTIME_DIAL", "{number}@trunk"), []string{"must have the form Tech/resource"}},
+		{"dial with a forbidden technology", m("TALKTIME_DIAL", "Local/{number}@x"), []string{`names the technology "Local"`}},
+		{"dial with options", m("TALKTIME_DIAL", "PJSIP/{number}@trunk,60,T"), []string{"must have 1 to 200 letters"}},
+		{"dial with a variable", m("TALKTIME_DIAL", "PJSIP/${EXTEN}@trunk"), []string{"has the placeholder {EXTEN}, but only {number} is filled in"}},
+		{"dial with a placeholder of another setting", m("TALKTIME_DIAL", "PJSIP/{imsi}@trunk"), []string{"only {number} is filled in"}},
+		{"dial with an open brace", m("TALKTIME_DIAL", "PJSIP/{number@trunk"), []string{"must have 1 to 200 letters"}},
+		{"dial with an empty part", m("TALKTIME_DIAL", "PJSIP/1&"), []string{"must have the form"}},
+		{"dial without a resource", m("TALKTIME_DIAL", "PJSIP/"), []string{"must have 1 to 200 letters"}},
+		{"dial too long", m("TALKTIME_DIAL", "PJSIP/"+strings.Repeat("1", 201)), []string{"must have 1 to 200 letters"}},
+		{"dial with a control character", m("TALKTIME_DIAL", "PJSIP/1\n2"), []string{"must not contain control characters"}},
+		{"subscriber dial with an unknown placeholder", m("TALKTIME_SUBSCRIBER_DIAL", "PJSIP/{name}"), []string{"{number}, {imsi}, {clid}"}},
+		{"technology that is none", m("TALKTIME_DIAL_TECHS", "PJSIP,IAX2,my/tech"), []string{`"my/tech" is none`}},
+		{"technology twice", m("TALKTIME_DIAL_TECHS", "PJSIP,PJSIP"), []string{`must not name "PJSIP" twice`}},
+		{"default target without its technology", m("TALKTIME_DIAL_TECHS", "SIP"), []string{"TALKTIME_DIAL names the technology", "TALKTIME_SUBSCRIBER_DIAL names the technology"}},
+		{"unknown way to identify", m("TALKTIME_IDENTIFY", "callerid,ip"), []string{`must be a list of callerid, account, imsi; "ip" is none of them`}},
+		{"way to identify twice", m("TALKTIME_IDENTIFY", "imsi,imsi"), []string{`must not name "imsi" twice`}},
+		{"no way to identify", m("TALKTIME_IDENTIFY", " , "), []string{"must name at least one thing"}},
+		{"emergency number that is a pattern", m("TALKTIME_EMERGENCY", "112,_9XX"), []string{`"_9XX" is none`}},
+		{"emergency number twice", m("TALKTIME_EMERGENCY", "112,112"), []string{"twice"}},
+		{"emergency numbers without a target", m("TALKTIME_EMERGENCY", "112", "TALKTIME_DIAL", ""), []string{"TALKTIME_EMERGENCY_DIAL must say where emergency numbers go"}},
+		{"emergency target that is none", m("TALKTIME_EMERGENCY_DIAL", "trunk"), []string{"TALKTIME_EMERGENCY_DIAL"}},
+		{"prompts outside the sounds folder", m("TALKTIME_PROMPTS", "../etc"), []string{"below Asterisk's sounds folder"}},
+		{"prompts as an absolute path", m("TALKTIME_PROMPTS", "/srv/sounds"), []string{"below Asterisk's sounds folder"}},
+		{"prompts joined as Playback joins them", m("TALKTIME_PROMPTS", "a&b"), []string{"TALKTIME_PROMPTS"}},
+		{"unknown time zone", m("TALKTIME_TIMEZONE", "Mars/Olympus"), []string{`TALKTIME_TIMEZONE is "Mars/Olympus"`}},
+		{"extensions no regular expression", m("TALKTIME_EXTENSIONS", "^[0-9"), []string{"TALKTIME_EXTENSIONS"}},
+		{"trunks no regular expression", m("TALKTIME_TRUNKS", "*"), []string{"TALKTIME_TRUNKS"}},
+		{"manager with a bad port", m("TALKTIME_AMI_ADDR", "pbx:0", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s"), []string{"TALKTIME_AMI_ADDR"}},
+		{"manager without a login", m("TALKTIME_AMI_ADDR", "pbx"), []string{"TALKTIME_AMI_USER must be given", "TALKTIME_AMI_SECRET must be given"}},
+		{"rest interface by another protocol", m("TALKTIME_ARI_URL", "ws://pbx/ari", "TALKTIME_ARI_USER", "u", "TALKTIME_ARI_PASSWORD", "p"), []string{"TALKTIME_ARI_URL"}},
+		{"rest interface without a login", m("TALKTIME_ARI_URL", "http://pbx/ari"), []string{"TALKTIME_ARI_USER must be given", "TALKTIME_ARI_PASSWORD must be given"}},
+		{"cdr database with a port in the host", m("DB1_HOST", "cdr:3306", "DB1_USER", "u"), []string{"DB1_HOST"}},
+		{"cdr database with a bad port", m("DB2_HOST", "cdr", "DB2_PORT", "x", "DB2_USER", "u"), []string{`DB2_PORT is "x", but must be a whole number from 1 to 65535`}},
+		{"cdr database without a user", m("DB3_HOST", "cdr"), []string{"DB3_USER must be given with DB3_HOST"}},
+		{"cdr database with a bad name", m("DB4_HOST", "cdr", "DB4_USER", "u", "DB4_NAME", "a.b"), []string{"DB4_NAME"}},
+		{"reserved token", m("API_TOKEN", "weekly"), []string{"API_TOKEN must not be one of the words"}},
+		{"token that cannot be in a path", m("API_TOKEN", "aaaaaaaa/aaaaaaaaaaaa"), []string{"API_TOKEN must not contain"}},
+		{"extensions of callstat without an end", m("TALKTIME_CALLSTAT_EXTENSIONS", "2000"), []string{"TALKTIME_CALLSTAT_EXTENSIONS"}},
+		{"extensions of callstat the wrong way round", m("TALKTIME_CALLSTAT_EXTENSIONS", "3999-2000"), []string{"the smaller one first"}},
+		{"neither on nor off", m("TALKTIME_CALLSTAT_OWN", "maybe"), []string{`TALKTIME_CALLSTAT_OWN is "maybe", but must be on or off`}},
+		{"include s neither on nor off", m("TALKTIME_CDR_INCLUDE_S", "2"), []string{"TALKTIME_CDR_INCLUDE_S"}},
+		{"all columns neither on nor off", m("TALKTIME_CDR_ALL_COLUMNS", "2"), []string{"TALKTIME_CDR_ALL_COLUMNS"}},
+		{"firewall rules neither on nor off", m("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", "2"), []string{"TALKTIME_ELASTIX_SHOW_FIREWALL_RULES"}},
+		{"call statistics for no network", m("TALKTIME_CALLSTATS_ALLOW", "kazoo"), []string{"TALKTIME_CALLSTATS_ALLOW"}},
+		{"queue log in a missing database", m("TALKTIME_QUEUE_LOG", "db"), []string{"TALKTIME_QUEUE_LOG"}},
+		{"queue log in a database that is not the first", m("TALKTIME_QUEUE_LOG", "db", "DB2_HOST", "h", "DB2_USER", "u"), []string{"TALKTIME_QUEUE_LOG"}},
+		{"recordings with a control character", m("TALKTIME_RECORDINGS", "/srv/\x00"), []string{"TALKTIME_RECORDINGS"}},
+		{"unknown backend", m("TALKTIME_PBX_BACKEND", "issabel"), []string{"must be off, realtime or freepbx"}},
+		{"backend without a database", m("TALKTIME_PBX_BACKEND", "realtime"), []string{"TALKTIME_PBX_DATABASE_URL must be given with TALKTIME_PBX_BACKEND=realtime"}},
+		{"backend with a bad database", m("TALKTIME_PBX_BACKEND", "freepbx", "TALKTIME_PBX_DATABASE_URL", "postgres://x"), []string{"TALKTIME_PBX_DATABASE_URL must be sqlite:path or mysql:"}},
+		{"all together", m("TALKTIME_RING_SECONDS", "x", "TALKTIME_TIMEZONE", "y", "API_TOKEN", "csv"), []string{"RING", "TIMEZONE", "API_TOKEN"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := load(tt.env)
+			if err == nil {
+				t.Fatal("Load accepted it")
+			}
+			lines := strings.Split(err.Error(), "\n")
+			if len(lines) != len(tt.want) {
+				t.Fatalf("%d mistakes, want %d:\n%v", len(lines), len(tt.want), err)
+			}
+			for i, line := range lines {
+				if !strings.Contains(line, tt.want[i]) {
+					t.Errorf("mistake %d = %s\nwant it to contain %s", i+1, line, tt.want[i])
+				}
+			}
+		})
+	}
+}
+
+// m makes an environment of names and values in turn.
+func m(pairs ...string) map[string]string {
+	env := make(map[string]string)
+	for i := 0; i < len(pairs); i += 2 {
+		env[pairs[i]] = pairs[i+1]
+	}
+	return env
+}
+
+func TestWarnings(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"slot without a host", m("DB2_HOST", "", "DB2_USER", "u", "DB2_PORT", "3306"), "DB2_HOST is not set, so that DB2_PORT, DB2_USER is ignored"},
+		{"manager login without an address", m("TALKTIME_AMI_USER", "u"), "TALKTIME_AMI_ADDR is not set"},
+		{"rest login without an address", m("TALKTIME_ARI_PASSWORD", "p"), "TALKTIME_ARI_URL is not set"},
+		{"token that may be guessed", m("API_TOKEN", "short"), "API_TOKEN has less than 16 characters"},
+		{"database of no backend", m("TALKTIME_PBX_DATABASE_URL", "sqlite:x"), "TALKTIME_PBX_BACKEND is off"},
+		{"everybody may call", m("TALKTIME_FASTAGI_ALLOW", "0.0.0.0/0"), "TALKTIME_FASTAGI_ALLOW has 0.0.0.0/0"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			c := mustLoad(t, tt.env)
+			if len(c.Warnings) != 1 || !strings.Contains(c.Warnings[0], tt.want) {
+				t.Errorf("Warnings = %q, want one with %q", c.Warnings, tt.want)
+			}
+		})
+	}
+}
+
+func TestUnknown(t *testing.T) {
+	t.Parallel()
+	c := mustLoad(t, m(
+		"TALKTIME_RNG_SECONDS", "40", "TALKTIME_RING_SECONDS_FILE", "x", "DB1_PASSWD", "x", "TALKTIME_EMPTY_ONE", "",
+		"TALKTIME_TOOLS", "/x", "TALKTIME_TEST_MYSQL", "x", "HOME", "/", "DB_HOST", "x", "MY_TALKTIME_X", "x",
+	))
+	want := []string{"DB1_PASSWD", "TALKTIME_EMPTY_ONE", "TALKTIME_RING_SECONDS_FILE", "TALKTIME_RNG_SECONDS"}
+	if diff := cmp.Diff(want, c.Unknown); diff != "" {
+		t.Errorf("Unknown differs (-want +got):\n%s", diff)
+	}
+	bad, err := load(m("TALKTIME_RNG_SECONDS", "40", "TALKTIME_RING_SECONDS", "x"))
+	if err == nil || len(bad.Unknown) != 1 {
+		t.Errorf("Unknown = %q beside the error %v, want it filled in", bad.Unknown, err)
+	}
+}
+
+func TestDotEnv(t *testing.T) {
+	t.Parallel()
+	write := func(t *testing.T, text string) string {
+		t.Helper()
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, ".env"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	t.Run("the environment wins, empty included", func(t *testing.T) {
+		t.Parallel()
+		dir := write(t, "# a comment\nTALKTIME_RING_SECONDS=11\nexport TALKTIME_MAX_CALL_SECONDS=12\n"+
+			"TALKTIME_SHUTDOWN_SECONDS=13\nDB3_HOST=cdr\nDB3_USER='r$EADER'\nTALKTIME_TYPO=1\nTALKTIME_EXTENSIONS=^[0-9]{2,5}$\n")
+		c, err := loadDir(m("TALKTIME_RING_SECONDS", "21", "TALKTIME_SHUTDOWN_SECONDS", ""), dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.Calls.Ring != 21*time.Second || c.Calls.Max != 12*time.Second || c.ShutdownTimeout != 10*time.Second {
+			t.Errorf("Ring %v, Max %v, Shutdown %v, want 21 s, 12 s, 10 s", c.Calls.Ring, c.Calls.Max, c.ShutdownTimeout)
+		}
+		if len(c.CDR.Databases) != 1 || c.CDR.Databases[0].Slot != 3 || c.CDR.Databases[0].User != "r$EADER" {
+			t.Errorf("CDR databases = %v, want DB3 of the file", c.CDR.Databases)
+		}
+		if !slices.Equal(c.Unknown, []string{"TALKTIME_TYPO"}) {
+			t.Errorf("Unknown = %q, want the file's typing mistake", c.Unknown)
+		}
+		if _, set := os.LookupEnv("DB3_HOST"); set {
+			t.Error("the file changed the environment of the process")
+		}
+	})
+	t.Run("no file is no mistake", func(t *testing.T) {
+		t.Parallel()
+		if _, err := loadDir(nil, t.TempDir()); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Run("an open quote does not give the secret away", func(t *testing.T) {
+		t.Parallel()
+		_, err := loadDir(nil, write(t, "TALKTIME_RING_SECONDS=11\nTALKTIME_AMI_SECRET='hunter2\n"))
+		if err == nil || !strings.Contains(err.Error(), "line 2") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("error = %v, want the line and not its text", err)
+		}
+	})
+	t.Run("a folder in its place", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := os.Mkdir(filepath.Join(dir, ".env"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := loadDir(nil, dir); err == nil || !strings.Contains(err.Error(), "cannot be read") {
+			t.Errorf("error = %v, want cannot be read", err)
+		}
+	})
+}
+
+func TestSecretFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good := file("good", " secret with blanks \r\n")
+
+	c := mustLoad(t, m("TALKTIME_ADMIN_PASSWORD_FILE", good, "DB1_HOST", "h", "DB1_USER", "u", "DB1_PASSWORD_FILE", good,
+		"TALKTIME_DATABASE_URL_FILE", file("url", "mysql://u:hunter2@h/n\n"), "TALKTIME_AMI_ADDR", "h", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET_FILE", good))
+	if got := c.Admin.Password.Reveal(); got != " secret with blanks " {
+		t.Errorf("admin password = %q, want the line without its end", got)
+	}
+	if c.CDR.Databases[0].Password != c.Admin.Password || c.AMI.Secret != c.Admin.Password || c.Database.Password != "hunter2" {
+		t.Errorf("a secret was not read from its file: %+v", c)
+	}
+	if len(c.Unknown) != 0 {
+		t.Errorf("Unknown = %q", c.Unknown)
+	}
+
+	for _, tt := range []struct {
+		name string
+		env  map[string]string
+		want string
+	}{
+		{"given twice", m("TALKTIME_ADMIN_PASSWORD", "hunter2", "TALKTIME_ADMIN_PASSWORD_FILE", good), "TALKTIME_ADMIN_PASSWORD must not be given together with TALKTIME_ADMIN_PASSWORD_FILE"},
+		{"missing file", m("API_TOKEN_FILE", filepath.Join(dir, "none")), "API_TOKEN_FILE is"},
+		{"folder", m("API_TOKEN_FILE", dir), "must be a file that can be read"},
+		{"empty file", m("API_TOKEN_FILE", file("empty", "\n")), "must be a file that is not empty"},
+		{"two lines", m("API_TOKEN_FILE", file("two", "hunter2\nhunter2\n")), "API_TOKEN must be one line"},
+		{"something else's file", m("API_TOKEN_FILE", file("large", strings.Repeat("x", maxSecretFile+1))), "too large for a secret"},
+	} {
+		_, err := load(tt.env)
+		if err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: error = %v, want one line with %q", tt.name, err, tt.want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: the error shows the secret: %v", tt.name, err)
+		}
+	}
+}
+
+func TestSecretsAreNeverShown(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2"
+	check := func(t *testing.T, what, text string) {
+		t.Helper()
+		if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+			t.Errorf("%s shows the secret: %s", what, text)
+		}
+	}
+	good, wrong := make(map[string]string), make(map[string]string)
+	for _, s := range Describe() {
+		if s.Secret {
+			name := strings.Replace(s.Name, "DBn_", "DB1_", 1)
+			good[name], wrong[name] = secret+"-and-more", secret+"/\n"
+			if strings.HasSuffix(name, "_URL") {
+				good[name], wrong[name] = "mysql://u:"+secret+"@h/n", "mysql://u:"+secret+"/@h/n"
+			}
+		}
+	}
+	for _, env := range []map[string]string{good, wrong} {
+		maps := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_AMI_ADDR", "h", "TALKTIME_AMI_USER", "u",
+			"TALKTIME_ARI_URL", "http://h/ari", "TALKTIME_ARI_USER", "u", "TALKTIME_PBX_BACKEND", "realtime")
+		for name, value := range maps {
+			env[name] = value
+		}
+	}
+
+	c := mustLoad(t, good)
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
+		check(t, format, fmt.Sprintf(format, c))
+	}
+	text, err := json.Marshal(c.Database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, "JSON", string(text))
+	var b strings.Builder
+	slog.New(slog.NewJSONHandler(&b, nil)).Info("x", "db", c.Database, "token", c.Callstat.Token, "ami", c.AMI)
+	slog.New(slog.NewTextHandler(&b, nil)).Info("x", "db", c.Database, "token", c.Callstat.Token, "ami", c.AMI)
+	check(t, "log", b.String())
+
+	_, err = load(wrong)
+	if err == nil {
+		t.Fatal("Load accepted secrets with newlines")
+	}
+	check(t, "error", err.Error())
+
+	_, err = load(m("TALKTIME_ARI_URL", "http://admin:"+secret+"@h/ari", "TALKTIME_PUBLIC_URL", "http://admin:"+secret+"@h/"))
+	if err == nil {
+		t.Fatal("Load accepted a password in a URL")
+	}
+	check(t, "error about a URL", err.Error())
+}
+
+// TestTableIsComplete holds the table of settings and Load together: Load asks for every row, and for
+// nothing else.
+func TestTableIsComplete(t *testing.T) {
+	t.Parallel()
+	env := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "sqlite:x")
+	asked := make(map[string]bool)
+	_, err := Load(func(name string) (string, bool) {
+		asked[generic(name)] = true
+		value, set := env[name]
+		return value, set
+	}, []string{"DB1_HOST=h"}, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Describe() {
+		if !asked[s.Name] {
+			t.Errorf("%s is in the table, but Load does not read it", s.Name)
+		}
+		delete(asked, s.Name)
+		if s.Secret {
+			if !asked[s.Name+fileSuffix] {
+				t.Errorf("%s is secret, but %s%s is not read", s.Name, s.Name, fileSuffix)
+			}
+			delete(asked, s.Name+fileSuffix)
+		}
+		if s.Shown() == "" || s.Meaning == "" || (s.Default != "" && s.Unset != "") {
+			t.Errorf("%s needs a meaning and either a default or words for none: %+v", s.Name, s)
+		}
+		if secretName := strings.HasSuffix(s.Name, "PASSWORD") || strings.HasSuffix(s.Name, "SECRET"); secretName && !s.Secret {
+			t.Errorf("%s must be secret", s.Name)
+		}
+		if !strings.Contains(Usage(), s.Name) || !strings.Contains(MarkdownTable(), "| `"+s.Name+"` | ") {
+			t.Errorf("%s is missing in the help or in the table", s.Name)
+		}
+	}
+	for name := range asked {
+		t.Errorf("Load reads %s, which is not in the table", name)
+	}
+}

@@ -1,0 +1,267 @@
+package config
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// Setting describes one environment variable. The table of all of them drives Load, the help text and
+// the test that holds README's table to the code.
+type Setting struct {
+	// Name is the variable. DBn_… stands for DB1_…, DB2_… and so on.
+	Name string
+	// Default is the value taken when the variable is unset or empty.
+	Default string
+	// Unset says what happens without a value, for a setting without Default: "none", "off", "generated".
+	Unset string
+	// Meaning is one line for the operator.
+	Meaning string
+	// Secret settings are never shown, and may be given as NAME_FILE, the path of a file that holds the value.
+	Secret bool
+
+	// emptyCounts marks the settings whose empty value means something else than their default.
+	emptyCounts bool
+}
+
+// Shown is the Default as a table shows it: the value itself, or in words what happens without one.
+func (s Setting) Shown() string {
+	if s.Default != "" {
+		return s.Default
+	}
+	return s.Unset
+}
+
+// Describe returns every setting, in the order of the documentation. The slice is the caller's own.
+func Describe() []Setting {
+	return []Setting{
+		{
+			Name: "TALKTIME_DATABASE_URL", Default: "sqlite:data/talktime.db", Secret: true,
+			Meaning: "our own database: sqlite:path, or mysql://user:password@host:3306/name for MariaDB or MySQL, ?tls=true for TLS; percent-encode special characters of user and password",
+		},
+		{
+			Name: "TALKTIME_FASTAGI_LISTEN", Default: "127.0.0.1:4573",
+			Meaning: "address on which fastagi waits for Asterisk",
+		},
+		{
+			Name: "TALKTIME_FASTAGI_ALLOW", Default: "127.0.0.0/8,::1/128",
+			Meaning: "networks Asterisk may call from; FastAGI itself has no login",
+		},
+		{
+			Name: "TALKTIME_FASTAGI_SESSIONS", Default: "20000",
+			Meaning: "FastAGI connections open at once, 1 to 1000000; each needs a file descriptor, more are turned away",
+		},
+		{
+			Name: "TALKTIME_ADMIN_LISTEN", Default: "127.0.0.1:5000",
+			Meaning: "address of the admin API and page",
+		},
+		{
+			Name: "TALKTIME_TLS_CERT", Unset: "none",
+			Meaning: "certificate file (PEM) for the admin address; needs TALKTIME_TLS_KEY",
+		},
+		{
+			Name: "TALKTIME_TLS_KEY", Unset: "none",
+			Meaning: "key file (PEM) of that certificate",
+		},
+		{
+			Name: "TALKTIME_TRUSTED_PROXIES", Unset: "none",
+			Meaning: "networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+		},
+		{
+			Name: "TALKTIME_PUBLIC_URL", Unset: "none",
+			Meaning: "URL under which people reach the admin page, for links",
+		},
+		{
+			Name: "TALKTIME_ADMIN_PASSWORD", Unset: "generated", Secret: true,
+			Meaning: "password of the user admin, which admin serve creates when there is no admin; at least 6 characters",
+		},
+		{
+			Name: "TALKTIME_MAX_CALL_SECONDS", Default: "7200",
+			Meaning: "longest call, 1 to 86400",
+		},
+		{
+			Name: "TALKTIME_DIAL", Default: "PJSIP/{number}@trunk", emptyCounts: true,
+			Meaning: "where a call goes when nothing else says so; set but empty: such calls are refused as UNKNOWNCALLEE",
+		},
+		{
+			Name: "TALKTIME_SUBSCRIBER_DIAL", Default: "PJSIP/IMSI{imsi}@openbts", emptyCounts: true,
+			Meaning: "where a call to another user's number goes; {imsi}, {clid} and {number} are his; set but empty: like any other number",
+		},
+		{
+			Name: "TALKTIME_DIAL_TECHS", Default: "PJSIP,SIP,IAX2,DAHDI",
+			Meaning: "technologies a dial target may name",
+		},
+		{
+			Name: "TALKTIME_RING_SECONDS", Default: "40",
+			Meaning: "how long a call rings, 1 to 600",
+		},
+		{
+			Name: "TALKTIME_IDENTIFY", Default: "callerid,account,imsi",
+			Meaning: "order in which a caller is looked up; what is left out is not used",
+		},
+		{
+			Name: "TALKTIME_EMERGENCY", Unset: "none",
+			Meaning: "exact numbers that always pass, unbilled",
+		},
+		{
+			Name: "TALKTIME_EMERGENCY_DIAL", Unset: "TALKTIME_DIAL",
+			Meaning: "where emergency numbers go",
+		},
+		{
+			Name: "TALKTIME_PROMPTS", Unset: "none",
+			Meaning: "folder below Asterisk's sounds folder with recordings played before a refusal returns: nocredit, unknowncaller, unknowncallee, blocked, limit, norate, error",
+		},
+		{
+			Name: "TALKTIME_SPOOL", Default: "data/spool",
+			Meaning: "folder that keeps what a call's end said while the database could not be reached",
+		},
+		{
+			Name: "TALKTIME_RECONCILE_SECONDS", Default: "30",
+			Meaning: "how often lost calls are looked for, 1 to 3600",
+		},
+		{
+			Name: "TALKTIME_SHUTDOWN_SECONDS", Default: "10",
+			Meaning: "how long open work may take after the first signal, 0 to 600",
+		},
+		{
+			Name: "TALKTIME_TIMEZONE", Unset: "the host's",
+			Meaning: "zone of reports, schedules and times without a zone, such as Europe/Vienna",
+		},
+		{
+			Name: "TALKTIME_EXTENSIONS", Default: "^[0-9]{2,5}$",
+			Meaning: "regular expression of the numbers that are inside",
+		},
+		{
+			Name: "TALKTIME_TRUNKS", Unset: "none",
+			Meaning: "regular expression of the channels that are trunks, that is, outside",
+		},
+		{
+			Name: "TALKTIME_AMI_ADDR", Unset: "off",
+			Meaning: "Asterisk's manager interface, host or host:port (5038): live calls, queues, hang-up, mid-call extension",
+		},
+		{
+			Name: "TALKTIME_AMI_USER", Unset: "none",
+			Meaning: "its user",
+		},
+		{
+			Name: "TALKTIME_AMI_SECRET", Unset: "none", Secret: true,
+			Meaning: "its secret",
+		},
+		{
+			Name: "TALKTIME_ARI_URL", Unset: "off",
+			Meaning: "Asterisk's REST interface, such as http://127.0.0.1:8088/ari",
+		},
+		{
+			Name: "TALKTIME_ARI_USER", Unset: "none",
+			Meaning: "its user",
+		},
+		{
+			Name: "TALKTIME_ARI_PASSWORD", Unset: "none", Secret: true,
+			Meaning: "its password",
+		},
+		{
+			Name: "DBn_HOST", Unset: "none",
+			Meaning: "CDR databases to read, any number of them: DB1_HOST, DB2_HOST…; gaps are allowed; none: our own calls",
+		},
+		{
+			Name: "DBn_PORT", Default: "3306",
+			Meaning: "its port",
+		},
+		{
+			Name: "DBn_USER", Unset: "none",
+			Meaning: "its user, needed with DBn_HOST; reading rights are enough",
+		},
+		{
+			Name: "DBn_PASSWORD", Unset: "none", Secret: true,
+			Meaning: "its password",
+		},
+		{
+			Name: "DBn_NAME", Default: "asteriskcdrdb",
+			Meaning: "its schema",
+		},
+		{
+			Name: "API_TOKEN", Unset: "none: callstat and asrstat refuse", Secret: true,
+			Meaning: "token in the path of the callstat and asrstat reports",
+		},
+		{
+			Name: "TALKTIME_CALLSTAT_EXTENSIONS", Default: "2000-3999",
+			Meaning: "extensions the callstat report covers in foreign CDR databases",
+		},
+		{
+			Name: "TALKTIME_CALLSTAT_OWN", Default: "off",
+			Meaning: "on: our own calls stand in callstat beside the CDR databases; without CDR databases they always do",
+		},
+		{
+			Name: "TALKTIME_CALLSTATS_ALLOW", Unset: "none",
+			Meaning: "networks that may use the bare call statistics under /api/v1 without a token",
+		},
+		{
+			Name: "TALKTIME_CDR_INCLUDE_S", Default: "off",
+			Meaning: "on: cdrreport also lists rows whose destination is s",
+		},
+		{
+			Name: "TALKTIME_CDR_ALL_COLUMNS", Default: "off",
+			Meaning: "on: cdrreport also gives columns the original did not know",
+		},
+		{
+			Name: "TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", Default: "off",
+			Meaning: "on: a token with the scope read sees the text of the host's firewall rules",
+		},
+		{
+			Name: "TALKTIME_QUEUE_LOG", Unset: "none",
+			Meaning: "path of Asterisk's queue_log, or db for its table in DB1",
+		},
+		{
+			Name: "TALKTIME_RECORDINGS", Default: "/var/spool/asterisk/monitor",
+			Meaning: "root of the recordings",
+		},
+		{
+			Name: "TALKTIME_PBX_BACKEND", Default: "off",
+			Meaning: "where extensions are managed: off, realtime (PJSIP tables) or freepbx",
+		},
+		{
+			Name: "TALKTIME_PBX_DATABASE_URL", Unset: "none", Secret: true,
+			Meaning: "database of that backend, written as TALKTIME_DATABASE_URL",
+		},
+	}
+}
+
+// Usage returns the settings as plain text for a command's help.
+func Usage() string {
+	var b strings.Builder
+	b.WriteString("Settings are environment variables, read from a file .env in the working directory too (the environment wins).\n")
+	b.WriteString("Those marked * may be given as NAME_FILE, the path of a file that holds the value.\n\n")
+	for _, s := range Describe() {
+		mark := ""
+		if s.Secret {
+			mark = " *"
+		}
+		fmt.Fprintf(&b, "  %s%s (%s)\n      %s\n", s.Name, mark, s.Shown(), s.Meaning)
+	}
+	return b.String()
+}
+
+// MarkdownTable returns the settings as the table that README carries; a test compares the two.
+func MarkdownTable() string {
+	var b strings.Builder
+	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	for _, s := range Describe() {
+		shown := s.Unset
+		if s.Default != "" {
+			shown = "`" + s.Default + "`"
+		}
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, shown, strings.ReplaceAll(s.Meaning, "|", `\|`))
+	}
+	return b.String()
+}
+
+// slotName matches the variables of one CDR database: DB1_HOST, DB12_PASSWORD.
+var slotName = regexp.MustCompile(`^DB([1-9][0-9]{0,3})_([A-Z_]+)$`)
+
+// generic returns the name under which the table knows a variable: DB7_HOST is DBn_HOST.
+func generic(name string) string {
+	if m := slotName.FindStringSubmatch(name); m != nil {
+		return "DBn_" + m[2]
+	}
+	return name
+}

@@ -1,0 +1,176 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"talktime/billing"
+	"talktime/models"
+)
+
+// CDRConfig says where an Asterisk writes its call records.
+type CDRConfig struct {
+	Label    string // DB1
+	Addr     string
+	User     string
+	Password string
+	Name     string
+	Location *time.Location // of the naive timestamps in it
+}
+
+// CDR is a foreign CDR database, which we only read.
+type CDR struct {
+	config CDRConfig
+	pool   *sql.DB
+}
+
+const cdrTimeout = 10 * time.Second
+
+// OpenCDR prepares a CDR database for use; it need not be reachable yet.
+func OpenCDR(c CDRConfig) (*CDR, error) {
+	if c.Location == nil {
+		c.Location = time.UTC
+	}
+	config := mysqldriver.NewConfig()
+	config.Net, config.Addr, config.User, config.Passwd, config.DBName = "tcp", c.Addr, c.User, c.Password, c.Name
+	config.ParseTime, config.Loc, config.InterpolateParams = true, c.Location, true
+	config.Timeout, config.ReadTimeout, config.WriteTimeout = connectTimeout, cdrTimeout, cdrTimeout
+	config.Logger = mysqldriver.Logger(quiet{})
+	connector, err := mysqldriver.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("CDR database %s: %w", c.Label, err)
+	}
+	pool := sql.OpenDB(connector)
+	pool.SetMaxOpenConns(2)
+	pool.SetConnMaxLifetime(connectionLife)
+	return &CDR{config: c, pool: pool}, nil
+}
+
+// Close ends all connections.
+func (c *CDR) Close() error { return c.pool.Close() }
+
+// Name implements billing.CDRSource.
+func (c *CDR) Name() string { return c.config.Label }
+
+// Ping asks whether the table can be read.
+func (c *CDR) Ping(ctx context.Context) error {
+	rows, err := c.pool.QueryContext(ctx, "SELECT uniqueid FROM cdr LIMIT 1")
+	if err != nil {
+		return fmt.Errorf("CDR database %s: %w", c.config.Label, err)
+	}
+	return rows.Close()
+}
+
+// cdrRow is what a record says that matters for a charge.
+type cdrRow struct {
+	start       time.Time
+	src, clid   string
+	lastapp     string
+	disposition string
+	duration    int64
+	billsec     int64
+}
+
+// Clocks of Asterisk and Talktime may differ by this much when a row is told from an earlier one of its channel.
+const clockSlack = 2 * time.Second
+
+// Evidence implements billing.CDRSource.
+func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]models.Evidence, error) {
+	if len(calls) == 0 {
+		return nil, nil
+	}
+	ids := make([]any, len(calls))
+	first, last := calls[0].Authorized, calls[0].Authorized
+	for i, call := range calls {
+		ids[i] = billing.UniqueID(call.CallID)
+		if call.Authorized.Before(first) {
+			first = call.Authorized
+		}
+		if call.Authorized.After(last) {
+			last = call.Authorized
+		}
+	}
+	day := 24 * time.Hour
+	rows, err := c.pool.QueryContext(ctx, `SELECT uniqueid, calldate, src, clid, lastapp, disposition, duration, billsec FROM cdr
+		WHERE uniqueid IN (`+marks(len(ids))+") AND calldate BETWEEN ? AND ?", append(ids, first.Add(-day), last.Add(day))...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = rows.Close() }()
+	byID := make(map[string][]cdrRow)
+	for rows.Next() {
+		var id string
+		var r cdrRow
+		if err := rows.Scan(&id, &r.start, &r.src, &r.clid, &r.lastapp, &r.disposition, &r.duration, &r.billsec); err != nil {
+			return nil, err
+		}
+		byID[id] = append(byID[id], r)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	found := make(map[string]models.Evidence)
+	for _, call := range calls {
+		if e, ok := evidenceOf(call, byID[billing.UniqueID(call.CallID)]); ok {
+			found[call.CallID] = e
+		}
+	}
+	return found, nil
+}
+
+// evidenceOf judges the rows of one channel. Only rows of Dial count: the h extension, a prompt or a queue leave
+// rows of their own. Asterisk writes them when the channel has ended, so that any row of the call proves that.
+func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
+	rows = slices.DeleteFunc(slices.Clone(rows), func(r cdrRow) bool {
+		ours := r.src == call.CallerID || strings.Contains(r.clid, "<"+call.CallerID+">")
+		early := call.CallID != billing.ChannelOf(call.CallID) && r.start.Before(call.Authorized.Add(-clockSlack))
+		return !ours || early || !strings.EqualFold(r.lastapp, "Dial") || r.start.Sub(call.Authorized).Abs() > 24*time.Hour
+	})
+	if len(rows) == 0 {
+		return models.Evidence{}, false
+	}
+	e := models.Evidence{Source: billing.SourceCDR, Over: true, Leg: len(call.Legs)}
+	slices.SortStableFunc(rows, func(a, b cdrRow) int { return a.start.Compare(b.start) })
+	var talked int64
+	var until time.Time
+	answered := false
+	for _, r := range rows {
+		if !strings.EqualFold(r.disposition, "ANSWERED") {
+			e.DialStatus = dialStatus(r.disposition)
+			continue
+		}
+		answered = true
+		// Rows of a parallel dial may cover the same time: count it once.
+		from, to := r.start.Add(time.Duration(r.duration-r.billsec)*time.Second), r.start.Add(time.Duration(r.duration)*time.Second)
+		if from.Before(until) {
+			from = until
+		}
+		if to.After(from) {
+			talked += int64(to.Sub(from) / time.Second)
+			until = to
+		}
+	}
+	if answered {
+		e.DialStatus, e.BillSec = "ANSWER", &talked
+	}
+	return e, true
+}
+
+// dialStatus gives a CDR's disposition in the words of Dial.
+func dialStatus(disposition string) string {
+	switch strings.ToUpper(disposition) {
+	case "BUSY":
+		return "BUSY"
+	case "NO ANSWER":
+		return "NOANSWER"
+	case "CONGESTION":
+		return "CONGESTION"
+	}
+	return "CHANUNAVAIL"
+}
