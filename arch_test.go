@@ -9,6 +9,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -41,7 +42,7 @@ func layers() []layer {
 		},
 		{
 			"adminapi",
-			[]string{"adminapi", "billing", "stats", "queues", "filter", "models", "money", "web"},
+			[]string{"adminapi", "billing", "stats", "queues", "filter", "models", "money", "web", "internal/password"},
 			all,
 			"the API takes interfaces and lets cmd hand the rest in: with a database, a telephone or settings of its own it could not be tested alone",
 		},
@@ -108,8 +109,10 @@ func layers() []layer {
 			"templates and styles; the figures in them come from adminapi",
 		},
 		{
-			"internal", nil, nil,
-			"small tools that know nothing of calls or money; cmd hands them in",
+			"internal",
+			[]string{"models"},
+			[]string{"golang.org/x"},
+			"small tools that know nothing of calls or money",
 		},
 		{
 			"internal/config", nil,
@@ -468,4 +471,51 @@ func unfinished(call *ast.CallExpr) bool {
 		})
 	}
 	return found
+}
+
+// TestDocumentedLogLines: the lines that docs/operations.md explains are lines that the program writes.
+func TestDocumentedLogLines(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var code strings.Builder
+	all, _ := sources(t)
+	for _, s := range all {
+		if !s.test {
+			ast.Inspect(s.file, func(n ast.Node) bool {
+				if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
+					code.WriteString(lit.Value + "\n")
+				}
+				return true
+			})
+		}
+	}
+	lines := 0
+	for line := range strings.Lines(string(page)) {
+		cell, isLine := strings.CutPrefix(line, "| ERROR ")
+		if !isLine {
+			cell, isLine = strings.CutPrefix(line, "| WARN ")
+		}
+		if !isLine {
+			cell, isLine = strings.CutPrefix(line, "| INFO ")
+		}
+		if !isLine {
+			continue
+		}
+		cell, _, _ = strings.Cut(cell, " | ")
+		for i, quoted := range strings.Split(cell, "`") {
+			if i%2 == 0 {
+				continue
+			}
+			lines++
+			if message := strings.Trim(quoted, "…"); !strings.Contains(code.String(), message) {
+				t.Errorf("docs/operations.md explains %q, which nothing writes", message)
+			}
+		}
+	}
+	if lines < 10 {
+		t.Errorf("%d lines were found in docs/operations.md; has the table changed its form?", lines)
+	}
 }

@@ -24,16 +24,20 @@ func TestAbuse(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		conns int
-		abuse func(net.Conn) error
+		abuse func(c net.Conn, done <-chan struct{}) error
 	}{
-		{"silent", 1000, func(net.Conn) error { return nil }},
+		{"silent", 1000, say("")},
 		{"half a greeting", 1000, say(head)},
-		{"slow bytes", 100, func(c net.Conn) error {
+		{"slow bytes", 100, func(c net.Conn, done <-chan struct{}) error {
 			for _, b := range []byte(head + strings.Repeat("agi_x: y\n", 1000)) {
 				if _, err := c.Write([]byte{b}); err != nil {
 					return err
 				}
-				time.Sleep(time.Millisecond)
+				select {
+				case <-done:
+					return nil
+				case <-time.After(time.Millisecond):
+				}
 			}
 			return nil
 		}},
@@ -47,18 +51,16 @@ func TestAbuse(t *testing.T) {
 		{"a greeting and then nothing", 200, say(head + "\n")},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := &agi.Server{
-				Handler: agi.HandlerFunc(dialogue), MaxUngreeted: 100,
-				GreetingTimeout: time.Second, CommandTimeout: time.Second,
-			}
+			s := &agi.Server{Handler: agi.HandlerFunc(dialogue), MaxUngreeted: 100}
 			address := agitest.Start(t, s)
+			done := make(chan struct{})
 			var abusers sync.WaitGroup
 			var before runtime.MemStats
 			runtime.ReadMemStats(&before)
 			for range test.conns {
 				conn := connect(t, address)
 				abusers.Go(func() {
-					_ = test.abuse(conn) // the server may close it any time
+					_ = test.abuse(conn, done) // the server may close it any time
 				})
 			}
 			for i := range 100 {
@@ -76,20 +78,21 @@ func TestAbuse(t *testing.T) {
 			if st := s.Stats(); st.Ungreeted > 100 {
 				t.Errorf("%d connections without greeting", st.Ungreeted)
 			}
-			abusers.Wait() // of those that write until the server closes: it does
+			close(done)
+			abusers.Wait() // also for those that write until the server closes: it does
 		})
 	}
 }
 
-func say(text string) func(net.Conn) error {
-	return func(c net.Conn) error {
+func say(text string) func(net.Conn, <-chan struct{}) error {
+	return func(c net.Conn, _ <-chan struct{}) error {
 		_, err := fmt.Fprint(c, text)
 		return err
 	}
 }
 
-func forever(text string) func(net.Conn) error {
-	return func(c net.Conn) error {
+func forever(text string) func(net.Conn, <-chan struct{}) error {
+	return func(c net.Conn, _ <-chan struct{}) error {
 		for {
 			if _, err := fmt.Fprint(c, text); err != nil {
 				return err

@@ -51,7 +51,7 @@ const (
 // A Channel is one call's connection to Asterisk, and what a script may ask of the phone. A script uses it from
 // one goroutine and does not keep it.
 type Channel struct {
-	reader
+	in       reader
 	lib      *lib.AGI
 	conn     net.Conn
 	request  Request
@@ -61,29 +61,28 @@ type Channel struct {
 	sent     bool          // at least a part of the command under way was written
 	dial     bool          // the command under way is a Dial
 	phase    atomic.Int32  // working, dialing or left
-	dropped  bool          // while saying nothing, by a server that needed the place; guarded by its mu
 	commands int
-	accepted time.Time // by the clock that deadlines use
-	started  time.Time // by Server.Now
+	started  time.Time // when its goroutine began; guarded by server.mu until greeted
+	dropped  bool      // while silent, by a server that needed the place; guarded by server.mu
 	script   string    // the name it is registered by; empty until Mux knows it
 	status   string
 	notes    []slog.Attr
 }
 
 func newChannel(s *Server, conn net.Conn) *Channel {
-	return &Channel{reader: reader{src: conn}, conn: conn, server: s, accepted: time.Now(), started: s.now()}
+	return &Channel{in: reader{src: conn}, conn: conn, server: s}
 }
 
 // greet reads the greeting.
 func (c *Channel) greet() error {
-	q, err := c.readGreeting()
+	q, err := c.in.readGreeting()
 	if err != nil {
 		return cause(err)
 	}
 	q.RemoteAddr = remoteAddr(c.conn)
 	c.request = q
 	// New finds no greeting in our reader, which is where the map of it would come from.
-	c.lib = lib.New(&c.reader, wire{c})
+	c.lib = lib.New(&c.in, wire{c})
 	c.lib.Variables = nil
 	return nil
 }
@@ -94,7 +93,7 @@ func (c *Channel) Request() Request { return c.request }
 // Hungup reports whether Asterisk has said that the caller hung up or was redirected. It becomes true only
 // inside another method of Channel (nothing else reads the connection), so there is nothing to wait for.
 // Without it the caller may be gone too: under AGISIGHUP=no Asterisk does not say so.
-func (c *Channel) Hungup() bool { return c.hungup }
+func (c *Channel) Hungup() bool { return c.in.hungup }
 
 // Note adds to the one line that is logged when the call ends. The caller's number does not belong there.
 func (c *Channel) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
@@ -150,10 +149,10 @@ func (c *Channel) Dial(args string, limit time.Duration) (result string, sent bo
 	}
 	// Asterisk may have said good-bye since the last command, and the kernel would still take our line. (The
 	// deadline may have passed since; what has arrived counts nevertheless.)
-	if err := errors.Join(c.conn.SetReadDeadline(time.Time{}), c.look()); err != nil {
+	if err := errors.Join(c.conn.SetReadDeadline(time.Time{}), c.in.look()); err != nil {
 		return "", false, c.fail(err)
 	}
-	if c.hungup {
+	if c.in.hungup {
 		return "", false, ErrHangup
 	}
 	c.sent, c.dial = false, true
@@ -200,8 +199,8 @@ func (c *Channel) GetData(file string, timeout time.Duration, maxKeys int) (keys
 }
 
 // Verbose writes to Asterisk's console.
-func (c *Channel) Verbose(text string, level int64) error {
-	_, err := c.do(c.server.commandTimeout(), "VERBOSE", text, level)
+func (c *Channel) Verbose(text string, level int) error {
+	_, err := c.do(c.server.commandTimeout(), "VERBOSE", text, int64(level))
 	return err
 }
 
@@ -228,13 +227,13 @@ func (c *Channel) play(verb string, args ...any) (key string, err error) {
 	case r.Result < 0:
 		return "", c.failed()
 	case r.Result > 0:
-		return string(rune(r.Result)), nil
+		return fmt.Sprintf("%c", r.Result), nil
 	}
 	return "", nil
 }
 
 func (c *Channel) failed() error {
-	if c.hungup {
+	if c.in.hungup {
 		return ErrHangup
 	}
 	return ErrFailed
@@ -260,7 +259,7 @@ func (c *Channel) do(limit time.Duration, verb string, args ...any) (*lib.Respon
 	case lib.StatusOK:
 		return r, nil
 	case lib.StatusDeadChannel:
-		c.hungup = true
+		c.in.hungup = true
 		err = ErrHangup
 	case lib.StatusInvalid:
 		err = errUnknownCommand
@@ -287,7 +286,7 @@ func (w wire) Write(command []byte) (int, error) {
 
 // exchange writes one command line and prepares the reply for the library to read.
 func (c *Channel) exchange(command []byte) error {
-	if err := c.pending(); err != nil {
+	if err := c.in.pending(); err != nil {
 		return err
 	}
 	limit := c.limit
@@ -305,23 +304,23 @@ func (c *Channel) exchange(command []byte) error {
 	if c.dial {
 		return c.park()
 	}
-	return c.next()
+	return c.in.next()
 }
 
 // park waits for the end of a Dial, or until a server that stops lets the call go.
 func (c *Channel) park() error {
-	var deadline time.Time
+	err := c.conn.SetReadDeadline(time.Time{})
 	if c.limit > 0 {
-		deadline = time.Now().Add(c.limit)
+		err = c.conn.SetReadDeadline(time.Now().Add(c.limit))
 	}
-	if err := c.conn.SetReadDeadline(deadline); err != nil {
+	if err != nil {
 		return err
 	}
 	c.phase.Store(dialing)
 	if c.server.draining.Load() {
 		c.letGo()
 	}
-	err := c.next()
+	err = c.in.next()
 	if !c.phase.CompareAndSwap(dialing, working) {
 		return ErrLetGo
 	}

@@ -69,7 +69,7 @@ func BenchmarkDialogue(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		c := newChannel(s, &canned{})
-		c.src = &oneLine{greeting + "200 result=1\n200 result=1\n200 result=-1\nHANGUP\n200 result=1 (ANSWER|3|3005|3)\n200 result=1\n"}
+		c.in.src = &oneLine{greeting + "200 result=1\n200 result=1\n200 result=-1\nHANGUP\n200 result=1 (ANSWER|3|3005|3)\n200 result=1\n"}
 		if err := c.greet(); err != nil {
 			b.Fatal(err)
 		}

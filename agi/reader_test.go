@@ -139,7 +139,7 @@ func FuzzReply(f *testing.F) {
 			}
 		}
 		c := newChannel(&Server{}, &canned{})
-		c.src = io.MultiReader(strings.NewReader("agi_network: yes\n\n"), bytes.NewReader(data))
+		c.in.src = io.MultiReader(strings.NewReader("agi_network: yes\n\n"), bytes.NewReader(data))
 		if err := c.greet(); err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package agi
 import (
 	"context"
 	"log/slog"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -21,14 +22,13 @@ func (s *Scripts) reducer(ctx context.Context, ch *Channel) error {
 	if err != nil {
 		return err
 	}
-	if evidence.emergency {
-		return nil
-	}
 	ch.Note(slog.String("dialstatus", evidence.DialStatus), slog.Int("cause", evidence.Cause))
 	if evidence.DialStatus == "" && evidence.Answered == nil && evidence.AnsweredMS == nil && evidence.BillSec == nil {
 		ch.Note(slog.Bool("no_dial", true)) // a refused call; an open hold, if any, is looked at all the same
 	}
-	return s.settle(ctx, ch, billing.CallResult{CallID: id, Identity: identity(q), Evidence: evidence.Evidence})
+	return s.settle(ctx, ch, billing.CallResult{
+		CallID: id, Identity: identity(q), Number: number(q), Evidence: evidence.Evidence, Emergency: evidence.emergency,
+	})
 }
 
 // seen is evidence, and whether the call was to an emergency number.
@@ -50,7 +50,9 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 		return seen{}, err
 	}
 	e := models.Evidence{Source: source, Over: source == billing.SourceReducer, SeenAt: time.Now().UTC()}
-	e.DialStatus = strings.ToUpper(values[0])
+	if dialStatusForm.MatchString(values[0]) {
+		e.DialStatus = values[0]
+	}
 	e.Answered, e.AnsweredMS, e.BillSec = whole(values[1]), whole(values[2]), whole(values[3])
 	e.CalleeUpMS = epochMS(values[5])
 	if e.EndedMS = epochMS(values[6]); e.EndedMS == nil || source == billing.SourceCaller {
@@ -72,6 +74,8 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 }
 
 const separator = "|"
+
+var dialStatusForm = regexp.MustCompile(`^[A-Z]{1,16}$`)
 
 func readVariables(ch *Channel) ([]string, error) {
 	expression := "${" + strings.Join(evidenceVariables[:], "}"+separator+"${") + "}"

@@ -19,6 +19,7 @@ type Request struct {
 	CallerID     string
 	CallerIDName string
 	Extension    string // the dialled number; h in the reducer
+	DNID         string // the number as the phone dialled it
 	AccountCode  string
 	Context      string
 	Language     string
@@ -37,9 +38,16 @@ func (r *reader) readGreeting() (Request, error) {
 		key   string
 		value *string
 	}{
-		{"network_script", &q.Script}, {"request", &url}, {"channel", &q.Channel}, {"language", &q.Language},
-		{"type", &q.Type}, {"uniqueid", &q.UniqueID}, {"callerid", &q.CallerID},
-		{"calleridname", &q.CallerIDName}, {"context", &q.Context}, {"extension", &q.Extension},
+		{"network_script", &q.Script},
+		{"request", &url},
+		{"channel", &q.Channel},
+		{"language", &q.Language},
+		{"type", &q.Type},
+		{"uniqueid", &q.UniqueID},
+		{"callerid", &q.CallerID},
+		{"calleridname", &q.CallerIDName},
+		{"context", &q.Context},
+		{"extension", &q.Extension},
 		{"accountcode", &q.AccountCode},
 	}
 	var seen [len(fields)]bool

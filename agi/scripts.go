@@ -70,11 +70,19 @@ func identity(q Request) billing.Identity {
 	return billing.Identity{CallerID: q.CallerID, AccountCode: q.AccountCode, Channel: q.Channel}
 }
 
+// number is what was dialled. Where the dialplan is in an extension of its own (h, s) it is what came from the phone.
+func number(q Request) string {
+	if (q.Extension == "h" || q.Extension == "s") && q.DNID != "unknown" {
+		return q.DNID
+	}
+	return q.Extension
+}
+
 // callRequest is what the greeting asks for. The first argument is a target chosen by the dialplan, the second
 // the ring time.
 func callRequest(ch *Channel) (billing.CallRequest, error) {
 	q := ch.Request()
-	req := billing.CallRequest{CallID: callID(q), Identity: identity(q), Number: q.Extension}
+	req := billing.CallRequest{CallID: callID(q), Identity: identity(q), Number: number(q)}
 	if len(q.Args) > 0 {
 		req.Target = q.Args[0]
 	}

@@ -108,13 +108,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.kill(ErrStopped)
 	for e := s.ungreeted.Front(); e != nil; e = e.Next() {
 		e.Value.(*Channel).conn.Close()
 	}
 	for c := range s.sessions {
 		c.conn.Close()
 	}
+	s.kill(ErrStopped)
 	return fmt.Errorf("agi: stopped with %d calls not finished: %w", len(s.sessions), context.Cause(ctx))
 }
 
@@ -157,7 +157,7 @@ func (s *Server) accept(accepting, calls context.Context, ln net.Listener) {
 func (s *Server) admit(accepting, calls context.Context, conn net.Conn) {
 	if !s.allowed(conn) {
 		s.count(func(st *Stats) { st.RejectedAddress++ })
-		s.warn("connection from a network that is not allowed", slog.String("remote", conn.RemoteAddr().String()))
+		s.warn("network not allowed", remote(conn))
 		conn.Close()
 		return
 	}
@@ -167,7 +167,7 @@ func (s *Server) admit(accepting, calls context.Context, conn net.Conn) {
 	}
 	s.makeRoom(accepting)
 	c := newChannel(s, conn)
-	_ = conn.SetDeadline(c.accepted.Add(s.greetingTimeout())) // for the whole greeting, however slowly it comes
+	_ = conn.SetDeadline(time.Now().Add(s.greetingTimeout())) // for the whole greeting, however slowly it comes
 	s.mu.Lock()
 	place := s.ungreeted.PushBack(c)
 	s.mu.Unlock()
@@ -181,11 +181,11 @@ func (s *Server) reject(conn net.Conn) {
 	conn.Close()
 }
 
-// makeRoom waits until there is a place among the connections that have not greeted. When those do not finish
-// in a reasonable time, the oldest loses its place: whoever says nothing gives way to whoever may. Without that
-// time a burst of real calls, accepted faster than their greetings are read, would push each other out.
+// makeRoom waits until there is a place among the connections that have not greeted. When those say nothing for
+// a while, the oldest loses its place to whoever comes. The while is short, but counts from when we began to
+// listen: in a burst of real calls, accepted faster than they are read, nobody is late.
 func (s *Server) makeRoom(accepting context.Context) {
-	patience := s.greetingTimeout() / 20
+	patience := s.greetingTimeout() / 100
 	for accepting.Err() == nil {
 		s.mu.Lock()
 		if s.ungreeted.Len() < cmp.Or(s.MaxUngreeted, 1024) {
@@ -194,18 +194,17 @@ func (s *Server) makeRoom(accepting context.Context) {
 		}
 		oldest := s.ungreeted.Front()
 		c := oldest.Value.(*Channel)
-		age := time.Since(c.accepted)
-		if age >= patience {
+		if !c.started.IsZero() && s.now().Sub(c.started) >= patience {
 			s.ungreeted.Remove(oldest)
 			c.dropped = true
 			s.stats.DroppedUngreeted++
 			s.mu.Unlock()
 			c.conn.Close()
-			s.warn("connections that say nothing are dropped", slog.String("remote", c.conn.RemoteAddr().String()))
+			s.warn("silent, and others were waiting", remote(c.conn))
 			return
 		}
 		s.mu.Unlock()
-		wait(accepting, s.greeted, patience-age)
+		wait(accepting, s.greeted, patience)
 	}
 }
 
@@ -213,6 +212,9 @@ func (s *Server) makeRoom(accepting context.Context) {
 func (s *Server) serve(ctx context.Context, c *Channel, place *list.Element) {
 	defer s.running.Done()
 	defer c.conn.Close()
+	s.mu.Lock()
+	c.started = s.now()
+	s.mu.Unlock()
 	err := c.greet()
 	if !s.greet(c, place, err) {
 		return
@@ -238,10 +240,10 @@ func (s *Server) greet(c *Channel, place *list.Element, err error) bool {
 	}
 	switch {
 	case ok, dropped:
-	case c.end == 0 && errors.Is(err, ErrClosed): // not a byte: somebody looks whether the port is open
+	case c.in.end == 0 && errors.Is(err, ErrClosed): // not a byte: somebody looks whether the port is open
 	case err != nil:
 		s.count(func(st *Stats) { st.fault(err) })
-		s.warn("greeting failed", slog.Any("err", err), slog.String("remote", c.conn.RemoteAddr().String()))
+		s.warn("greeting failed: "+faultKind(err), remote(c.conn))
 	default:
 		s.reject(c.conn)
 	}
@@ -288,7 +290,7 @@ func (s *Server) log(c *Channel, status string, took time.Duration, err error, s
 	attrs = append(attrs, slog.String("script", c.script), slog.String("status", status),
 		slog.String("unique_id", short(c.request.UniqueID)), slog.String("remote", c.request.RemoteAddr.String()),
 		slog.Int64("duration_ms", took.Milliseconds()), slog.Int("commands", c.commands),
-		slog.Bool("hungup", c.hungup))
+		slog.Bool("hungup", c.in.hungup))
 	attrs = append(attrs, c.notes...)
 	if err != nil && !errors.Is(err, ErrLetGo) {
 		level = slog.LevelWarn
@@ -302,13 +304,13 @@ func (s *Server) log(c *Channel, status string, took time.Duration, err error, s
 }
 
 // A warning is about connections that did not become calls. Strangers can cause any number of those, so each
-// kind is logged once a second at most, with how many there were.
+// reason is logged once a second at most, with how many there were.
 type warning struct {
 	last  time.Time
 	count int
 }
 
-func (s *Server) warn(message string, attrs ...slog.Attr) {
+func (s *Server) warn(reason string, attr slog.Attr) {
 	if s.Logger == nil {
 		return
 	}
@@ -316,10 +318,10 @@ func (s *Server) warn(message string, attrs ...slog.Attr) {
 	if s.warned == nil {
 		s.warned = map[string]*warning{}
 	}
-	w := s.warned[message]
+	w := s.warned[reason]
 	if w == nil {
 		w = &warning{}
-		s.warned[message] = w
+		s.warned[reason] = w
 	}
 	w.count++
 	now, count := s.now(), w.count
@@ -329,7 +331,8 @@ func (s *Server) warn(message string, attrs ...slog.Attr) {
 	}
 	s.mu.Unlock()
 	if due {
-		s.Logger.LogAttrs(context.Background(), slog.LevelWarn, message, append(attrs, slog.Int("times", count))...)
+		s.Logger.LogAttrs(context.Background(), slog.LevelWarn, "no call",
+			slog.String("reason", reason), slog.Int("times", count), attr)
 	}
 }
 
@@ -360,6 +363,8 @@ func remoteAddr(conn net.Conn) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+func remote(conn net.Conn) slog.Attr { return slog.String("remote", conn.RemoteAddr().String()) }
 
 func (s *Server) now() time.Time {
 	if s.Now != nil {

@@ -37,8 +37,8 @@ func (l *logbook) Write(p []byte) (int, error) {
 
 func (l *logbook) logger() *slog.Logger { return slog.New(slog.NewJSONHandler(l, nil)) }
 
-// lines returns the lines with this message.
-func (l *logbook) lines(t *testing.T, message string) (lines []map[string]any) {
+// lines returns the lines with this message and, if it has one, this reason.
+func (l *logbook) lines(t *testing.T, message string, reason any) (lines []map[string]any) {
 	t.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -47,7 +47,7 @@ func (l *logbook) lines(t *testing.T, message string) (lines []map[string]any) {
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Errorf("log line %q: %v", line, err)
 		}
-		if m["msg"] == message {
+		if m["msg"] == message && m["reason"] == reason {
 			lines = append(lines, m)
 		}
 	}
@@ -111,18 +111,21 @@ func TestAllow(t *testing.T) {
 			}
 			ln, err := agi.Listen(t.Context(), test.listen)
 			if err != nil {
-				t.Skip(err)
+				t.Log("not tried: ", err) // no IPv6 here
+				return
 			}
 			stop := run(t, s, ln)
 			_, port, _ := net.SplitHostPort(ln.Addr().String())
 			p := &agitest.Peer{}
 			agitest.Call(t, "127.0.0.1:"+port, p)
-			stop()
+			if err := stop(); err != nil {
+				t.Error(err)
+			}
 			st := s.Stats()
 			if ok := st.Total == 1 && st.RejectedAddress == 0; ok != test.ok {
 				t.Errorf("got %+v", st)
 			}
-			if warned := len(book.lines(t, "connection from a network that is not allowed")) == 1; warned == test.ok {
+			if warned := len(book.lines(t, "no call", "network not allowed")) == 1; warned == test.ok {
 				t.Errorf("logged: %v", warned)
 			}
 		})
@@ -239,7 +242,7 @@ func TestPanic(t *testing.T) {
 	if p.Vars["TALKTIME_STATUS"] != "ERROR" {
 		t.Errorf("the dialplan was told %q", p.Vars)
 	}
-	lines := book.lines(t, "call")
+	lines := book.lines(t, "call", nil)
 	if len(lines) != 2 || lines[0]["level"] != "ERROR" || lines[0]["status"] != "panic" ||
 		!strings.Contains(lines[0]["stack"].(string), "TestPanic") {
 		t.Errorf("got %v", lines)
@@ -269,7 +272,7 @@ func TestLogLine(t *testing.T) {
 		CallerID: "59899000001", CallerIDName: "59899000001", Extension: "59899123000",
 	}})
 	agitest.Call(t, address, &agitest.Peer{Greeting: agitest.Greeting{Script: "x\rcall", CallerID: "59899000001"}})
-	lines := book.lines(t, "call")
+	lines := book.lines(t, "call", nil)
 	if len(lines) != 2 {
 		t.Fatalf("got %d lines, want 2", len(lines))
 	}
@@ -317,7 +320,7 @@ func TestAcceptErrors(t *testing.T) {
 	if st := s.Stats(); st.Total != 1 || st.AcceptErrors != 4 {
 		t.Errorf("got %+v", st)
 	}
-	if n := len(book.lines(t, "accept failed")); n != 1 {
+	if n := len(book.lines(t, "no call", "accept failed")); n != 1 {
 		t.Errorf("logged %d times within a second", n)
 	}
 }
@@ -363,10 +366,10 @@ func TestDrain(t *testing.T) {
 	await(t, "call in Dial", ringing)
 	await(t, "call at work", working)
 	await(t, "call at work", working)
-	eventually(t, "silent connection", func() bool { return s.Stats().Ungreeted == 1 })
-	if st := s.Stats(); st.Open != 3 || st.Dialing != 1 {
-		t.Errorf("got %+v", st)
-	}
+	eventually(t, "three calls, one of them in Dial, and a silent connection", func() bool {
+		st := s.Stats()
+		return st.Open == 3 && st.Dialing == 1 && st.Ungreeted == 1
+	})
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

@@ -36,7 +36,7 @@ func (p Policy) rate(u models.User, number string, at time.Time) (models.Rate, e
 	if lookup == nil {
 		lookup = BuiltInRate
 	}
-	if r, ok := lookup(u, number, at); ok {
+	if r, ok := lookup(u, number, at); ok && r.Currency == u.Currency {
 		return r, nil
 	}
 	return models.Rate{}, refuse(ErrNoRate, "no tariff in %s has a rate for this number", u.Currency)
@@ -62,6 +62,9 @@ type Authorization struct {
 	Repeated  bool  // the hold was already there
 	Emergency bool
 }
+
+// maxLegs bounds how often a call goes on under one hold: all its legs are kept in one row.
+const maxLegs = 32
 
 // maxRing bounds the ring time that a dialplan may ask for, in seconds.
 const maxRing = 600
@@ -124,6 +127,9 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	}
 	auth.Seconds, err = p.afford(wallet, rate)
 	if err != nil {
+		if !known { // what is held may be held by this very channel
+			s.Doubt = append(s.Doubt, req.CallID)
+		}
 		return change{}, Authorization{}, err
 	}
 	amount, err := holdCost(rate, auth.Seconds)
@@ -176,7 +182,10 @@ func (p Policy) proceed(
 		if auth.Seconds < 1 {
 			return change{}, Authorization{}, refuse(ErrInsufficientFunds, "the time held for this call has passed")
 		}
-		return change{}, auth, nil
+		return repeat(call, auth, elapsed, now), auth, nil
+	}
+	if len(call.Legs) >= maxLegs {
+		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
 	}
 	wallet := s.purse(call.UserID)
 	wallet.unhold(call.Holds)
@@ -199,6 +208,22 @@ func (p Policy) proceed(
 	call.Holds = wallet.hold(talked + further)
 	auth.Leg = len(call.Legs)
 	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, auth, nil
+}
+
+// repeat notes that the channel dials the same number again: what was noted of the first dial is then a part of the
+// talk. Within a second of the authorisation it is the same request, sent twice.
+func repeat(call models.Call, auth Authorization, elapsed int64, now time.Time) change {
+	due := now.Add(seconds(auth.Ring + auth.Seconds))
+	if elapsed < 1 && !due.After(call.Due) {
+		return change{}
+	}
+	if due.After(call.Due) {
+		call.Due = due
+	}
+	if elapsed >= 1 {
+		call.Notes = append(slices.Clone(call.Notes), models.Evidence{Source: SourceRepeat, Leg: auth.Leg, SeenAt: now})
+	}
+	return change{calls: []models.Call{call}}
 }
 
 // talkedCost is the most that the legs of an open call can have cost until now: nothing where nobody answered,
@@ -258,9 +283,13 @@ func ChannelOf(callID string) string {
 // upBefore estimates how long a channel has been up that dials again after its last call was closed: ANSWEREDTIME
 // will count from the channel's first answer. It is 0 when the channel was never answered.
 func upBefore(last models.Call, now time.Time) int64 {
+	talked := last.TalkedMS
+	if last.Seconds > 0 {
+		talked = max(talked, last.UpBefore+last.Seconds*1000)
+	}
 	switch {
-	case last.TalkedMS > 0 && last.Ended != nil:
-		return last.TalkedMS + max(now.Sub(*last.Ended).Milliseconds(), 0)
+	case talked > 0 && last.Ended != nil:
+		return talked + max(now.Sub(*last.Ended).Milliseconds(), 0)
 	case last.UpBefore > 0:
 		return last.UpBefore + max(now.Sub(last.Authorized).Milliseconds(), 0)
 	}

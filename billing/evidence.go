@@ -1,6 +1,9 @@
 package billing
 
 import (
+	"slices"
+	"time"
+
 	"talktime/models"
 )
 
@@ -12,6 +15,9 @@ var unanswered = map[string]bool{
 	"BUSY": true, "NOANSWER": true, "CANCEL": true, "CHANUNAVAIL": true, "CONGESTION": true,
 	"DONTCALL": true, "TORTURE": true, "INVALIDARGS": true,
 }
+
+// longestTalkMS is longer than any call that we permit.
+const longestTalkMS = 31 * 24 * 3600 * 1000
 
 // Verdict is what the evidence of a call amounts to.
 type Verdict struct {
@@ -36,8 +42,11 @@ type Verdict struct {
 //     the TALKTIME_ANSWERED routine notes, or what the channel had been up before, is taken off.
 //   - CDR(billsec) is right where the caller's leg read it straight after the dial, and then of that leg alone;
 //     in the h extension it is mostly 0 or the age of h itself, so there it is the last resort, and never as 0.
-//   - Seconds are whole and truncated: 3.9 s are 3.
+//   - A redirected channel may dial the same number again: the callee's answer that is noted then is the second one,
+//     and measures only a part. A dial of which no witness told leaves the call unknown.
+//   - Seconds are whole and truncated: 3.9 s are 3. Talk of more than a month is taken for a mistake.
 func Judge(call models.Call, evidence []models.Evidence) Verdict {
+	evidence = withoutEchoes(evidence)
 	v := Verdict{Legs: make([]int64, len(call.Legs)+1)}
 	for _, e := range evidence {
 		v.Over = v.Over || e.Over
@@ -51,12 +60,43 @@ func Judge(call models.Call, evidence []models.Evidence) Verdict {
 		return v
 	}
 	ms, ok := talkMS(call, evidence, &v)
-	if !ok {
+	if !ok || ms > longestTalkMS {
 		return v
 	}
 	v.Known, v.Seconds = true, max(ms, 0)/1000
 	splitLegs(call, evidence, &v)
 	return v
+}
+
+// withoutEchoes corrects witnesses of a later leg who repeat the callee's answer of an earlier one: DIALSTATUS and
+// TALKTIME_ANSWERED stay on the channel until the next dial changes them, so nobody answered theirs.
+func withoutEchoes(evidence []models.Evidence) []models.Evidence {
+	firstLeg := make(map[int64]int)
+	echo := func(e models.Evidence) bool {
+		if e.CalleeUpMS == nil {
+			return false
+		}
+		leg, seen := firstLeg[*e.CalleeUpMS]
+		return seen && leg < e.Leg && e.AnsweredMS == nil && e.Answered == nil
+	}
+	for _, e := range evidence {
+		if e.CalleeUpMS == nil {
+			continue
+		}
+		if leg, seen := firstLeg[*e.CalleeUpMS]; !seen || e.Leg < leg {
+			firstLeg[*e.CalleeUpMS] = e.Leg
+		}
+	}
+	if !slices.ContainsFunc(evidence, echo) {
+		return evidence
+	}
+	evidence = slices.Clone(evidence)
+	for i := range evidence {
+		if e := &evidence[i]; echo(*e) {
+			e.DialStatus, e.BillSec, e.CalleeUpMS, e.EndedMS = "NOANSWER", nil, nil, nil
+		}
+	}
+	return evidence
 }
 
 func saysAnswered(e models.Evidence) bool {
@@ -65,15 +105,52 @@ func saysAnswered(e models.Evidence) bool {
 
 func positive(n *int64) bool { return n != nil && *n > 0 }
 
-// everyLegUnanswered reports whether some witness proves of each leg that nobody answered it.
+// everyLegUnanswered reports whether some witness proves of each leg that nobody answered it. CDR rows tell of all.
 func everyLegUnanswered(legs int, evidence []models.Evidence) bool {
 	proven := make(map[int]bool)
 	for _, e := range evidence {
 		if unanswered[e.DialStatus] {
-			proven[e.Leg] = true
+			if e.Source == SourceCDR {
+				return true
+			}
+			proven[e.Leg] = !untold(e.Leg, evidence)
 		}
 	}
-	return len(proven) >= legs
+	for leg := range legs {
+		if !proven[leg] {
+			return false
+		}
+	}
+	return true
+}
+
+// dials counts the dials of a leg, and those that the caller's leg told of. The reducer tells of the last one.
+func dials(leg int, evidence []models.Evidence) (all, told int, byReducer bool) {
+	all = 1
+	answers := make(map[int64]bool)
+	for _, e := range evidence {
+		if e.Leg != leg {
+			continue
+		}
+		if e.CalleeUpMS != nil {
+			answers[*e.CalleeUpMS] = true
+		}
+		switch e.Source {
+		case SourceRepeat:
+			all++
+		case SourceCaller:
+			told++
+		case SourceReducer:
+			byReducer = true
+		}
+	}
+	return max(all, told, len(answers)), told, byReducer
+}
+
+// untold reports whether a leg was dialled more often than witnesses tell of.
+func untold(leg int, evidence []models.Evidence) bool {
+	all, told, byReducer := dials(leg, evidence)
+	return all > 1 && told < all && !(byReducer && told == all-1)
 }
 
 // talkMS is the length of the talk in milliseconds, by the best measure there is.
@@ -134,6 +211,9 @@ func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, b
 			continue
 		}
 		answeredLegs[e.Leg] = true
+		if all, _, _ := dials(e.Leg, evidence); all > 1 {
+			return 0, false // what is noted is the answer to one dial of several
+		}
 		partial := e.Leg == last && !e.Over && e.AnsweredMS == nil && e.Answered == nil
 		if _, seen := own[e.Leg]; seen || partial || e.CalleeUpMS == nil || e.EndedMS == nil {
 			continue
@@ -182,19 +262,36 @@ func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
 	return sum, true
 }
 
-// legBillSec is what CDR(billsec) says of one leg; 0 for a leg that nobody answered.
+// legBillSec is what CDR(billsec) says of one leg, over all its dials; 0 for a leg that nobody answered.
 func legBillSec(leg int, evidence []models.Evidence) (int64, bool) {
-	unansweredLeg := false
+	var read, fromReducer int64
+	timed, untimed, answered, nobody := false, false, false, false
 	for _, e := range evidence {
-		if e.Leg != leg {
+		switch {
+		case e.Leg != leg || e.Source == SourceCDR:
 			continue
+		case !saysAnswered(e):
+			nobody = nobody || unanswered[e.DialStatus]
+			continue
+		case e.Source == SourceCaller && e.BillSec != nil:
+			read, timed = read+max(*e.BillSec, 0), true
+		case e.Source == SourceCaller:
+			untimed = true
+		case positive(e.BillSec):
+			fromReducer = *e.BillSec
 		}
-		if e.BillSec != nil && saysAnswered(e) && (e.Source == SourceCaller || *e.BillSec > 0) {
-			return *e.BillSec, true
-		}
-		unansweredLeg = unansweredLeg || unanswered[e.DialStatus]
+		answered = true
 	}
-	return 0, unansweredLeg
+	all, _, _ := dials(leg, evidence)
+	switch {
+	case untold(leg, evidence) || untimed:
+		return 0, false
+	case timed:
+		return read, true
+	case fromReducer > 0 && all == 1:
+		return fromReducer, true
+	}
+	return 0, nobody && !answered
 }
 
 // splitLegs gives each earlier leg what is known of it, and the last leg the rest, so that the legs add up to
@@ -208,7 +305,7 @@ func splitLegs(call models.Call, evidence []models.Evidence, v *Verdict) {
 			if i+1 < len(call.Legs) {
 				next = call.Legs[i+1].Authorized
 			}
-			seconds = int64(next.Sub(leg.Authorized).Seconds())
+			seconds = int64(next.Sub(leg.Authorized) / time.Second)
 		}
 		seconds = min(max(seconds, 0), rest)
 		v.Legs[i] = seconds

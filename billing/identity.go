@@ -3,6 +3,7 @@ package billing
 import (
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"talktime/models"
 )
@@ -34,15 +35,23 @@ func (id Identity) imsis() []string {
 	return found
 }
 
+// clidForm is what a user's clid may be; nothing else is worth a look-up.
+var clidForm = regexp.MustCompile(`^\+?[0-9]{1,20}$`)
+
+// maxName bounds a username.
+const maxName = 64
+
 // says reports whether a value says anything at all: Asterisk sends "unknown" for a missing caller id.
-func says(value string) bool { return value != "" && !strings.EqualFold(value, "unknown") }
+func says(value string) bool {
+	return value != "" && len(value) <= 4*maxName && utf8.ValidString(value) && !strings.EqualFold(value, "unknown")
+}
 
 func (id Identity) keys(identify []string) Keys {
 	var k Keys
 	for _, way := range identify {
 		switch way {
 		case ByCallerID:
-			if says(id.CallerID) {
+			if clidForm.MatchString(id.CallerID) {
 				k.CLIDs = append(k.CLIDs, id.CallerID)
 			}
 		case ByAccount:

@@ -22,7 +22,7 @@ type settled struct {
 	evidence models.Evidence
 }
 
-// same answers a reducer who saw what the caller's leg saw. A channel that dialled again since shows other values.
+// same answers a reducer who saw what the caller's leg saw. A channel that was answered again since shows other values.
 func (r *recent) same(res CallResult) (Charge, bool) {
 	if res.Evidence.Source != SourceReducer {
 		return Charge{}, false
@@ -43,11 +43,10 @@ func (r *recent) same(res CallResult) (Charge, bool) {
 
 func equal(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
-// remember keeps a settlement by the caller's leg of a channel's first call. Everything else is rare enough to be
-// looked up.
+// remember keeps a settlement by the caller's leg of a channel's first call that was answered: ANSWEREDTIME_MS grows
+// with each further call of a channel, while one that came to nothing looks like the next. Everything else is looked up.
 func (r *recent) remember(res CallResult, charge Charge) {
-	closed := charge.State == models.CallSettled || charge.State == models.CallReleased
-	if !closed || charge.Already || res.Evidence.Source != SourceCaller || charge.CallID != ChannelOf(charge.CallID) {
+	if charge.State != models.CallSettled || !positive(res.Evidence.AnsweredMS) || charge.Already || res.Evidence.Source != SourceCaller || charge.CallID != ChannelOf(charge.CallID) {
 		return
 	}
 	r.mu.Lock()

@@ -60,7 +60,7 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 		rows, complete := r.cdrEvidence(ctx, page, &report)
 		for _, call := range page {
 			row, found := rows[call.CallID]
-			over := all || call.OverdueBy > ReconcileGrace
+			over := all || call.OverdueBy > ReconcileGrace || call.endedFor() > ReconcileGrace
 			proven := found || call.Ended != nil
 			if !over && !proven || !all && liveKnown && live[UniqueID(call.CallID)] {
 				report.Left++

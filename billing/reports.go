@@ -94,6 +94,14 @@ type OpenCall struct {
 	OverdueBy time.Duration // how long its Due is past; negative when it lies ahead
 }
 
+// endedFor is how long ago a witness said that the channel had ended; negative when none did.
+func (c OpenCall) endedFor() time.Duration {
+	if c.Ended == nil {
+		return -1
+	}
+	return c.Due.Add(c.OverdueBy).Sub(*c.Ended)
+}
+
 // CDRSource finds what a CDR database says of calls.
 type CDRSource interface {
 	// Evidence returns, for each call of which there are rows, what they say. A row belongs to a call when the

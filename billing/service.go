@@ -3,10 +3,12 @@ package billing
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"log/slog"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +28,9 @@ const (
 
 // ErrLocked is returned by a Store whose rows stay locked by somebody else.
 var ErrLocked = errors.New("rows are locked by another session")
+
+// errClosed is returned after Close.
+var errClosed = fmt.Errorf("the service is closed: %w", models.ErrUnavailable)
 
 // Options make a Service.
 type Options struct {
@@ -60,8 +65,15 @@ type lane struct {
 	queue   chan *operation
 	apart   chan struct{} // bounds groups that run apart
 
-	mu   sync.Mutex
-	slow map[string]time.Time // keys whose rows were locked, until when they run apart
+	mu    sync.Mutex
+	sides map[string]*side // by key
+}
+
+// side is one account that runs beside its lane: its rows are locked by somebody else, or a batch with it failed.
+type side struct {
+	until   time.Time // it runs apart until then
+	running bool
+	waiting []*operation
 }
 
 // The waiter and the committer agree through these on who has the last word about an operation.
@@ -97,7 +109,7 @@ func New(o Options) *Service {
 	for range max(o.Lanes, 1) {
 		l := &lane{
 			service: s, queue: make(chan *operation, maxQueue/max(o.Lanes, 1)), apart: make(chan struct{}, maxApart),
-			slow: map[string]time.Time{},
+			sides: map[string]*side{},
 		}
 		s.lanes = append(s.lanes, l)
 		s.workers.Go(l.run)
@@ -125,7 +137,7 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 		return Authorization{}, err
 	}
 	keys := req.Identity.keys(s.policy.Identify)
-	keys.CLIDs = append(keys.CLIDs, req.Number)
+	keys.Callees = []string{req.Number}
 	keys.NewCalls = []string{req.CallID}
 	var auth Authorization
 	undo := func() {
@@ -162,7 +174,7 @@ func (s *Service) RecordEmergency(ctx context.Context, req CallRequest) error {
 		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
 	}
 	keys := req.Identity.keys(s.policy.Identify)
-	keys.Calls = []string{req.CallID}
+	keys.Calls = []string{req.CallID, emergencyID(req)}
 	return s.do(ctx, laneKey(req.Identity, req.CallID), keys, nil, func(st *State) error {
 		st.apply(recordEmergency(st, req, s.policy, s.now()))
 		return nil
@@ -175,11 +187,11 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 	if charge, ok := s.recent.same(res); ok {
 		return charge, nil
 	}
-	keys := res.Identity.keys(s.policy.Identify)
-	keys.Calls = []string{res.CallID}
-	if res.Number != "" {
-		keys.CLIDs = append(keys.CLIDs, res.Number)
+	who := res.Identity.keys(s.policy.Identify)
+	if numberForm.MatchString(res.Number) {
+		who.Callees = []string{res.Number}
 	}
+	keys := Keys{Calls: []string{res.CallID}, Strangers: []Stranger{{CallID: res.CallID, Keys: who}}}
 	var charge Charge
 	err := s.do(ctx, laneKey(res.Identity, res.CallID), keys, nil, func(st *State) error {
 		var c change
@@ -209,6 +221,9 @@ func (s *Service) Release(ctx context.Context, id Identity, callID, by string) e
 
 // Move tops up a user's account or takes money from it.
 func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
+	if err := m.check(); err != nil {
+		return Moved{}, err
+	}
 	keys := Keys{Refs: []models.Ref{{Kind: m.kind(), Ref: m.Ref}}}
 	if m.Username != "" {
 		keys.Usernames = []string{m.Username}
@@ -278,13 +293,21 @@ func laneKey(id Identity, fallback string) string {
 }
 
 func (s *Service) releaseLater(id Identity, callID string) {
-	go func() {
+	s.workers.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*operationTimeout)
 		defer cancel()
-		if err := s.Release(ctx, id, callID, SourceCaller); err != nil {
+		err := s.Release(ctx, id, callID, SourceCaller)
+		if errors.Is(err, errClosed) { // the committers have ended, but nobody else will do it
+			err = s.store.Update(ctx, Keys{Calls: []string{callID}}, func(st *State) {
+				if c, _, err := s.policy.release(st, callID, SourceCaller, s.now()); err == nil {
+					st.apply(c)
+				}
+			})
+		}
+		if err != nil {
 			s.log.Error("a hold that nobody waits for was not released; the reconciler will", "call_id", callID, "err", err)
 		}
-	}()
+	})
 }
 
 // do queues one operation and waits until it is durable, refused or failed.
@@ -322,7 +345,7 @@ func (s *Service) enqueue(op *operation) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if s.closed {
-		return models.ErrUnavailable
+		return errClosed
 	}
 	select {
 	case s.lanes[h.Sum32()%uint32(min(len(s.lanes), math.MaxInt32))].queue <- op:
@@ -354,7 +377,7 @@ func (l *lane) collect(op *operation, groups *sync.WaitGroup) []*operation {
 		switch {
 		case op.state.Load() == abandoned:
 			close(op.done)
-		case l.isSlow(op.key):
+		case l.isApart(op.key):
 			l.commitApart(op.key, []*operation{op}, groups)
 		default:
 			batch = append(batch, op)
@@ -378,37 +401,87 @@ func (l *lane) collect(op *operation, groups *sync.WaitGroup) []*operation {
 // poisoned account harms nobody else.
 func (l *lane) commit(batch []*operation, groups *sync.WaitGroup) {
 	err := l.update(batch)
-	if err == nil || len(batch) == 1 || errors.Is(err, models.ErrUnavailable) {
+	byKey := make(map[string][]*operation)
+	if err != nil {
+		for _, op := range batch {
+			byKey[op.key] = append(byKey[op.key], op)
+		}
+	}
+	switch {
+	case len(byKey) == 1 && errors.Is(err, ErrLocked):
+		l.markLocked(batch[0].key)
+		fallthrough
+	case err == nil || len(batch) == 1 || errors.Is(err, models.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded):
 		l.finish(batch, err)
 		return
 	}
 	l.service.log.Warn("a batch failed and is taken apart", "operations", len(batch), "err", err)
-	byKey := make(map[string][]*operation)
-	for _, op := range batch {
-		byKey[op.key] = append(byKey[op.key], op)
-	}
 	for key, ops := range byKey {
 		l.commitApart(key, ops, groups)
 	}
 }
 
-// commitApart commits operations of one account beside the lane, and if even they fail together, one by one.
+// commitApart commits operations of one account beside the lane: one batch at a time, so that an account that is
+// locked for long takes no more than one of the places.
 func (l *lane) commitApart(key string, ops []*operation, groups *sync.WaitGroup) {
-	groups.Go(func() {
-		l.apart <- struct{}{}
-		defer func() { <-l.apart }()
-		err := l.update(ops)
-		if errors.Is(err, ErrLocked) {
-			l.markSlow(key)
+	l.mu.Lock()
+	apart := l.sides[key]
+	if apart == nil {
+		apart = &side{}
+		l.sides[key] = apart
+	}
+	room := min(max(maxBatch-len(apart.waiting), 0), len(ops))
+	apart.waiting = append(apart.waiting, ops[:room]...)
+	start := !apart.running
+	apart.running = true
+	l.mu.Unlock()
+	l.finish(ops[room:], ErrBusy)
+	if start {
+		groups.Go(func() {
+			for l.commitSide(key, apart) {
+			}
+		})
+	}
+}
+
+// commitSide commits what waits for one account, and if it fails together, one by one. It is false when nothing waits.
+func (l *lane) commitSide(key string, apart *side) bool {
+	l.apart <- struct{}{}
+	defer func() { <-l.apart }()
+	l.mu.Lock()
+	ops := apart.waiting
+	apart.waiting = nil
+	if len(ops) == 0 {
+		apart.running = false
+		if !time.Now().Before(apart.until) {
+			delete(l.sides, key)
 		}
-		if err == nil || len(ops) == 1 || errors.Is(err, ErrLocked) || errors.Is(err, models.ErrUnavailable) {
-			l.finish(ops, err)
-			return
+		l.mu.Unlock()
+		return false
+	}
+	l.mu.Unlock()
+	ops = slices.DeleteFunc(ops, func(op *operation) bool {
+		gone := op.state.Load() == abandoned
+		if gone {
+			close(op.done)
 		}
-		for _, op := range ops {
-			l.finish([]*operation{op}, l.update([]*operation{op}))
-		}
+		return gone
 	})
+	if len(ops) == 0 {
+		return true
+	}
+	err := l.update(ops)
+	if errors.Is(err, ErrLocked) {
+		l.markLocked(key)
+	}
+	if err == nil || len(ops) == 1 || errors.Is(err, ErrLocked) || errors.Is(err, models.ErrUnavailable) {
+		l.finish(ops, err)
+		return true
+	}
+	for _, op := range ops {
+		l.finish([]*operation{op}, l.update([]*operation{op}))
+	}
+	return true
 }
 
 func (l *lane) update(batch []*operation) error {
@@ -435,19 +508,27 @@ func (l *lane) finish(batch []*operation, err error) {
 	}
 }
 
-func (l *lane) isSlow(key string) bool {
+// isApart reports whether operations of an account run beside the lane now.
+func (l *lane) isApart(key string) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	until, ok := l.slow[key]
-	if ok && time.Now().After(until) {
-		delete(l.slow, key)
+	apart := l.sides[key]
+	if apart == nil {
 		return false
 	}
-	return ok
+	if !apart.running && time.Now().After(apart.until) {
+		delete(l.sides, key)
+		return false
+	}
+	return true
 }
 
-func (l *lane) markSlow(key string) {
+// markLocked keeps an account out of the batches for a while.
+func (l *lane) markLocked(key string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.slow[key] = time.Now().Add(quarantine)
+	if l.sides[key] == nil {
+		l.sides[key] = &side{}
+	}
+	l.sides[key].until = time.Now().Add(quarantine)
 }

@@ -2,9 +2,13 @@ package billing
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"talktime/models"
 	"talktime/money"
@@ -17,6 +21,7 @@ const (
 	SourceCDR        = "cdr"        // a row of a CDR database
 	SourceReconciler = "reconciler" // nobody: time ran out
 	SourceOperator   = "operator"   // an operator's word that the call has ended
+	SourceRepeat     = "repeat"     // no witness: the channel was authorised again, for the same number
 )
 
 // CallResult is what a witness has to say about the end of a call.
@@ -27,6 +32,8 @@ type CallResult struct {
 	Evidence models.Evidence
 	By       string // who settles; empty = the evidence's source
 	GiveUp   bool   // release the hold even when nobody knows what was talked
+	// Emergency says that the channel called an emergency number, which is not billed even if it was not recorded.
+	Emergency bool
 }
 
 // Charge is what became of a call. State tells: settled (Seconds and Amount are what was charged), released,
@@ -52,12 +59,18 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 	if ChannelOf(res.CallID) == res.CallID {
 		call, known = s.latest(res.CallID)
 	}
-	if !known {
+	switch {
+	case !known && res.Emergency:
+		return change{}, Charge{}, nil
+	case !known:
 		return p.settleUnauthorized(s, res, now)
 	}
 	by := res.By
 	if by == "" {
 		by = res.Evidence.Source
+	}
+	if res.Evidence.Source == SourceReducer && res.Evidence.Leg == 0 {
+		res.Evidence.Leg = len(call.Legs) // it speaks of the dial that was last
 	}
 	switch call.State {
 	case models.CallOpen:
@@ -75,6 +88,9 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 func dispute(call models.Call, res CallResult) (change, Charge, error) {
 	charge := chargeOf(call)
 	charge.Already = true
+	if slices.ContainsFunc(call.Notes, func(note models.Evidence) bool { return sameWord(note, res.Evidence) }) {
+		return change{}, charge, nil
+	}
 	v := Judge(call, append([]models.Evidence{res.Evidence}, call.Notes...))
 	if !v.Known || v.Seconds <= call.Seconds {
 		return change{}, charge, nil
@@ -88,10 +104,16 @@ func dispute(call models.Call, res CallResult) (change, Charge, error) {
 	return change{calls: []models.Call{call}}, charge, nil
 }
 
+// sameWord reports whether two pieces of evidence say the same, whenever they were given.
+func sameWord(a, b models.Evidence) bool {
+	a.SeenAt, b.SeenAt = time.Time{}, time.Time{}
+	return reflect.DeepEqual(a, b)
+}
+
 func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
 	evidence := res.Evidence
-	if evidence.Source == SourceReducer && evidence.Leg == 0 {
-		evidence.Leg = len(call.Legs) // it speaks of the dial that was last
+	if last := len(call.Notes) - 1; last >= 0 && sameWord(call.Notes[last], evidence) {
+		evidence.Source = "" // said before: a spool or a hook may repeat it for ever
 	}
 	if evidence.Source != "" {
 		call.Notes = append(slices.Clone(call.Notes), evidence)
@@ -128,10 +150,16 @@ func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string
 	}
 	notes := append(slices.Clone(call.Notes), res.Evidence)
 	v := Judge(call, notes)
+	already := chargeOf(call)
+	already.Already = true
 	if call.UserID == 0 || !v.Known {
-		charge := chargeOf(call)
-		charge.Already = true
-		return change{}, charge, nil
+		return change{}, already, nil
+	}
+	if call.Rate.Currency == "" { // it was never authorised, and there was no rate for it
+		var err error
+		if call.Rate, err = p.rate(s.Users[call.UserID], call.Number, now); err != nil {
+			return change{}, already, nil //nolint:nilerr // it stays on the operator's list
+		}
 	}
 	call.Notes = notes
 	return p.closeCall(s, call, v, s.purse(call.UserID), nil, by, now)
@@ -144,7 +172,10 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 	call := models.Call{
 		ID: s.NewID(), CallID: res.CallID, CallerID: res.Identity.CallerID, Number: res.Number, Authorized: now, Due: now,
 		Attempts: 1, Unauthorized: true, Notes: []models.Evidence{res.Evidence}, SettledBy: res.Evidence.Source, Ended: &now,
-		State: models.CallUnreconciled, Rate: models.SecondRate(),
+		State: models.CallUnreconciled,
+	}
+	if !numberForm.MatchString(call.Number) {
+		call.Number = "" // not known; nothing from outside goes further unchecked
 	}
 	v := Judge(call, call.Notes)
 	if !v.Answered {
@@ -162,11 +193,10 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 	if callee := s.ByCLID[res.Number]; callee != user.ID {
 		call.CalleeID = callee
 	}
-	rate, err := p.rate(user, res.Number, now)
+	call.Rate, err = p.rate(user, call.Number, now)
 	if err != nil || !v.Known {
 		return change{calls: []models.Call{call}}, chargeOf(call), nil //nolint:nilerr // without a rate the operator decides
 	}
-	call.Rate = rate
 	return p.closeCall(s, call, v, s.purse(user.ID), nil, res.Evidence.Source, now)
 }
 
@@ -189,11 +219,15 @@ func (p Policy) closeCall(
 		}
 	}
 	if call.Charge > 0 {
+		revenue, shortfall := s.House(call.Rate.Currency, models.HouseRevenue), s.House(call.Rate.Currency, models.HouseShortfall)
+		if revenue == 0 || shortfall == 0 {
+			return change{}, Charge{}, fmt.Errorf("charge call %s: %w", call.CallID, noHouse(call.Rate.Currency))
+		}
 		entries, uncovered := wallet.take(call.Charge, held)
 		call.Shortfall = uncovered
-		entries = append(entries, models.Entry{AccountID: s.House(call.Rate.Currency, models.HouseRevenue), Amount: call.Charge})
+		entries = append(entries, models.Entry{AccountID: revenue, Amount: call.Charge})
 		if uncovered > 0 {
-			entries = append(entries, models.Entry{AccountID: s.House(call.Rate.Currency, models.HouseShortfall), Amount: -uncovered})
+			entries = append(entries, models.Entry{AccountID: shortfall, Amount: -uncovered})
 		}
 		c.transactions = []models.Transaction{{
 			ID: s.NewID(), Ref: models.Ref{Kind: models.KindCall, Ref: call.CallID}, PostedAt: now, Actor: by, Entries: entries,
@@ -242,10 +276,10 @@ func CallCost(call models.Call) (money.Amount, error) {
 	return money.Add(total, cost)
 }
 
-// release gives back the hold of a call that was never dialled.
+// release gives back the hold of a call that was never dialled. One that somebody saw answered was, and stays.
 func (p Policy) release(s *State, callID, by string, now time.Time) (change, Charge, error) {
 	call, ok := s.Calls[callID]
-	if !ok || call.State != models.CallOpen {
+	if !ok || call.State != models.CallOpen || slices.ContainsFunc(call.Notes, saysAnswered) {
 		return change{}, chargeOf(call), nil
 	}
 	wallet := s.purse(call.UserID)
@@ -264,17 +298,20 @@ func recordEmergency(s *State, req CallRequest, p Policy, now time.Time) change 
 		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CallerID: req.Identity.CallerID, Number: req.Number,
 		State: models.CallEmergency, Authorized: now, Due: now, Attempts: 1, SettledBy: SourceCaller,
 	}
-	if last, ok := s.latest(req.CallID); ok {
-		if last.State == models.CallEmergency && last.Number == req.Number {
-			return change{} // recorded already
-		}
-		first := s.Calls[req.CallID]
-		first.Attempts++
-		call.CallID = attemptID(req.CallID, first.Attempts)
-		return change{calls: []models.Call{first, call}}
+	first, known := s.Calls[req.CallID]
+	if !known {
+		return change{calls: []models.Call{call}}
+	}
+	// It does not count among the channel's calls: the latest of those may be open, and must stay in sight.
+	call.CallID = emergencyID(req)
+	if _, again := s.Calls[call.CallID]; again || first.State == models.CallEmergency && first.Number == req.Number {
+		return change{} // recorded already
 	}
 	return change{calls: []models.Call{call}}
 }
+
+// emergencyID is the CallID of an emergency call of a channel that has made another call before.
+func emergencyID(req CallRequest) string { return req.CallID + "#e" + req.Number }
 
 // maxBalance bounds a balance so that no sum of a user's accounts can overflow: 10¹² units.
 const maxBalance = 1_000_000_000_000 * money.Unit
@@ -296,6 +333,22 @@ type Moved struct {
 	Already     bool // the same movement had been posted before
 }
 
+// maxRef is how many characters a movement's reference may have.
+const maxRef = 160
+
+// check refuses a reference that two databases could take for different things.
+func (m Movement) check() error {
+	length := utf8.RuneCountInString(m.Ref)
+	if length == 0 || length > maxRef || !utf8.ValidString(m.Ref) || strings.TrimSpace(m.Ref) != m.Ref ||
+		strings.ContainsFunc(m.Ref, unicode.IsControl) {
+		return refuse(models.ErrInvalid, "the reference must have 1 to %d printable characters, and no space at its ends", maxRef)
+	}
+	return nil
+}
+
+// noHouse is a failure of ours: whoever makes a currency makes its house accounts too.
+func noHouse(currency string) error { return fmt.Errorf("the house has no accounts in %s", currency) }
+
 func (m Movement) kind() string {
 	if m.Amount < 0 {
 		return models.KindDebit
@@ -315,15 +368,18 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 	if done, ok := s.Transactions[ref]; ok {
 		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, wallet)
 	}
-	if len(wallet.accounts) == 0 || wallet.status() == models.AccountClosed {
+	account, cash := wallet.last(), s.House(user.Currency, models.HouseCash)
+	if account == nil {
 		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(user.Username))
+	}
+	if cash == 0 {
+		return change{}, Moved{}, noHouse(user.Currency)
 	}
 	var entries []models.Entry
 	switch {
 	case m.Amount == 0:
 		return change{}, Moved{}, refuse(models.ErrInvalid, "the amount must not be zero")
 	case m.Amount > 0:
-		account := &wallet.accounts[len(wallet.accounts)-1]
 		sum, err := money.Add(account.Balance, m.Amount)
 		if err != nil || sum > maxBalance {
 			return change{}, Moved{}, refuse(models.ErrInvalid, "the balance would pass %s", maxBalance)
@@ -336,7 +392,7 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 		}
 		entries, _ = wallet.take(-m.Amount, nil)
 	}
-	entries = append(entries, models.Entry{AccountID: s.House(user.Currency, models.HouseCash), Amount: -m.Amount})
+	entries = append(entries, models.Entry{AccountID: cash, Amount: -m.Amount})
 	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries}
 	c := change{accounts: wallet.changed(s, user.ID), transactions: []models.Transaction{t}}
 	return c, Moved{Transaction: t, UserID: user.ID, Available: wallet.available()}, nil

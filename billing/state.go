@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"talktime/models"
@@ -17,7 +18,8 @@ type Store interface {
 	Update(ctx context.Context, keys Keys, decide func(*State)) error
 }
 
-// Keys name the rows that operations need.
+// Keys name the rows that operations need. The accounts of all users that they name are locked, and those of the users
+// whose calls hold money.
 type Keys struct {
 	Calls     []string // CallIDs to lock, with the latest Call of each channel
 	NewCalls  []string // CallIDs that most likely do not exist: looked up only when inserting finds one
@@ -25,7 +27,15 @@ type Keys struct {
 	CLIDs     []string
 	IMSIs     []string
 	Usernames []string
+	Callees   []string     // CLIDs of users of whom nothing is locked, for they do not pay
 	Refs      []models.Ref // transactions to look up
+	Strangers []Stranger
+}
+
+// Stranger is what is needed of a call when there is no such call. One that exists says itself who pays.
+type Stranger struct {
+	CallID string
+	Keys   Keys
 }
 
 func (k *Keys) add(other Keys) {
@@ -35,7 +45,23 @@ func (k *Keys) add(other Keys) {
 	k.CLIDs = append(k.CLIDs, other.CLIDs...)
 	k.IMSIs = append(k.IMSIs, other.IMSIs...)
 	k.Usernames = append(k.Usernames, other.Usernames...)
+	k.Callees = append(k.Callees, other.Callees...)
 	k.Refs = append(k.Refs, other.Refs...)
+	k.Strangers = append(k.Strangers, other.Strangers...)
+}
+
+// Knowing is the keys once it is known which calls exist: what strangers need is among them then.
+func (k Keys) Knowing(exists func(callID string) bool) Keys {
+	strangers := k.Strangers
+	k.Strangers = nil
+	all := Keys{}
+	all.add(k)
+	for _, s := range strangers {
+		if !exists(s.CallID) {
+			all.add(s.Keys)
+		}
+	}
+	return all
 }
 
 // State is the rows that were loaded for a batch of operations, as the operations decided so far have left them.
@@ -54,6 +80,7 @@ type State struct {
 	ChangedAccounts map[int64]models.Account
 	ChangedCalls    map[string]models.Call
 	Posted          []models.Transaction
+	Doubt           []string // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
 }
 
 // NewState makes an empty state to load rows into.
@@ -111,10 +138,14 @@ func (s *State) purse(userID int64) purse {
 	return purse{accounts: append([]models.Account(nil), s.Accounts[userID]...)}
 }
 
+// open reports whether an account's money counts. A blocked one's does: its user may make no new calls, but what he
+// owes is paid, and an operator may take out or put in.
+func open(a models.Account) bool { return a.Status != models.AccountClosed }
+
 func (p purse) available() money.Amount {
 	var sum money.Amount
 	for _, a := range p.accounts {
-		if a.Status == models.AccountActive {
+		if open(a) {
 			sum += max(a.Available(), 0)
 		}
 	}
@@ -129,11 +160,28 @@ func (p purse) held() money.Amount {
 	return sum
 }
 
+// status is blocked when any account is, and closed when all are.
 func (p purse) status() models.AccountStatus {
-	if len(p.accounts) == 0 {
-		return models.AccountClosed
+	status := models.AccountClosed
+	for _, a := range p.accounts {
+		if a.Status == models.AccountBlocked {
+			return models.AccountBlocked
+		}
+		if open(a) {
+			status = a.Status
+		}
 	}
-	return p.accounts[0].Status
+	return status
+}
+
+// last is the open account that is spent last, into which money is paid; nil when there is none.
+func (p purse) last() *models.Account {
+	for i := range slices.Backward(p.accounts) {
+		if open(p.accounts[i]) {
+			return &p.accounts[i]
+		}
+	}
+	return nil
 }
 
 // hold sets amount aside in burn order. The caller has checked that it is available.
@@ -142,7 +190,7 @@ func (p purse) hold(amount money.Amount) []models.HoldPart {
 	for i := range p.accounts {
 		a := &p.accounts[i]
 		part := min(amount, max(a.Available(), 0))
-		if part == 0 || a.Status != models.AccountActive {
+		if part == 0 || !open(*a) {
 			continue
 		}
 		a.Held += part
@@ -180,7 +228,9 @@ func (p purse) take(amount money.Amount, first []models.HoldPart) (entries []mod
 		}
 	}
 	for i := range p.accounts {
-		pay(&p.accounts[i], max(p.accounts[i].Available(), 0))
+		if a := &p.accounts[i]; open(*a) {
+			pay(a, max(a.Available(), 0))
+		}
 	}
 	for _, a := range p.accounts {
 		if paid[a.ID] > 0 {

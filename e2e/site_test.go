@@ -33,7 +33,7 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	build := exec.Command("go", "build", "-o", dir, "talktime/cmd/fastagi")
+	build := exec.Command("go", "build", "-o", dir, "talktime/cmd/fastagi", "talktime/cmd/admin")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build the commands: %v\n%s", err, out)

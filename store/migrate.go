@@ -58,6 +58,10 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	for _, r := range results {
 		names = append(names, r.Source.Path)
 	}
+	if my, _ := code(err); my == myNoTrigger {
+		return names, fmt.Errorf("migrate the database: this user may not create triggers while the server keeps a binary log: "+
+			"set log_bin_trust_function_creators=1 for the time of the migration, or run it as a user with SUPER: %w", err)
+	}
 	if err != nil {
 		return names, fmt.Errorf("migrate the database: %w", err)
 	}

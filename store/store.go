@@ -249,6 +249,7 @@ const (
 	myAccess      = 1045
 	myDenied      = 1044
 	myNoTable     = 1146
+	myNoTrigger   = 1419 // the server keeps a binary log and our user may not create triggers
 	sqliteBusy    = 5
 	sqliteLocked  = 6
 	sqliteUnique  = 2067

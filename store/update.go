@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -35,6 +36,7 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 			return fmt.Errorf("%w: %w", billing.ErrLocked, err)
 		case isDuplicate(err):
 			s.ids.redraw()
+		case errors.Is(err, errLookAgain):
 		case !isTransient(err):
 			return translate(err)
 		}
@@ -42,7 +44,7 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 			return translate(err)
 		}
 		careful = true
-		if !isDuplicate(err) {
+		if !isDuplicate(err) && !errors.Is(err, errLookAgain) {
 			wait := time.Duration(try) * 10 * time.Millisecond
 			if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
 				return err
@@ -74,10 +76,26 @@ func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool,
 		return err
 	}
 	decide(st)
+	if !careful && len(st.Doubt) > 0 {
+		if err := tx.lookAgain(ctx, st.Doubt); err != nil {
+			return err
+		}
+	}
 	if err := tx.write(ctx, st); err != nil {
 		return err
 	}
 	return db.Commit().Error
+}
+
+// errLookAgain says that a call which was said to be new exists, and that a decision rested on its absence.
+var errLookAgain = errors.New("a call that was said to be new exists")
+
+// lookAgain returns errLookAgain when one of the calls exists. It locks nothing: calls are locked before accounts.
+func (t *txn) lookAgain(ctx context.Context, callIDs []string) error {
+	return chunks(t.dialect.maxParams, callIDs, func(ids []string) error {
+		return t.query(ctx, "SELECT id FROM calls WHERE call_id IN ("+marks(len(ids))+") LIMIT 1", anys(ids),
+			func(*sql.Rows) error { return errLookAgain })
+	})
 }
 
 // txn is one database transaction of ours.
@@ -101,20 +119,11 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 	if err := t.loadCalls(ctx, st, calls); err != nil {
 		return nil, fmt.Errorf("load calls: %w", err)
 	}
-	users := slices.Clone(keys.Users)
-	for _, c := range st.Calls {
-		if c.UserID != 0 && (c.State == models.CallOpen || c.State == models.CallUnreconciled) {
-			users = append(users, c.UserID)
-		}
-	}
-	// A call that is known needs no look-up of its caller: it says who pays.
-	if err := t.loadUsers(ctx, st, keys, users); err != nil {
+	keys = keys.Knowing(func(callID string) bool { return t.loaded[callID] })
+	if err := t.loadUsers(ctx, st, keys); err != nil {
 		return nil, fmt.Errorf("load users: %w", err)
 	}
-	for id := range st.Users {
-		users = append(users, id)
-	}
-	if err := t.loadAccounts(ctx, st, users); err != nil {
+	if err := t.loadAccounts(ctx, st, payers(st, keys)); err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
 	if err := t.loadTransactions(ctx, st, keys.Refs); err != nil {
@@ -185,31 +194,75 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	return c, nil
 }
 
+// payers are the users whose money may move.
+func payers(st *billing.State, keys billing.Keys) []int64 {
+	users := slices.Clone(keys.Users)
+	for _, c := range st.Calls {
+		if c.UserID != 0 && (c.State == models.CallOpen || c.State == models.CallUnreconciled) {
+			users = append(users, c.UserID)
+		}
+	}
+	for _, named := range []struct {
+		values []string
+		index  map[string]int64
+	}{{keys.CLIDs, st.ByCLID}, {keys.Usernames, st.ByUsername}, {keys.IMSIs, st.ByIMSI}} {
+		for _, value := range named.values {
+			if id, ok := named.index[value]; ok {
+				users = append(users, id)
+			}
+		}
+	}
+	return users
+}
+
 const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at"
 
-func (t *txn) loadUsers(ctx context.Context, st *billing.State, keys billing.Keys, ids []int64) error {
-	add := func(rows *sql.Rows) error {
-		u, err := scanUser(rows)
-		if err == nil {
-			st.AddUser(u)
-		}
-		return err
-	}
+// loadUsers finds the users that keys name. A name that belongs to a user who was found already, by his clid for
+// instance, is not looked up again: all of them are unique.
+func (t *txn) loadUsers(ctx context.Context, st *billing.State, keys billing.Keys) error {
 	for _, lookup := range []struct {
 		column string
-		values []any
+		values []string
+		index  map[string]int64
 	}{
-		{"clid", anys(keys.CLIDs)}, {"username", anys(keys.Usernames)}, {"imsi", anys(keys.IMSIs)}, {"id", anys(ids)},
+		{"clid", slices.Concat(keys.CLIDs, keys.Callees), st.ByCLID}, {"username", keys.Usernames, st.ByUsername},
+		{"imsi", keys.IMSIs, st.ByIMSI},
 	} {
-		err := chunks(t.dialect.maxParams, lookup.values, func(values []any) error {
-			query := "SELECT " + userColumns + " FROM users WHERE " + lookup.column + " IN (" + marks(len(values)) + ")"
-			return t.query(ctx, query, values, add)
-		})
-		if err != nil {
+		unknown := make([]string, 0, len(lookup.values))
+		for _, value := range lookup.values {
+			if _, found := lookup.index[value]; !found {
+				unknown = append(unknown, value)
+			}
+		}
+		if err := queryUsers(ctx, t, st, lookup.column, unknown); err != nil {
 			return err
 		}
 	}
-	return nil
+	return queryUsers(ctx, t, st, "id", slices.Concat(keys.Users, unrated(st)))
+}
+
+// unrated are the users of calls that have no rate yet: finding one takes more than who pays.
+func unrated(st *billing.State) []int64 {
+	var users []int64
+	for _, c := range st.Calls {
+		if c.UserID != 0 && c.State == models.CallUnreconciled && c.Rate.Currency == "" {
+			users = append(users, c.UserID)
+		}
+	}
+	return users
+}
+
+func queryUsers[T comparable](ctx context.Context, t *txn, st *billing.State, column string, values []T) error {
+	return chunks(t.dialect.maxParams, values, func(values []T) error {
+		query := "SELECT " + userColumns + " FROM users WHERE " + column + " IN (" + marks(len(values)) + ")"
+		return t.query(ctx, query, anys(values), func(rows *sql.Rows) error {
+			u, err := scanUser(rows)
+			if err == nil {
+				st.AddUser(u)
+			}
+			return err
+		})
+	})
 }
 
 func scanUser(rows *sql.Rows) (models.User, error) {
@@ -267,8 +320,15 @@ func (t *txn) loadTransactions(ctx context.Context, st *billing.State, refs []mo
 // useHouse gives the state the ids of the house accounts. They never change, so they are read once for each
 // currency.
 func (t *txn) useHouse(ctx context.Context, st *billing.State) error {
+	currencies := make(map[string]bool)
 	for _, u := range st.Users {
-		if err := t.store.knowHouse(ctx, t.conn, u.Currency); err != nil {
+		currencies[u.Currency] = true
+	}
+	for _, c := range st.Calls {
+		currencies[c.Rate.Currency] = true
+	}
+	for currency := range currencies {
+		if err := t.store.knowHouse(ctx, t.conn, currency); err != nil {
 			return fmt.Errorf("load house accounts: %w", err)
 		}
 	}
@@ -357,26 +417,33 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 	ended := t.insert("calls", "id", "call_id", "authorized_at", "due_at", "state", "holds", "notes", "ended_at", "seconds",
 		"talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
 	ended.update("state", "holds", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
+	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
+	// has made it meanwhile.
+	fresh := t.insert("calls", splitColumns(callColumns)...)
 	whole := t.insert("calls", splitColumns(callColumns)...)
 	whole.update(whole.columns[1:]...)
 	for _, id := range sortedKeys(calls) {
 		c := calls[id]
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
-		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0:
+		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && len(c.Legs) == 0 && len(c.Notes) == 0:
 			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, jsonText(c.Rate), c.Limit,
 				holds, stamp(c.Authorized), stamp(c.Due))
-		case t.loaded[id] && len(c.Legs) == 0 && c.Disputed == 0 && c.Attempts == 1:
+		case t.loaded[id] && c.State != models.CallOpen && len(c.Legs) == 0 && c.Disputed == 0 && c.Attempts == 1 && !c.Unauthorized:
 			ended.row(c.ID, c.CallID, stamp(c.Authorized), stamp(c.Due), string(c.State), holds, notes, stampPtr(c.Ended), c.Seconds,
 				c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall), c.SettledBy)
 		default:
-			whole.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), truncate(c.Number, 40), string(c.State),
+			w := fresh
+			if t.loaded[id] {
+				w = whole
+			}
+			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), truncate(c.Number, 40), string(c.State),
 				jsonText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, notes,
 				stampPtr(c.Ended), c.Seconds, c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
 				c.SettledBy, c.Unauthorized, c.Disputed)
 		}
 	}
-	for _, w := range []*inserter{opened, ended, whole} {
+	for _, w := range []*inserter{opened, fresh, ended, whole} {
 		if err := w.exec(ctx); err != nil {
 			return err
 		}

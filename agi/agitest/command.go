@@ -75,10 +75,20 @@ func verb(words []string) (name string, args []string, arity int, live bool) {
 		arity int
 		live  bool
 	}{
-		{"GET VARIABLE", 1, false}, {"GET FULL VARIABLE", 1, false}, {"SET VARIABLE", 2, false},
-		{"EXEC", 1, false}, {"VERBOSE", 1, false}, {"NOOP", 0, false},
-		{"ANSWER", 0, true}, {"HANGUP", 0, true}, {"CHANNEL STATUS", 0, true}, {"STREAM FILE", 2, true},
-		{"GET DATA", 1, true}, {"SAY NUMBER", 2, true}, {"SAY DIGITS", 2, true}, {"SAY ALPHA", 2, true},
+		{"GET VARIABLE", 1, false},
+		{"GET FULL VARIABLE", 1, false},
+		{"SET VARIABLE", 2, false},
+		{"EXEC", 1, false},
+		{"VERBOSE", 1, false},
+		{"NOOP", 0, false},
+		{"ANSWER", 0, true},
+		{"HANGUP", 0, true},
+		{"CHANNEL STATUS", 0, true},
+		{"STREAM FILE", 2, true},
+		{"GET DATA", 1, true},
+		{"SAY NUMBER", 2, true},
+		{"SAY DIGITS", 2, true},
+		{"SAY ALPHA", 2, true},
 	} {
 		rest, found := words, true
 		for part := range strings.SplitSeq(c.name, " ") {

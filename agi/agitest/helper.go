@@ -22,7 +22,8 @@ const patience = 20 * time.Second
 // for the server to end.
 func Start(t TB, server interface {
 	Serve(context.Context, net.Listener) error
-}) (address string) {
+},
+) (address string) {
 	t.Helper()
 	var lc net.ListenConfig
 	ln, err := lc.Listen(context.Background(), "tcp", "127.0.0.1:0")

@@ -139,6 +139,7 @@ func (p *Peer) command(line string) (goOn bool, err error) {
 			return false, nil
 		case Silence:
 			return true, nil
+		case Answer:
 		}
 	}
 	if p.hangup {
@@ -161,6 +162,7 @@ func (p *Peer) hangUp() bool {
 	case Exit:
 		p.say("HANGUP")
 		return false
+	case SayNothing:
 	}
 	return true
 }

@@ -31,8 +31,11 @@ func Replay(conn net.Conn, transcript string) error {
 			}
 		case ">":
 			got, err := in.ReadString('\n')
-			if err != nil || got != text+"\n" {
-				return fmt.Errorf("line %d: got %q, %w; want %q", number, got, err, text)
+			if err != nil {
+				return fmt.Errorf("line %d: got %q, then %w; want %q", number, got, err, text)
+			}
+			if got != text+"\n" {
+				return fmt.Errorf("line %d: got %q, want %q", number, got, text)
 			}
 		case "!":
 			return nil

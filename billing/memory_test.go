@@ -1,0 +1,424 @@
+package billing_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"talktime/billing"
+	"talktime/models"
+	"talktime/money"
+)
+
+// memory is a Store without a database. Like a real one it gives decisions only the rows that their keys name, hands
+// out copies, and refuses what the constraints of the schema refuse.
+type memory struct {
+	mu       sync.Mutex
+	users    map[int64]models.User
+	accounts map[int64]models.Account
+	calls    map[string]models.Call
+	posted   map[models.Ref]models.Transaction
+	lastID   int64
+	commits  int
+}
+
+// ids of the house accounts.
+var houses = map[string]int64{"cash": 1, "revenue": 2, "shortfall": 3, "closed": 4}
+
+func newMemory() *memory {
+	return &memory{
+		users: map[int64]models.User{}, accounts: map[int64]models.Account{}, calls: map[string]models.Call{},
+		posted: map[models.Ref]models.Transaction{}, lastID: 1000,
+	}
+}
+
+func (m *memory) id() int64 { m.lastID++; return m.lastID }
+
+// addUser makes a user with one empty account.
+func (m *memory) addUser(name, clid, imsi string) models.User {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	u := models.User{ID: m.id(), Username: name, Currency: models.SEC}
+	if clid != "" {
+		u.CLID = &clid
+	}
+	if imsi != "" {
+		u.IMSI = &imsi
+	}
+	m.users[u.ID] = u
+	a := models.Account{ID: m.id(), UserID: u.ID, Name: "main", Currency: models.SEC, Status: models.AccountActive, Burn: 100}
+	m.accounts[a.ID] = a
+	return u
+}
+
+// addAccount gives a user one more, and the balance it begins with.
+func (m *memory) addAccount(a models.Account) models.Account {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a.ID = m.id()
+	if a.Currency == "" {
+		a.Currency = models.SEC
+	}
+	if a.Status == "" {
+		a.Status = models.AccountActive
+	}
+	m.accounts[a.ID] = a
+	if a.Balance != 0 {
+		ref := models.Ref{Kind: models.KindTopUp, Ref: fmt.Sprint("account", a.ID)}
+		m.posted[ref] = models.Transaction{ID: m.id(), Ref: ref, Entries: []models.Entry{{AccountID: a.ID, Amount: a.Balance}, {AccountID: houses["cash"], Amount: -a.Balance}}}
+	}
+	return a
+}
+
+// change edits an account as an operator's tool would.
+func (m *memory) change(userID int64, edit func(*models.Account)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for id, a := range m.accounts {
+		if a.UserID == userID {
+			edit(&a)
+			m.accounts[id] = a
+		}
+	}
+}
+
+var errSeen = errors.New("a call that was said to be new exists")
+
+// Update implements billing.Store.
+func (m *memory) Update(_ context.Context, keys billing.Keys, decide func(*billing.State)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for careful := false; ; careful = true {
+		st := m.load(keys, careful)
+		decide(st)
+		err := m.write(st, keys, careful)
+		if !errors.Is(err, errSeen) {
+			return err
+		}
+		if careful {
+			return errors.New("the decision opened a call twice")
+		}
+	}
+}
+
+func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
+	st := billing.NewState()
+	st.NewID = m.id
+	st.House = func(currency, name string) int64 {
+		if currency != models.SEC {
+			return 0
+		}
+		return houses[name]
+	}
+	calls := slices.Clone(keys.Calls)
+	if careful {
+		calls = append(calls, keys.NewCalls...)
+	}
+	payers := map[int64]bool{}
+	for _, id := range calls {
+		first, ok := m.calls[id]
+		if !ok {
+			continue
+		}
+		found := []models.Call{first}
+		if last, ok := m.calls[fmt.Sprintf("%s#%d", id, first.Attempts)]; ok {
+			found = append(found, last)
+		}
+		for _, c := range found {
+			st.Calls[c.CallID] = clone(c)
+			payers[c.UserID] = c.State == models.CallOpen || c.State == models.CallUnreconciled || payers[c.UserID]
+		}
+	}
+	keys = keys.Knowing(func(callID string) bool { _, ok := st.Calls[callID]; return ok })
+	for _, u := range m.users {
+		pays := slices.Contains(keys.Users, u.ID) || slices.Contains(keys.Usernames, u.Username) ||
+			u.CLID != nil && slices.Contains(keys.CLIDs, *u.CLID) || u.IMSI != nil && slices.Contains(keys.IMSIs, *u.IMSI)
+		unrated := false // a call of his has no rate yet
+		for _, c := range st.Calls {
+			unrated = unrated || c.UserID == u.ID && c.State == models.CallUnreconciled && c.Rate.Currency == ""
+		}
+		if unrated || pays || u.CLID != nil && slices.Contains(keys.Callees, *u.CLID) {
+			st.AddUser(u)
+		}
+		payers[u.ID] = pays || payers[u.ID]
+	}
+	for _, a := range m.accounts {
+		if payers[a.UserID] {
+			st.Accounts[a.UserID] = append(st.Accounts[a.UserID], a)
+		}
+	}
+	for _, accounts := range st.Accounts {
+		slices.SortFunc(accounts, func(a, b models.Account) int { return (a.Burn-b.Burn)*1_000_000 + int(a.ID-b.ID) })
+	}
+	for _, ref := range keys.Refs {
+		if t, ok := m.posted[ref]; ok {
+			st.Transactions[ref] = t
+		}
+	}
+	return st
+}
+
+// write keeps what was decided, or nothing when any of it breaks a constraint.
+func (m *memory) write(st *billing.State, keys billing.Keys, careful bool) error {
+	for _, a := range st.ChangedAccounts {
+		if a.Held < 0 || a.Available() < 0 {
+			return fmt.Errorf("CHECK: account %d would have a balance of %s and hold %s", a.ID, a.Balance, a.Held)
+		}
+	}
+	for _, t := range st.Posted {
+		if err := m.checkTransaction(t); err != nil {
+			return err
+		}
+	}
+	for id, c := range st.ChangedCalls {
+		old, exists := m.calls[id]
+		if exists && old.ID != c.ID {
+			return errSeen
+		}
+	}
+	if !careful && slices.ContainsFunc(st.Doubt, func(id string) bool { _, ok := m.calls[id]; return ok }) {
+		return errSeen
+	}
+	maps.Copy(m.accounts, st.ChangedAccounts)
+	for _, t := range st.Posted {
+		m.posted[t.Ref] = t
+	}
+	for id, c := range st.ChangedCalls {
+		m.calls[id] = clone(c)
+	}
+	m.commits++
+	return nil
+}
+
+func (m *memory) checkTransaction(t models.Transaction) error {
+	if _, ok := m.posted[t.Ref]; ok {
+		return fmt.Errorf("UNIQUE: %v is posted already", t.Ref)
+	}
+	var sum money.Amount
+	seen := map[int64]bool{}
+	for _, e := range t.Entries {
+		_, customer := m.accounts[e.AccountID]
+		if e.Amount == 0 || seen[e.AccountID] || !customer && (e.AccountID < 1 || e.AccountID > 4) {
+			return fmt.Errorf("CHECK: transaction %v has the entry %v", t.Ref, e)
+		}
+		seen[e.AccountID] = true
+		sum += e.Amount
+	}
+	if sum != 0 || len(t.Entries) < 2 {
+		return fmt.Errorf("transaction %v has %d entries with the sum %s", t.Ref, len(t.Entries), sum)
+	}
+	return nil
+}
+
+func clone(c models.Call) models.Call {
+	text, err := json.Marshal(c)
+	if err != nil {
+		panic(err)
+	}
+	var copied models.Call
+	if err := json.Unmarshal(text, &copied); err != nil {
+		panic(err)
+	}
+	return copied
+}
+
+// audit lists every broken invariant.
+func (m *memory) audit() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var report billing.AuditReport
+	balance, held := map[int64]money.Amount{}, map[int64]money.Amount{}
+	for _, t := range m.posted {
+		var sum money.Amount
+		for _, e := range t.Entries {
+			balance[e.AccountID] += e.Amount
+			sum += e.Amount
+		}
+		if sum != 0 {
+			report.Differ("transaction %v sums to %s", t.Ref, sum)
+		}
+		if _, ok := m.calls[t.Ref.Ref]; t.Ref.Kind == models.KindCall && !ok {
+			report.Differ("charge of call %s, which is not there", t.Ref.Ref)
+		}
+	}
+	for _, c := range m.calls {
+		for _, part := range c.Holds {
+			held[part.AccountID] += part.Amount
+		}
+		var customer, revenue, shortfall money.Amount
+		t, posted := m.posted[models.Ref{Kind: models.KindCall, Ref: c.CallID}]
+		for _, e := range t.Entries {
+			switch {
+			case e.AccountID == houses["revenue"]:
+				revenue += e.Amount
+			case e.AccountID == houses["shortfall"]:
+				shortfall += e.Amount
+			case m.accounts[e.AccountID].UserID == c.UserID:
+				customer += e.Amount
+			}
+		}
+		n := int64(0)
+		if posted {
+			n = 1
+		}
+		report.CheckCall(c, customer, revenue, shortfall, n)
+	}
+	for id, a := range m.accounts {
+		if a.Balance != balance[id] || a.Held != held[id] || a.Available() < 0 || a.Held < 0 {
+			report.Differ("account %d has balance %s (entries %s), held %s (calls %s), available %s", id, a.Balance, balance[id],
+				a.Held, held[id], a.Available())
+		}
+		delete(held, id)
+	}
+	if len(held) > 0 {
+		report.Differ("holds on strange accounts: %v", held)
+	}
+	return report.Differences
+}
+
+func policy() billing.Policy {
+	return billing.Policy{
+		MaxCallSeconds: 60, RingSeconds: 40, Identify: []string{billing.ByCallerID, billing.ByAccount, billing.ByIMSI},
+		Dial: "PJSIP/{number}@trunk", SubscriberDial: "PJSIP/IMSI{imsi}@openbts", DialTechs: []string{"PJSIP", "SIP", "IAX2", "DAHDI"},
+		Emergency: []string{"112"},
+	}
+}
+
+// desk is a Service over a memory store, with a clock that stands still until it is told otherwise. Marta's number is
+// 555000204; she has 180 SEC. Joel's is 555000205; he has nothing.
+type desk struct {
+	testing.TB
+	*billing.Service
+	store       *memory
+	marta, joel models.User
+	clock       time.Time
+}
+
+const (
+	martaCLID = "555000204"
+	martaIMSI = "724990000000204"
+	joelCLID  = "555000205"
+	joelIMSI  = "724990000000205"
+	abroad    = "59899123000"
+)
+
+func newDesk(t testing.TB, edit ...func(*billing.Options)) *desk {
+	t.Helper()
+	d := &desk{TB: t, store: newMemory(), clock: time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)}
+	o := billing.Options{Store: d.store, Policy: policy(), Now: func() time.Time { return d.clock }}
+	for _, e := range edit {
+		e(&o)
+	}
+	d.Service = billing.New(o)
+	t.Cleanup(d.Close)
+	d.marta = d.store.addUser("marta", martaCLID, martaIMSI)
+	d.joel = d.store.addUser("joel", joelCLID, joelIMSI)
+	d.topUp("marta", 180)
+	t.Cleanup(func() {
+		for _, difference := range d.store.audit() {
+			t.Error("audit:", difference)
+		}
+	})
+	return d
+}
+
+// with changes the policy of a desk.
+func with(edit func(*billing.Policy)) func(*billing.Options) {
+	return func(o *billing.Options) { edit(&o.Policy) }
+}
+
+func (d *desk) wait(seconds float64) {
+	d.clock = d.clock.Add(time.Duration(seconds * float64(time.Second)))
+}
+
+func (d *desk) topUp(name string, units int64) {
+	d.Helper()
+	_, err := d.Move(context.Background(), billing.Movement{
+		Username: name, Amount: money.Amount(units) * money.Unit, Ref: fmt.Sprint("ref-", len(d.store.posted)), Actor: "test",
+	})
+	if err != nil {
+		d.Fatal(err)
+	}
+}
+
+func (d *desk) request(callID, number string) billing.CallRequest {
+	return billing.CallRequest{CallID: callID, Identity: billing.Identity{CallerID: martaCLID}, Number: number}
+}
+
+// authorize expects a permission.
+func (d *desk) authorize(callID, number string) billing.Authorization {
+	d.Helper()
+	auth, err := d.Authorize(d.Context(), d.request(callID, number))
+	if err != nil {
+		d.Fatalf("authorize %s to %s: %v", callID, number, err)
+	}
+	return auth
+}
+
+// settle hands in what a witness saw.
+func (d *desk) settle(callID string, e models.Evidence) billing.Charge {
+	d.Helper()
+	charge, err := d.Settle(d.Context(), billing.CallResult{CallID: callID, Identity: billing.Identity{CallerID: martaCLID}, Evidence: e})
+	if err != nil {
+		d.Fatalf("settle %s: %v", callID, err)
+	}
+	return charge
+}
+
+// account is the only account of a user.
+func (d *desk) account(u models.User) models.Account {
+	d.Helper()
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	for _, a := range d.store.accounts {
+		if a.UserID == u.ID {
+			return a
+		}
+	}
+	d.Fatal("no account")
+	return models.Account{}
+}
+
+func (d *desk) call(callID string) models.Call {
+	d.store.mu.Lock()
+	defer d.store.mu.Unlock()
+	return clone(d.store.calls[callID])
+}
+
+// money expects what Marta has and what of it is held, in whole units.
+func (d *desk) money(balance, held int64) {
+	d.Helper()
+	a := d.account(d.marta)
+	if a.Balance != money.Amount(balance)*money.Unit || a.Held != money.Amount(held)*money.Unit {
+		d.Errorf("balance %s, held %s; want %d, %d", a.Balance, a.Held, balance, held)
+	}
+}
+
+// refused expects a refusal of a kind, and gives its reason.
+func refused(t testing.TB, err, kind error) string {
+	t.Helper()
+	var refusal *billing.Refusal
+	if !errors.As(err, &refusal) || !errors.Is(err, kind) {
+		t.Fatalf("got %v, want a refusal for %v", err, kind)
+	}
+	return refusal.Reason
+}
+
+func n(v int64) *int64 { return &v }
+
+// Evidence as Asterisk 22 gave it; milliseconds.
+func answered(source string, ms int64) models.Evidence {
+	return models.Evidence{
+		Source: source, DialStatus: "ANSWER", AnsweredMS: n(ms), Answered: n(ms / 1000), Cause: 16, Over: source == billing.SourceReducer,
+	}
+}
+
+func unanswered(source, status string, cause int) models.Evidence {
+	return models.Evidence{Source: source, DialStatus: status, Cause: cause, BillSec: n(0), Over: source == billing.SourceReducer}
+}

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"talktime/billing"
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+)
+
+// maxListed bounds a list of calls, all of which are in memory at once.
+const maxListed = 1_000_000
+
+func audit(c *command) action {
+	c.reports()
+	list := c.flags.String("list", "", "list calls instead: `WHICH` is unreconciled, disputed, shortfall or open")
+	c.about = `
+Balances are compared with the ledger's entries, held money with the open calls, each charge with the rate and seconds
+of its call. Any difference ends with exit code 1. It may run beside live traffic.`
+	c.examples = []string{"admin audit", "admin audit --list unreconciled --json"}
+	return func(ctx context.Context, _ []string) error {
+		switch *list {
+		case "unreconciled", "disputed", "shortfall", "open":
+			return c.withStore(ctx, func(db *store.Store, _ config.Config) error { return c.listCalls(ctx, db, *list) })
+		case "":
+			return c.withStore(ctx, func(db *store.Store, _ config.Config) error { return c.audit(ctx, db) })
+		}
+		return usagef("--list is %q, but must be unreconciled, disputed, shortfall or open", *list)
+	}
+}
+
+func (c *command) audit(ctx context.Context, db *store.Store) error {
+	report, err := db.Audit(ctx)
+	if err != nil {
+		return err
+	}
+	if c.json {
+		if err := c.out.json(report); err != nil {
+			return err
+		}
+	} else {
+		c.printAudit(report)
+	}
+	return auditError(report)
+}
+
+func auditError(report billing.AuditReport) error {
+	switch n := len(report.Differences); n {
+	case 0:
+		return nil
+	case 1:
+		return fmt.Errorf("the books do not hold: 1 difference")
+	default:
+		return fmt.Errorf("the books do not hold: %d differences or more", n)
+	}
+}
+
+func (c *command) printAudit(r billing.AuditReport) {
+	count := func(n int64) string { return strconv.FormatInt(n, 10) }
+	table{{}, {right: true}}.print(c.out, [][]string{
+		{"accounts", count(r.Accounts)}, {"transactions", count(r.Transactions)}, {"entries", count(r.Entries)},
+		{"calls", count(r.Calls)}, {"open calls", count(r.OpenHolds)}, {"held by them", r.Held.String()},
+		{"calls with a shortfall", count(r.Shortfalls)}, {"disputed calls", count(r.Disputed)},
+		{"unreconciled calls", count(r.Unreconciled)}, {"differences", strconv.Itoa(len(r.Differences))},
+	})
+	for _, difference := range r.Differences {
+		c.out.f("%s\n", printable(difference))
+	}
+}
+
+// callJSON is a call as --json shows it.
+type callJSON struct {
+	ID           int64            `json:"id"`
+	CallID       string           `json:"call_id"`
+	UserID       int64            `json:"user_id"`
+	CallerID     string           `json:"caller_id"`
+	Number       string           `json:"number"`
+	State        models.CallState `json:"state"`
+	Authorized   time.Time        `json:"authorized_at"`
+	Due          time.Time        `json:"due_at"`
+	Ended        *time.Time       `json:"ended_at"`
+	Limit        int64            `json:"limit_seconds"`
+	Seconds      int64            `json:"seconds"`
+	Disputed     int64            `json:"disputed_seconds"`
+	Currency     string           `json:"currency"`
+	Held         money.Amount     `json:"held"`
+	Charge       money.Amount     `json:"charge"`
+	Shortfall    money.Amount     `json:"shortfall"`
+	Status       string           `json:"status"`
+	SettledBy    string           `json:"settled_by"`
+	Unauthorized bool             `json:"unauthorized"`
+}
+
+func showCall(call models.Call) callJSON {
+	return callJSON{
+		ID: call.ID, CallID: call.CallID, UserID: call.UserID, CallerID: call.CallerID, Number: call.Number, State: call.State,
+		Authorized: call.Authorized.UTC(), Due: call.Due.UTC(), Ended: call.Ended, Limit: call.Limit, Seconds: call.Seconds,
+		Disputed: call.Disputed, Currency: call.Rate.Currency, Held: call.Held(), Charge: call.Charge, Shortfall: call.Shortfall,
+		Status: call.Status, SettledBy: call.SettledBy, Unauthorized: call.Unauthorized,
+	}
+}
+
+func (c *command) listCalls(ctx context.Context, db *store.Store, list string) error {
+	calls, err := db.ListedCalls(ctx, list, maxListed)
+	if err != nil {
+		return err
+	}
+	if len(calls) == maxListed {
+		c.note("only the newest %d are listed", maxListed)
+	}
+	if c.json {
+		all := make([]callJSON, len(calls))
+		for i, call := range calls {
+			all[i] = showCall(call)
+		}
+		return c.out.json(all)
+	}
+	rows := make([][]string, len(calls))
+	for i, call := range calls {
+		rows[i] = callCells(call)
+	}
+	table{
+		{"CALL", false}, {"USER", true}, {"CALLER", false}, {"NUMBER", false}, {"STATE", false}, {"AUTHORISED", false},
+		{"DUE", false}, {"LIMIT", true}, {"SECONDS", true}, {"DISPUTED", true}, {"CURRENCY", false}, {"HELD", true},
+		{"CHARGE", true}, {"SHORTFALL", true}, {"BY", false},
+	}.print(c.out, rows)
+	return nil
+}
+
+func callCells(call models.Call) []string {
+	by := call.SettledBy
+	if call.Unauthorized {
+		by = strings.TrimSpace(by + " unauthorised")
+	}
+	seconds := func(n int64) string { return strconv.FormatInt(n, 10) }
+	return []string{
+		call.CallID, seconds(call.UserID), call.CallerID, call.Number, string(call.State),
+		call.Authorized.UTC().Format(time.DateTime), call.Due.UTC().Format(time.DateTime), seconds(call.Limit), seconds(call.Seconds),
+		seconds(call.Disputed), call.Rate.Currency, call.Held().String(), call.Charge.String(), call.Shortfall.String(), by,
+	}
+}

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"talktime/agi"
+	"talktime/agi/agitest"
+	"talktime/dialplan"
+	"talktime/internal/config"
+	"talktime/internal/spool"
+	"talktime/pbx"
+)
+
+// probeTimeout bounds each question to another machine.
+const probeTimeout = 5 * time.Second
+
+func checkFastAGI(ctx context.Context, f config.FastAGI) []finding {
+	return []finding{probeFastAGI(ctx, f), checkExposure(f)}
+}
+
+// probeFastAGI asks for the balance of a caller who cannot exist. The honest answer, that he is unknown, takes the
+// whole way through fastagi to its database and back, and changes nothing.
+func probeFastAGI(ctx context.Context, f config.FastAGI) finding {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	addr := dialAddr(f.Listen)
+	p := &agitest.Peer{Greeting: agitest.Greeting{
+		Script: "balance", Channel: "Doctor/probe", Type: "Doctor", CallerID: "doctor", AccountCode: "/doctor", UniqueID: "doctor-0.0",
+	}}
+	err := p.Call(ctx, addr)
+	status, reason := p.Vars[dialplan.VarStatus], p.Vars[dialplan.VarReason]
+	switch {
+	case err != nil:
+		return fine("fastagi", "%s: %s", addr, err).fail("start fastagi, or correct TALKTIME_FASTAGI_LISTEN")
+	case status == agi.StatusUnknownCaller:
+		return fine("fastagi", "%s answers, and reaches its database", addr)
+	case status != "":
+		return fine("fastagi", "%s answers %s: %s", addr, status, reason).fail("see the log of fastagi")
+	case !allowsLoopback(f.Allow):
+		return fine("fastagi", "%s accepts no questions from this machine", addr).
+			warn("allow 127.0.0.0/8 in TALKTIME_FASTAGI_ALLOW, too, so that doctor and simulate can ask")
+	}
+	return fine("fastagi", "%s accepts connections, but does not speak as fastagi does", addr).
+		fail("see what listens there; TALKTIME_FASTAGI_LISTEN must be the address of fastagi")
+}
+
+func allowsLoopback(allow []netip.Prefix) bool {
+	return slices.ContainsFunc(allow, func(p netip.Prefix) bool {
+		return p.Contains(netip.MustParseAddr("127.0.0.1")) || p.Contains(netip.IPv6Loopback())
+	})
+}
+
+// checkExposure compares where fastagi listens with who may call from there. FastAGI has no login.
+func checkExposure(f config.FastAGI) finding {
+	host, _, _ := net.SplitHostPort(f.Listen)
+	ip, err := netip.ParseAddr(host)
+	local := err == nil && ip.IsLoopback() || host == "localhost"
+	onlyLocal := !slices.ContainsFunc(f.Allow, func(p netip.Prefix) bool { return !p.Addr().IsLoopback() })
+	switch {
+	case !local && onlyLocal:
+		return fine("fastagi network", "it listens on %s, but allows only this machine", f.Listen).
+			warn("set TALKTIME_FASTAGI_LISTEN=127.0.0.1:4573, or allow Asterisk's address in TALKTIME_FASTAGI_ALLOW")
+	case local && !onlyLocal:
+		return fine("fastagi network", "it allows other machines, which cannot reach %s", f.Listen).
+			warn("set TALKTIME_FASTAGI_LISTEN to an address that Asterisk reaches, or allow only 127.0.0.0/8")
+	}
+	return fine("fastagi network", "listens on %s, allows %s", f.Listen, joined(f.Allow))
+}
+
+func joined(prefixes []netip.Prefix) string {
+	texts := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		texts[i] = p.String()
+	}
+	return strings.Join(texts, ", ")
+}
+
+func checkCDRs(ctx context.Context, cfg config.Config) []finding {
+	databases, closeAll, err := openCDRs(cfg)
+	if err != nil {
+		return []finding{fine("CDR database", "%s", err).fail("correct the settings DBn_…")}
+	}
+	defer closeAll()
+	if len(databases) == 0 {
+		return []finding{fine("CDR database", "none is configured: lost calls are settled from our own notes alone")}
+	}
+	var findings []finding
+	for _, d := range databases {
+		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+		if err := d.Ping(ctx); err != nil {
+			findings = append(findings, fine("CDR database", "%s", err).
+				fail(fmt.Sprintf("see that the database of %s_HOST answers and its user may read the table cdr", d.Name())))
+		} else {
+			findings = append(findings, fine("CDR database", "%s answers", d.Name()))
+		}
+		cancel()
+	}
+	return findings
+}
+
+func checkAMI(ctx context.Context, a config.AMI) []finding {
+	if a.Addr == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	live, err := pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}.Live(ctx)
+	if err != nil {
+		return []finding{fine("AMI", "%s: %s", a.Addr, err).fail("see manager.conf of Asterisk, and TALKTIME_AMI_USER and _SECRET")}
+	}
+	return []finding{fine("AMI", "%s answers, %d channels are up", a.Addr, len(live))}
+}
+
+// soundFolders are where distributions and Asterisk itself keep recordings.
+func soundFolders() []string {
+	return []string{"/usr/share/asterisk/sounds", "/var/lib/asterisk/sounds", "/usr/local/share/asterisk/sounds"}
+}
+
+// checkSounds looks for the recordings that our scripts play, if Asterisk is on this machine.
+func checkSounds(folder, prompts string) []finding {
+	folders := []string{folder}
+	if folder == "" {
+		folders = slices.DeleteFunc(soundFolders(), func(dir string) bool {
+			_, err := os.Stat(dir)
+			return err != nil
+		})
+	}
+	if len(folders) == 0 {
+		return []finding{fine("sounds", "there is no Asterisk on this machine")}
+	}
+	wanted := agi.Sounds()
+	if prompts != "" {
+		for _, name := range refusalPrompts() {
+			wanted = append(wanted, prompts+"/"+name)
+		}
+	}
+	var missing []string
+	for _, name := range wanted {
+		if !slices.ContainsFunc(folders, func(dir string) bool { return hasSound(dir, name) }) {
+			missing = append(missing, name)
+		}
+	}
+	where := strings.Join(folders, ", ")
+	if len(missing) > 0 {
+		return []finding{fine("sounds", "%s are missing below %s", strings.Join(missing, ", "), where).
+			warn("install Asterisk's core sounds (Debian: asterisk-core-sounds-en), and your own recordings for TALKTIME_PROMPTS")}
+	}
+	return []finding{fine("sounds", "all that is played is below %s", where)}
+}
+
+// refusalPrompts are the recordings of TALKTIME_PROMPTS, one for each status but OK.
+func refusalPrompts() []string {
+	var names []string
+	for _, status := range []string{
+		agi.StatusNoCredit, agi.StatusUnknownCaller, agi.StatusUnknownCallee, agi.StatusBlocked, agi.StatusLimit, agi.StatusNoRate, agi.StatusError,
+	} {
+		names = append(names, strings.ToLower(status))
+	}
+	return names
+}
+
+// hasSound reports whether a recording is there, in any language and format.
+func hasSound(folder, name string) bool {
+	for _, pattern := range []string{
+		filepath.Join(folder, name+".*"),
+		filepath.Join(folder, "*", name+".*"),
+		filepath.Join(folder, "*", filepath.Dir(name), "*", filepath.Base(name)+".*"), // sounds/en/digits/f/1
+	} {
+		if found, err := filepath.Glob(pattern); err == nil && len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// checkSpool looks for evidence that waits to be settled.
+func checkSpool(dir string) []finding {
+	waiting, err := spool.New(dir).Len()
+	if err != nil {
+		return []finding{fine("spool", "%s", err).fail("let our user read and write the folder of TALKTIME_SPOOL")}
+	}
+	if err := tryWriting(dir); err != nil {
+		return []finding{fine("spool", "%s", err).fail("let our user read and write the folder of TALKTIME_SPOOL")}
+	}
+	useless, _ := filepath.Glob(filepath.Join(dir, "*.bad")) // the pattern is good
+	found := fine("spool", "%s: %d records wait, %d were set aside", dir, waiting, len(useless))
+	switch {
+	case waiting > 0:
+		return []finding{found.warn("see that fastagi runs and reaches its database: it settles them")}
+	case len(useless) > 0:
+		return []finding{found.warn("look at the files *.bad: calls whose end could not be settled; then remove them")}
+	}
+	return []finding{found}
+}
+
+// tryWriting makes a file in the folder, or in the nearest one above it that exists, and removes it.
+func tryWriting(dir string) error {
+	for {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", dir)
+		}
+		if err == nil || !os.IsNotExist(err) || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.CreateTemp(dir, "doctor-*")
+	if err != nil {
+		return err
+	}
+	_ = f.Close()
+	return os.Remove(f.Name())
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	"talktime/internal/config"
+	"talktime/store"
+)
+
+// checkDatabase looks at our own database. What follows from an unreachable one is not told again.
+func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []finding {
+	if d.Dialect == config.SQLite {
+		if _, err := db.Migrate(ctx); err != nil {
+			return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("let our user write the file and its folder")}
+		}
+	}
+	err := db.CheckSchema(ctx)
+	switch {
+	case errors.Is(err, store.ErrSchema):
+		return []finding{
+			fine("database", "%s answers", d.Redacted()),
+			fine("schema", "%s", err).fail("run admin migrate, with a user who may create tables and triggers"),
+		}
+	case err != nil:
+		return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("start the database, or correct TALKTIME_DATABASE_URL")}
+	}
+	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
+	return append(findings, checkClock(ctx, db), checkTriggers(ctx, db), checkRights(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
+}
+
+// unasked is what a check says when the database no longer answers it.
+func unasked(check string, err error) finding {
+	return fine(check, "%s", err).fail("see that the database answers, then try again")
+}
+
+func checkClock(ctx context.Context, db *store.Store) finding {
+	skew, err := clockSkew(ctx, db)
+	if err != nil {
+		return unasked("clock", err)
+	}
+	found := fine("clock", "ours is %s from the database's", skew.Round(time.Millisecond))
+	if skew.Abs() > maxSkew {
+		return found.warn("run a time service (chrony, systemd-timesyncd) on both machines")
+	}
+	return found
+}
+
+func checkTriggers(ctx context.Context, db *store.Store) finding {
+	missing, err := db.MissingTriggers(ctx)
+	if err != nil {
+		return unasked("ledger", err)
+	}
+	if len(missing) > 0 {
+		return fine("ledger", "the triggers %s are missing: entries could be changed", strings.Join(missing, ", ")).
+			fail("restore the database from a dump with triggers (mariadb-dump --triggers)")
+	}
+	return fine("ledger", "triggers refuse to change or delete entries")
+}
+
+func checkRights(ctx context.Context, db *store.Store, d config.Database) finding {
+	if d.Dialect == config.SQLite {
+		return fine("rights", "an SQLite file has no users; who may write the file may do anything")
+	}
+	rights, err := db.LedgerRights(ctx)
+	if err != nil {
+		return unasked("rights", err)
+	}
+	if len(rights) > 0 {
+		return fine("rights", "our database user has %s on the ledger", strings.Join(rights, ", ")).
+			warn("run with a user who may only SELECT and INSERT in transactions and entries; see docs/operations.md")
+	}
+	return fine("rights", "our database user cannot change the ledger")
+}
+
+func checkCalls(ctx context.Context, db *store.Store) finding {
+	n, err := db.CountCalls(ctx)
+	if err != nil {
+		return unasked("calls", err)
+	}
+	found := fine("calls", "%d open, %d of them overdue, %d unreconciled, %d disputed, %d with a shortfall",
+		n.Open, n.Overdue, n.Unreconciled, n.Disputed, n.Shortfalls)
+	switch {
+	case n.Overdue > 0:
+		return found.warn("see that fastagi runs, which reconciles; else admin reconcile")
+	case n.Unreconciled+n.Disputed+n.Shortfalls > 0:
+		return found.warn("look at them: admin audit --list unreconciled, disputed or shortfall")
+	}
+	return found
+}
+
+func checkAdmin(ctx context.Context, db *store.Store) finding {
+	exists, err := db.HasAdmin(ctx)
+	if err != nil {
+		return unasked("administrator", err)
+	}
+	if !exists {
+		return fine("administrator", "there is none yet").warn("start admin serve, which makes one, or admin user add --admin --username NAME")
+	}
+	return fine("administrator", "there is one")
+}

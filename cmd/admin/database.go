@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/store"
+)
+
+// storeConfig says the settings of a database in the words of package store.
+func storeConfig(d config.Database) store.Config {
+	if d.Dialect == config.SQLite {
+		return store.Config{Path: d.Path}
+	}
+	return store.Config{Addr: d.Addr(), User: d.User, Password: d.Password.Reveal(), Name: d.Name, TLS: d.TLS}
+}
+
+// openStore opens the database, which need not be reachable. A new file is worth a word: perhaps we were started in
+// the wrong folder.
+func (c *command) openStore(d config.Database) (*store.Store, error) {
+	_, statErr := os.Stat(d.Path)
+	db, err := store.Open(storeConfig(d))
+	if err != nil {
+		return nil, aboutDatabase(d, err)
+	}
+	if d.Dialect == config.SQLite && errors.Is(statErr, fs.ErrNotExist) {
+		c.note("there is no database %s yet; it is created", d.Path)
+	}
+	return db, nil
+}
+
+// prepareSchema migrates an SQLite file, which is ours alone. A server is only looked at: it may serve others, and
+// changing it is the operator's decision.
+func prepareSchema(ctx context.Context, db *store.Store, d config.Database) error {
+	if d.Dialect == config.SQLite {
+		_, err := db.Migrate(ctx)
+		return aboutDatabase(d, err)
+	}
+	return aboutDatabase(d, db.CheckSchema(ctx))
+}
+
+// aboutDatabase says which database an error is about.
+func aboutDatabase(d config.Database, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("TALKTIME_DATABASE_URL %s: %w", d.Redacted(), err)
+}
+
+// logged notes a write in the audit log. It follows the write, which is not undone when the log fails.
+func logged(ctx context.Context, db *store.Store, action, target string, after any) error {
+	if err := db.Log(ctx, actor(), action, target, nil, after); err != nil {
+		return fmt.Errorf("it is done, but could not be noted in the audit log: %w", err)
+	}
+	return nil
+}
+
+// unknownUser is what an error says of a user who does not exist.
+func unknownUser(username string, err error) error {
+	if errors.Is(err, models.ErrNotFound) {
+		return fmt.Errorf("there is no user %q", username)
+	}
+	return err
+}

@@ -1,0 +1,39 @@
+package main
+
+import "context"
+
+func migrate(c *command) action {
+	c.reports()
+	c.about = `
+Needed after each installation of a new version on a MariaDB or MySQL server; stop nothing before it. An SQLite file is
+migrated whenever a command opens it. Several at once are safe.`
+	c.examples = []string{"TALKTIME_DATABASE_URL=mysql://talktime:PASSWORD@db.example.net/talktime admin migrate"}
+	return func(ctx context.Context, _ []string) error {
+		cfg, err := c.settings()
+		if err != nil {
+			return err
+		}
+		db, err := c.openStore(cfg.Database)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = db.Close() }()
+		ran, err := db.Migrate(ctx)
+		if c.json {
+			if ran == nil {
+				ran = []string{}
+			}
+			if err == nil {
+				err = c.out.json(map[string][]string{"ran": ran})
+			}
+			return aboutDatabase(cfg.Database, err)
+		}
+		for _, name := range ran {
+			c.out.f("%s\n", name)
+		}
+		if err == nil && len(ran) == 0 {
+			c.out.f("nothing to do: the schema is up to date\n")
+		}
+		return aboutDatabase(cfg.Database, err)
+	}
+}

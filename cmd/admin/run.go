@@ -1,0 +1,174 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+)
+
+// system is everything outside ourselves; tests hand in their own.
+type system struct {
+	getenv  func(string) (string, bool)
+	environ []string
+	stdin   io.Reader
+	stdout  io.Writer
+	stderr  io.Writer
+}
+
+// Exit codes.
+const (
+	exitWell   = 0
+	exitFailed = 1 // or differences were found
+	exitUsage  = 2 // the command line makes no sense
+)
+
+// verb is a row of the table of everything that admin can do.
+type verb struct {
+	name     string // one word or two
+	operands string // as the usage shows them; those in brackets may be left out
+	does     string // one line
+	setup    func(*command) action
+}
+
+// action does what a verb is for, once its flags are read.
+type action func(ctx context.Context, operands []string) error
+
+func verbs() []verb {
+	return []verb{
+		{"serve", "", "runs the admin server; the default", serve},
+		{"migrate", "", "brings the database schema up to this version", migrate},
+		{"user add", "[USERNAME]", "makes a user with an account", userAdd},
+		{"user list", "", "lists all users with their balances", userList},
+		{"user passwd", "[USERNAME]", "changes a user's password and ends his sessions", userPasswd},
+		{"user import", "FILE.csv", "makes the users of a CSV file, all or none", userImport},
+		{"topup", "USERNAME AMOUNT", "puts money on a user's account; a negative amount takes it", topUp},
+		{"audit", "", "derives all balances anew and reports every difference", audit},
+		{"reconcile", "", "settles calls that ended without telling us", reconcile},
+		{"simulate", "", "plays Asterisk to a running fastagi, then audits", simulate},
+		{"doctor", "", "checks the installation and says what to do", doctor},
+		{"dialplan", "[NAME]", "lists the Asterisk samples, prints one, or writes them to a folder", samples},
+		{"version", "", "prints the version", showVersion},
+	}
+}
+
+// usageError is a mistake in the command line itself.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// run is the whole command, from its arguments to its exit code.
+func run(ctx context.Context, args []string, sys system) int {
+	out := printer{bufio.NewWriter(sys.stdout)}
+	who, err := perform(ctx, args, sys, out)
+	if flushErr := out.Flush(); err == nil && flushErr != nil {
+		err = fmt.Errorf("write the output: %w", flushErr)
+	}
+	var usage usageError
+	switch {
+	case err == nil:
+		return exitWell
+	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+		err = errors.New("interrupted")
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintf(sys.stderr, "%s: %s\n", who, line)
+	}
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// perform finds the verb and does it. It returns in whose name an error is to be told.
+func perform(ctx context.Context, args []string, sys system, out printer) (who string, err error) {
+	global, args := cutGlobal(args)
+	if len(args) > 0 && isHelp(args[0]) {
+		printVerbs(out, "")
+		return "admin", nil
+	}
+	v, rest, err := findVerb(args)
+	if err != nil || v.setup == nil {
+		if err == nil {
+			printVerbs(out, args[0]+" ")
+		}
+		return "admin", err
+	}
+	c := newCommand(v, sys, out)
+	do := v.setup(c)
+	operands, err := c.parse(append(global, rest...))
+	switch {
+	case err != nil:
+	case c.help:
+		c.explain()
+	case c.validate:
+		err = c.validateSettings()
+	default:
+		err = do(ctx, operands)
+	}
+	return "admin " + v.name, err
+}
+
+// cutGlobal takes the flags that every verb knows from before the verb.
+func cutGlobal(args []string) (global, rest []string) {
+	n := 0
+	for n < len(args) && (args[n] == "--validate" || args[n] == "--json") {
+		n++
+	}
+	return args[:n:n], args[n:]
+}
+
+// findVerb takes the verb from the front of the arguments. Without one it is serve. A verb without setup is the
+// first word of several, whose list is wanted.
+func findVerb(args []string) (v verb, rest []string, err error) {
+	if len(args) == 0 || isFlag(args[0]) {
+		return verbs()[0], args, nil
+	}
+	for _, v := range verbs() {
+		words := strings.Fields(v.name)
+		if len(args) >= len(words) && strings.Join(args[:len(words)], " ") == v.name {
+			return v, args[len(words):], nil
+		}
+	}
+	switch {
+	case !isGroup(args[0]):
+		return verb{}, nil, usagef("there is no verb %q; admin -h lists them", args[0])
+	case len(args) == 1:
+		return verb{}, nil, usagef("%s needs a further word; admin %s -h lists them", args[0], args[0])
+	case isHelp(args[1]):
+		return verb{}, nil, nil
+	}
+	return verb{}, nil, usagef("there is no verb %q; admin %s -h lists them", args[0]+" "+args[1], args[0])
+}
+
+// isGroup reports whether word begins verbs of two words.
+func isGroup(word string) bool {
+	for _, v := range verbs() {
+		if strings.HasPrefix(v.name, word+" ") {
+			return true
+		}
+	}
+	return false
+}
+
+func isHelp(arg string) bool {
+	return arg == "-h" || arg == "-help" || arg == "--help" || arg == "help"
+}
+
+// printVerbs lists the verbs that begin with prefix.
+func printVerbs(out printer, prefix string) {
+	out.f("Talktime: prepaid billing for Asterisk.\n\nUsage: admin VERB [arguments and flags in any order]\n\n")
+	rows := [][]string{}
+	for _, v := range verbs() {
+		if strings.HasPrefix(v.name, prefix) {
+			rows = append(rows, []string{"  " + strings.TrimSpace(v.name+" "+v.operands), v.does})
+		}
+	}
+	table{{}, {}}.print(out, rows)
+	out.f("\nadmin VERB -h explains a verb. With every verb, --validate only checks the settings.\n" +
+		"Settings are environment variables; admin serve -h lists them.\n")
+}

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"talktime/internal/config"
+	"talktime/internal/password"
+	"talktime/models"
+	"talktime/store"
+)
+
+// Time limits of the admin server.
+const (
+	headerTimeout  = 5 * time.Second
+	requestTimeout = 30 * time.Second
+	idleTimeout    = 2 * time.Minute
+	schemaPause    = time.Second // between two tries to reach a database that was away at the start
+)
+
+func serve(c *command) action {
+	c.about = `
+When no user is an administrator, the user admin is made, with the password TALKTIME_ADMIN_PASSWORD or one that is
+printed once on standard output.
+
+` + config.Usage()
+	c.examples = []string{"TALKTIME_ADMIN_LISTEN=127.0.0.1:8080 admin serve"}
+	return func(ctx context.Context, _ []string) error {
+		cfg, err := c.settings()
+		if err != nil {
+			return err
+		}
+		for _, warning := range cfg.Warnings {
+			c.note("warning: %s", warning)
+		}
+		db, err := c.openStore(cfg.Database)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = db.Close() }()
+		return c.serve(ctx, db, cfg, newLogger(c.stderr))
+	}
+}
+
+// newLogger writes text for people at a terminal, and JSON for everything else.
+func newLogger(w io.Writer) *slog.Logger {
+	if isTerminal(w) {
+		return slog.New(slog.NewTextHandler(w, nil))
+	}
+	return slog.New(slog.NewJSONHandler(w, nil))
+}
+
+// serve runs the admin server until ctx ends. A database that is away does not keep it from starting: it says so at
+// /readyz, and goes on as soon as it can.
+func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config, log *slog.Logger) error {
+	ready := prepareSchema(ctx, db, cfg.Database)
+	if ready != nil && !errors.Is(ready, models.ErrUnavailable) {
+		return ready
+	}
+	listener, err := listen(ctx, cfg.Admin)
+	if err != nil {
+		return err
+	}
+	server := &http.Server{
+		Handler: handler(db), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+		WriteTimeout: 2 * requestTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
+	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "")
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	group.Go(func() error { return c.prepare(ctx, db, cfg, log) })
+	group.Go(func() error {
+		<-ctx.Done()
+		return shutDown(server, cfg.ShutdownTimeout, log)
+	})
+	return group.Wait()
+}
+
+func listen(ctx context.Context, a config.Admin) (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("TALKTIME_ADMIN_LISTEN %s: %w", a.Listen, err)
+	}
+	if a.TLSCert == "" {
+		return listener, nil
+	}
+	pair, err := tls.LoadX509KeyPair(a.TLSCert, a.TLSKey)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("TALKTIME_TLS_CERT %s, TALKTIME_TLS_KEY %s: %w", a.TLSCert, a.TLSKey, err), listener.Close())
+	}
+	return tls.NewListener(listener, &tls.Config{
+		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+	}), nil
+}
+
+func shutDown(server *http.Server, patience time.Duration, log *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		log.Warn("requests were cut off", "err", err)
+		return server.Close()
+	}
+	return nil
+}
+
+// prepare waits for the database, whose schema must be right, and makes the first administrator.
+func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Config, log *slog.Logger) error {
+	told := false
+	for {
+		err := prepareSchema(ctx, db, cfg.Database)
+		if err == nil {
+			err = c.firstAdmin(ctx, db, cfg.Admin.Password.Reveal())
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case !errors.Is(err, models.ErrUnavailable):
+			return err
+		case !told:
+			log.Error("the database cannot be reached; trying again", "err", err)
+			told = true
+		}
+		pause(ctx, schemaPause)
+	}
+}
+
+// firstAdmin makes the user admin unless there is an administrator.
+func (c *command) firstAdmin(ctx context.Context, db *store.Store, secret string) error {
+	if exists, err := db.HasAdmin(ctx); exists || err != nil {
+		return err
+	}
+	made := secret == ""
+	if made {
+		secret = password.Generate()
+	}
+	hash, err := password.New(1).Hash(ctx, secret)
+	if err != nil {
+		return err
+	}
+	_, err = db.AddUser(ctx, models.NewUser{Username: "admin", PasswordHash: hash, Admin: true}, "admin serve")
+	if errors.Is(err, models.ErrConflict) {
+		if exists, err := db.HasAdmin(ctx); exists || err != nil {
+			return err // another process was faster
+		}
+		return errors.New(`nobody is an administrator, and the user "admin" is not one; admin user add --admin --username NAME makes one`)
+	}
+	if err != nil {
+		return err
+	}
+	if made {
+		c.out.f("the first administrator is made: user admin, password %s\n", secret)
+		return c.out.Flush()
+	}
+	c.note("the first administrator is made: user admin, with the password of TALKTIME_ADMIN_PASSWORD")
+	return nil
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"talktime/billing"
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+)
+
+// movedJSON is a movement of money as --json shows it.
+type movedJSON struct {
+	Username  string       `json:"username"`
+	Currency  string       `json:"currency"`
+	Amount    money.Amount `json:"amount"`
+	Ref       string       `json:"ref"`
+	Available money.Amount `json:"available"`
+	Already   bool         `json:"already"` // it had been done before; nothing was changed now
+}
+
+// maxRef is the longest reference in characters; the ledger would keep a few more.
+const maxRef = 128
+
+func topUp(c *command) action {
+	c.reports()
+	ref := c.flags.String("ref", "", "name the movement `REF`, such as a receipt's number: the same again is done once; made when left out")
+	c.about = `
+A negative AMOUNT takes money, at most what is available. AMOUNT is in the user's currency; SEC, a second of talk, is whole.`
+	c.examples = []string{"admin topup marta 600 --ref receipt-1017", "admin topup marta -5"}
+	return func(ctx context.Context, operands []string) error {
+		m := billing.Movement{Username: operands[0], Ref: *ref, Actor: actor()}
+		var err error
+		if m.Amount, err = money.Parse(operands[1]); err != nil {
+			return usageError{err}
+		}
+		switch {
+		case m.Amount == 0:
+			return usagef("the amount must not be zero")
+		case c.isGiven("ref") && !goodRef(*ref):
+			return usagef("--ref is %q, but must be 1 to %d printable characters, without blanks at the ends", *ref, maxRef)
+		case m.Ref == "":
+			m.Ref = "cli-" + rand.Text()
+		}
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			return c.move(ctx, db, m)
+		})
+	}
+}
+
+// goodRef reports whether the ledger can keep a reference as it is.
+func goodRef(ref string) bool {
+	odd := func(r rune) bool { return !unicode.IsPrint(r) }
+	return ref != "" && utf8.ValidString(ref) && utf8.RuneCountInString(ref) <= maxRef &&
+		strings.TrimSpace(ref) == ref && strings.IndexFunc(ref, odd) < 0
+}
+
+func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement) error {
+	user, err := db.UserByName(ctx, m.Username)
+	if err != nil {
+		return unknownUser(m.Username, err)
+	}
+	if user.Currency == models.SEC {
+		if err := wholeSeconds(m.Amount); err != nil {
+			return err
+		}
+	}
+	service := billing.New(billing.Options{Store: db})
+	defer service.Close()
+	moved, err := service.Move(ctx, m)
+	var refusal *billing.Refusal
+	switch {
+	case errors.As(err, &refusal), errors.Is(err, models.ErrNotFound):
+		return err
+	case err != nil:
+		return fmt.Errorf("nobody knows whether it was done; repeating it with --ref %s is safe: %w", m.Ref, err)
+	}
+	done := movedJSON{m.Username, user.Currency, m.Amount, m.Ref, moved.Available, moved.Already}
+	var logErr error
+	if !moved.Already {
+		logErr = logged(ctx, db, "topup", m.Username, done)
+	}
+	if c.json {
+		return errors.Join(c.out.json(done), logErr)
+	}
+	did := fmt.Sprintf("%s %s added", m.Amount, user.Currency)
+	if m.Amount < 0 {
+		did = fmt.Sprintf("%s %s taken", -m.Amount, user.Currency)
+	}
+	if moved.Already {
+		did += " already, nothing is changed now"
+	}
+	c.out.f("%s: %s; available: %s %s; ref: %s\n", m.Username, did, moved.Available, user.Currency, m.Ref)
+	return logErr
+}

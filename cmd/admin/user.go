@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"talktime/internal/config"
+	"talktime/internal/password"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+)
+
+// userJSON is a user as --json shows him. Amounts are decimal strings.
+type userJSON struct {
+	ID        int64        `json:"id"`
+	Username  string       `json:"username"`
+	CLID      *string      `json:"clid"`
+	IMSI      *string      `json:"imsi"`
+	Admin     bool         `json:"admin"`
+	Currency  string       `json:"currency"`
+	Balance   money.Amount `json:"balance"`
+	Held      money.Amount `json:"held"`
+	Available money.Amount `json:"available"`
+	Password  string       `json:"password,omitempty"` // only when it was made here, and only once
+}
+
+func showUser(b models.Balance) userJSON {
+	return userJSON{
+		ID: b.ID, Username: b.Username, CLID: b.CLID, IMSI: b.IMSI, Admin: b.Admin, Currency: b.Currency,
+		Balance: b.Balance, Held: b.Held, Available: b.Available,
+	}
+}
+
+func userTable() table {
+	return table{
+		{"ID", true}, {"USERNAME", false}, {"CLID", false}, {"IMSI", false}, {"ADMIN", false}, {"CURRENCY", false},
+		{"BALANCE", true}, {"HELD", true}, {"AVAILABLE", true},
+	}
+}
+
+func userCells(b models.Balance) []string {
+	admin := "no"
+	if b.Admin {
+		admin = "yes"
+	}
+	return []string{
+		strconv.FormatInt(b.ID, 10), b.Username, orDash(b.CLID), orDash(b.IMSI), admin, b.Currency,
+		b.Balance.String(), b.Held.String(), b.Available.String(),
+	}
+}
+
+func orDash(s *string) string {
+	if s == nil {
+		return "-"
+	}
+	return *s
+}
+
+func userList(c *command) action {
+	c.reports()
+	c.examples = []string{"admin user list", `admin user list --json | jq -r '.[] | select(.available == "0") | .username'`}
+	return func(ctx context.Context, _ []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			if c.json {
+				return c.streamUsers(ctx, db)
+			}
+			return userTable().stream(c.out, func(row func(...string)) error {
+				return db.Users(ctx, func(b models.Balance) error {
+					row(userCells(b)...)
+					return nil
+				})
+			})
+		})
+	}
+}
+
+// streamUsers prints an array of users one by one: there may be more than fit into memory.
+func (c *command) streamUsers(ctx context.Context, db *store.Store) error {
+	separator := "[\n  "
+	err := db.Users(ctx, func(b models.Balance) error {
+		line, err := json.Marshal(showUser(b))
+		if err != nil {
+			return err
+		}
+		c.out.f("%s%s", separator, line)
+		separator = ",\n  "
+		return nil
+	})
+	if err != nil {
+		return err // the array stays open, so that nobody takes it for the whole list
+	}
+	if separator == "[\n  " {
+		c.out.f("[")
+	}
+	c.out.f("\n]\n")
+	return nil
+}
+
+func userAdd(c *command) action {
+	c.reports()
+	var u models.NewUser
+	username := c.flags.String("username", "", "the name `NAME` that he logs in with; it may stand alone, too")
+	secret := c.flags.String("password", "", "his password `TEXT`; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
+	c.flags.StringVar(&u.CLID, "clid", "", "his phone number `NUMBER`, as caller ids show it: digits, perhaps a + before them")
+	c.flags.StringVar(&u.IMSI, "imsi", "", "the identity `DIGITS` of his SIM card")
+	c.flags.BoolVar(&u.Admin, "admin", false, "he may administer")
+	c.amount(&u.Balance, "balance", "what he begins with: `SECONDS` of talk")
+	c.about = "A user without --clid and --imsi has no phone; he can log in."
+	c.examples = []string{
+		"admin user add --username marta --clid 555000204 --balance 600",
+		"admin user add operator --admin --password - < password.txt",
+	}
+	return func(ctx context.Context, operands []string) (err error) {
+		if u.Username, err = oneName(*username, operands); err != nil {
+			return err
+		}
+		if err := checkNewUser(u); err != nil {
+			return usageError{err}
+		}
+		text, made, err := c.choosePassword(ctx, *secret)
+		if err != nil {
+			return err
+		}
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			if u.PasswordHash, err = password.New(1).Hash(ctx, text); err != nil {
+				return err
+			}
+			if !made {
+				text = ""
+			}
+			return c.addUser(ctx, db, u, text)
+		})
+	}
+}
+
+// addUser makes the user and shows him, with his password when that was made here.
+func (c *command) addUser(ctx context.Context, db *store.Store, u models.NewUser, madePassword string) error {
+	if _, err := db.AddUser(ctx, u, actor()); err != nil {
+		return explainConflict(ctx, db, u, err)
+	}
+	made, err := db.UserByName(ctx, u.Username)
+	if err != nil {
+		return err
+	}
+	shown := showUser(made)
+	logErr := logged(ctx, db, "user add", u.Username, shown)
+	shown.Password = madePassword
+	if c.json {
+		return errors.Join(c.out.json(shown), logErr)
+	}
+	userTable().print(c.out, [][]string{userCells(made)})
+	if madePassword != "" {
+		c.out.f("\npassword: %s\n", madePassword)
+	}
+	return logErr
+}
+
+// checkNewUser says everything that is wrong with a user, whatever the database holds.
+func checkNewUser(u models.NewUser) error {
+	if err := u.Validate(); err != nil {
+		return validation(err)
+	}
+	return wholeSeconds(u.Balance)
+}
+
+// validation takes the kind off an error of Validate: the sentence says it.
+func validation(err error) error {
+	var all interface{ Unwrap() []error }
+	if errors.As(err, &all) {
+		for _, part := range all.Unwrap() {
+			if !errors.Is(part, models.ErrInvalid) {
+				return part
+			}
+		}
+	}
+	return err
+}
+
+// wholeSeconds refuses fractions of the default currency: a second is not divided.
+func wholeSeconds(amount money.Amount) error {
+	if amount%money.Unit != 0 {
+		return fmt.Errorf("the amount %s must be whole: a %s is a second of talk", amount, models.SEC)
+	}
+	return nil
+}
+
+// amount adds a flag that takes an amount of money.
+func (c *command) amount(into *money.Amount, name, usage string) {
+	c.flags.Func(name, usage, func(text string) (err error) {
+		if *into, err = money.Parse(text); err != nil {
+			return errors.New("must be a decimal number")
+		}
+		return nil
+	})
+}
+
+// oneName returns the username, which may be given by flag or by itself.
+func oneName(flag string, operands []string) (string, error) {
+	switch {
+	case flag == "" && len(operands) == 0:
+		return "", usagef("--username is missing")
+	case flag == "":
+		return operands[0], nil
+	case len(operands) == 1 && operands[0] != flag:
+		return "", usagef("--username is %q, but %q is given too", flag, operands[0])
+	}
+	return flag, nil
+}
+
+// explainConflict names what belongs to another user already.
+func explainConflict(ctx context.Context, db *store.Store, u models.NewUser, err error) error {
+	if !errors.Is(err, models.ErrConflict) {
+		return err
+	}
+	others, lookupErr := db.UsersWith(ctx, []string{u.Username}, []string{u.CLID}, []string{u.IMSI})
+	if lookupErr != nil || len(others) == 0 {
+		return err
+	}
+	var taken []error
+	for _, other := range others {
+		taken = append(taken, claims(u, other)...)
+	}
+	return errors.Join(taken...)
+}
+
+// claims lists what a new user has in common with one that exists.
+func claims(u models.NewUser, other models.User) []error {
+	var taken []error
+	if other.Username == u.Username {
+		taken = append(taken, fmt.Errorf("the username %q is taken", u.Username))
+	}
+	if other.CLID != nil && *other.CLID == u.CLID {
+		taken = append(taken, fmt.Errorf("the clid %q belongs to user %q", u.CLID, other.Username))
+	}
+	if other.IMSI != nil && *other.IMSI == u.IMSI {
+		taken = append(taken, fmt.Errorf("the imsi %q belongs to user %q", u.IMSI, other.Username))
+	}
+	return taken
+}
+
+func userPasswd(c *command) action {
+	c.reports()
+	username := c.flags.String("username", "", "the user `NAME`; it may stand alone, too")
+	secret := c.flags.String("password", "", "the new password `TEXT`; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
+	c.examples = []string{"admin user passwd marta", "admin user passwd marta --password - < password.txt"}
+	return func(ctx context.Context, operands []string) error {
+		name, err := oneName(*username, operands)
+		if err != nil {
+			return err
+		}
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			if _, err := db.UserByName(ctx, name); err != nil { // before anybody types a password
+				return unknownUser(name, err)
+			}
+			text, made, err := c.choosePassword(ctx, *secret)
+			if err != nil {
+				return err
+			}
+			hash, err := password.New(1).Hash(ctx, text)
+			if err != nil {
+				return err
+			}
+			if err := db.SetPassword(ctx, name, hash); err != nil {
+				return unknownUser(name, err)
+			}
+			if !made {
+				text = ""
+			}
+			return errors.Join(c.showPassword(name, text), logged(ctx, db, "user passwd", name, nil))
+		})
+	}
+}
+
+func (c *command) showPassword(name, made string) error {
+	if c.json {
+		return c.out.json(struct {
+			Username string `json:"username"`
+			Password string `json:"password,omitempty"`
+		}{name, made})
+	}
+	if made != "" {
+		c.out.f("password: %s\n", made)
+	}
+	c.note("the password of %q is changed; his sessions have ended", name)
+	return nil
+}
