@@ -6,25 +6,35 @@ set -u
 cd "$(dirname "$0")/.." || exit 1
 bin/admin --validate > /dev/null || exit 1
 
-children=()
+# In a demo several calls of one user go on at once; a short limit makes each hold a part of his credit only.
+[ "${1:-}" = demo ] && export TALKTIME_MAX_CALL_SECONDS="${TALKTIME_MAX_CALL_SECONDS:-60}"
+
+servers=() callers=
 stop() {
-  trap - INT TERM EXIT
-  [ ${#children[@]} -gt 0 ] && kill -TERM "${children[@]}" 2> /dev/null
+  trap - EXIT
+  trap '' INT TERM   # once is enough
+  if [ -n "$callers" ]; then kill -INT "$callers" 2> /dev/null; wait "$callers"; fi
+  [ ${#servers[@]} -gt 0 ] && kill -TERM "${servers[@]}" 2> /dev/null
   wait
-  exit "${1:-0}"
+  exit "$1"
 }
 trap 'stop 0' INT TERM
 trap 'stop 1' EXIT
 
 # The embedded file is prepared once, before two processes open it. A server's schema is the operator's business.
-case ${TALKTIME_DATABASE_URL:-sqlite:} in sqlite:*) bin/admin migrate > /dev/null || exit 1 ;; esac
+case ${TALKTIME_DATABASE_URL:-sqlite:} in sqlite:*) bin/admin migrate > /dev/null 2>&1 || exit 1 ;; esac
 
-bin/fastagi & children+=($!)
-bin/admin serve & children+=($!)
+# Sessions of their own: Ctrl-C reaches this script alone, which ends them in order.
+setsid bin/admin serve & servers+=($!)
+setsid bin/fastagi & servers+=($!)
 if [ "${1:-}" = demo ]; then
-  bin/admin simulate --users 5 --balance 600 --loop & children+=($!)
+  for _ in {1..50}; do   # the first administrator comes before the demo's users
+    bin/admin user list --json 2> /dev/null | grep -qE '"admin": ?true' && break
+    sleep 0.1
+  done
+  setsid bin/admin simulate --users 5 --balance 600 --loop & callers=$!
 fi
 wait -n   # whichever ends first, ends the others
 code=$?
-trap - EXIT
+callers=${callers:+$(kill -0 "$callers" 2> /dev/null && echo "$callers")}
 stop $code
