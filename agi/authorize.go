@@ -14,6 +14,7 @@ func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
 	// What an earlier call on this channel was given must not serve a refused one.
 	for _, name := range []string{
 		dialplan.VarStatus, dialplan.VarSeconds, dialplan.VarTarget, dialplan.VarRing, dialplan.VarOptions, dialplan.VarDialArgs,
+		dialplan.VarEmergency,
 	} {
 		if err := ch.Set(name, ""); err != nil {
 			return ignoreHangup(err)
@@ -30,19 +31,21 @@ func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
 		absolute = auth.Ring + auth.Seconds + 1
 	}
 	ring := strconv.FormatInt(auth.Ring, 10)
-	values := [][2]string{
-		{dialplan.VarSeconds, seconds}, {dialplan.VarTarget, auth.Target}, {dialplan.VarRing, ring}, {dialplan.VarOptions, options},
-		{dialplan.VarDialArgs, auth.Target + "," + ring + "," + options}, {"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
-		{dialplan.VarReason, ""}, {dialplan.VarCelcomStatus, StatusOK},
+	values := [][2]string{ // the longest first: when that cannot be sent, none of them is
+		{dialplan.VarDialArgs, auth.Target + "," + ring + "," + options}, {dialplan.VarTarget, auth.Target},
+		{dialplan.VarSeconds, seconds}, {dialplan.VarRing, ring}, {dialplan.VarOptions, options},
+		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)}, {dialplan.VarReason, ""}, {dialplan.VarCelcomStatus, StatusOK},
 	}
 	if auth.Emergency {
 		values = append(values, [2]string{dialplan.VarEmergency, "1"})
 	}
 	for _, v := range values {
 		if err := ch.Set(v[0], v[1]); err != nil {
-			s.release(ctx, req, auth)
-			return ignoreHangup(err)
+			return s.giveUp(ctx, ch, req, auth, err)
 		}
+	}
+	if ch.Hungup() {
+		return s.giveUp(ctx, ch, req, auth, ErrHangup)
 	}
 	// The status comes last, since it is what permits the dial. If Asterisk's answer to it is lost the dialplan
 	// may dial all the same, so the hold stays for the reducer or the reconciler.

@@ -23,20 +23,14 @@ func (s *Scripts) caller(ctx context.Context, ch *Channel) error {
 	}
 	args, limit, err := s.prepareDial(ch, auth)
 	if err != nil {
-		s.release(ctx, req, auth)
-		return ignoreHangup(err)
+		return s.giveUp(ctx, ch, req, auth, err)
 	}
 	_, sent, err := ch.Dial(args, limit)
 	switch {
-	case !sent:
-		s.release(ctx, req, auth)
-		return ignoreHangup(err)
-	case errors.Is(err, ErrNoApp):
-		s.release(ctx, req, auth)
-		s.refuse(ch, err)
-		return err
+	case !sent, errors.Is(err, ErrNoApp):
+		return s.giveUp(ctx, ch, req, auth, err)
 	case errors.Is(err, ErrLetGo):
-		return nil // Asterisk goes on with the call; its reducer settles it
+		return err // Asterisk goes on with the call; its reducer settles it
 	case err != nil && !errors.Is(err, ErrHangup):
 		return fmt.Errorf("the dial is left to the reducer: %w", err)
 	case auth.Emergency:

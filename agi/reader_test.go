@@ -100,9 +100,9 @@ func FuzzGreeting(f *testing.F) {
 			return
 		}
 		text := fmt.Sprintf("agi_network_script: /%s?%s\nagi_channel: %s\nagi_language: %s\nagi_type: %s\nagi_uniqueid: %s\n"+
-			"agi_callerid: %s\nagi_calleridname: %s\nagi_context: %s\nagi_extension: %s\nagi_accountcode: %s\n",
+			"agi_callerid: %s\nagi_calleridname: %s\nagi_context: %s\nagi_extension: %s\nagi_dnid: %s\nagi_accountcode: %s\n",
 			q.Script, q.Query, q.Channel, q.Language, q.Type, q.UniqueID,
-			q.CallerID, q.CallerIDName, q.Context, q.Extension, q.AccountCode)
+			q.CallerID, q.CallerIDName, q.Context, q.Extension, q.DNID, q.AccountCode)
 		for i, arg := range q.Args {
 			text += fmt.Sprintf("agi_arg_%d: %s\n", i+1, arg)
 		}

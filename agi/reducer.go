@@ -18,6 +18,9 @@ func (s *Scripts) reducer(ctx context.Context, ch *Channel) error {
 	q := ch.Request()
 	id := callID(q)
 	ch.Note(slog.String("call_id", short(id)))
+	if q.UniqueID == "" {
+		return errNoUniqueID
+	}
 	evidence, err := readEvidence(ch, billing.SourceReducer)
 	if err != nil {
 		return err
@@ -58,12 +61,10 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 	if e.EndedMS = epochMS(values[6]); e.EndedMS == nil || source == billing.SourceCaller {
 		e.EndedMS = epochMS(values[7])
 	}
-	if source == billing.SourceCaller && e.CalleeUpMS != nil {
+	if source == billing.SourceCaller {
 		e.ChannelUp = epochMS(values[4]) // in the h extension it is the start of h
 	}
-	if e.CalleeUpMS == nil {
-		e.EndedMS = nil // says nothing without the other end
-	}
+	dropNonsense(&e)
 	if source == billing.SourceCaller && e.AnsweredMS != nil {
 		e.BillSec = nil // nothing that the better measure does not say
 	}
@@ -71,6 +72,21 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 		e.Cause = int(*cause)
 	}
 	return seen{e, values[9] == "1"}, nil
+}
+
+// dropNonsense forgets moments that contradict each other, as after a clock was set: they would make a talk look
+// shorter than it was.
+func dropNonsense(e *models.Evidence) {
+	if e.CalleeUpMS != nil && e.EndedMS != nil && *e.EndedMS < *e.CalleeUpMS {
+		e.CalleeUpMS = nil
+	}
+	if e.CalleeUpMS == nil {
+		e.ChannelUp, e.EndedMS = nil, nil // they say nothing without the other end
+		return
+	}
+	if e.ChannelUp != nil && e.AnsweredMS != nil && *e.CalleeUpMS-*e.ChannelUp > *e.AnsweredMS {
+		e.ChannelUp = nil // the callee would have answered after the end
+	}
 }
 
 const separator = "|"

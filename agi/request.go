@@ -48,6 +48,7 @@ func (r *reader) readGreeting() (Request, error) {
 		{"calleridname", &q.CallerIDName},
 		{"context", &q.Context},
 		{"extension", &q.Extension},
+		{"dnid", &q.DNID},
 		{"accountcode", &q.AccountCode},
 	}
 	var seen [len(fields)]bool

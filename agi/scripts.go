@@ -44,8 +44,13 @@ type Scripts struct {
 	Prompts string // folder below Asterisk's sounds; empty = refusals are silent
 	Logger  *slog.Logger
 
-	routines routines
+	routines  routines
+	recording sync.WaitGroup
 }
+
+// Wait waits until the emergency calls that began are recorded or spooled, for which they have a few seconds. Call it
+// when the server has ended and before Billing does.
+func (s *Scripts) Wait() { s.recording.Wait() }
 
 // Register adds the scripts to a Mux.
 func (s *Scripts) Register(m *Mux) {
@@ -72,24 +77,38 @@ func identity(q Request) billing.Identity {
 
 // number is what was dialled. Where the dialplan is in an extension of its own (h, s) it is what came from the phone.
 func number(q Request) string {
-	if (q.Extension == "h" || q.Extension == "s") && q.DNID != "unknown" {
+	if (q.Extension == "h" || q.Extension == "s") && q.DNID != "" && q.DNID != "unknown" {
 		return q.DNID
 	}
 	return q.Extension
 }
+
+// maxTarget is how long a target may be, so that every command that names it fits into what Asterisk reads.
+const maxTarget = 1500
+
+func invalid(reason string) error { return &billing.Refusal{Err: models.ErrInvalid, Reason: reason} }
+
+// errNoUniqueID: calls of a peer that does not tell them apart must not share a hold.
+var errNoUniqueID = invalid("the channel has no unique id")
 
 // callRequest is what the greeting asks for. The first argument is a target chosen by the dialplan, the second
 // the ring time.
 func callRequest(ch *Channel) (billing.CallRequest, error) {
 	q := ch.Request()
 	req := billing.CallRequest{CallID: callID(q), Identity: identity(q), Number: number(q)}
+	if q.UniqueID == "" {
+		return req, errNoUniqueID
+	}
 	if len(q.Args) > 0 {
 		req.Target = q.Args[0]
+	}
+	if len(req.Target) > maxTarget {
+		return req, invalid("the dial target is too long")
 	}
 	if len(q.Args) > 1 && q.Args[1] != "" {
 		ring, err := strconv.ParseInt(q.Args[1], 10, 64)
 		if err != nil || ring < 1 {
-			return req, &billing.Refusal{Err: models.ErrInvalid, Reason: "the ring time must be a whole number of seconds"}
+			return req, invalid("the ring time must be a whole number of seconds")
 		}
 		req.Ring = ring
 	}
@@ -118,7 +137,7 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 
 // recordEmergency notes the call beside the dial, for nothing may delay it.
 func (s *Scripts) recordEmergency(req billing.CallRequest) {
-	go func() {
+	s.recording.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), emergencyTimeout)
 		defer cancel()
 		err := s.Billing.RecordEmergency(ctx, req)
@@ -129,7 +148,7 @@ func (s *Scripts) recordEmergency(req billing.CallRequest) {
 		if err != nil {
 			s.Logger.Error("an emergency call was not recorded", "call_id", req.CallID, "err", err)
 		}
-	}()
+	})
 }
 
 const emergencyTimeout = 10 * time.Second
@@ -167,6 +186,16 @@ func (s *Scripts) release(ctx context.Context, req billing.CallRequest, auth bil
 		s.Logger.Error("the hold of a call that was not dialled was not released; the reconciler will",
 			"call_id", auth.CallID, "err", err)
 	}
+}
+
+// giveUp ends a script whose call was permitted and not dialled. Unless that is because Asterisk or the caller has
+// gone, the dialplan must not go on believing in the permission.
+func (s *Scripts) giveUp(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization, err error) error {
+	s.release(ctx, req, auth)
+	if err = ignoreHangup(err); err != nil {
+		s.refuse(ch, err)
+	}
+	return err
 }
 
 // settle hands evidence to billing, and to the spool when billing cannot take it now.

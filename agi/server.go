@@ -216,6 +216,11 @@ func (s *Server) serve(ctx context.Context, c *Channel, place *list.Element) {
 	c.started = s.now()
 	s.mu.Unlock()
 	err := c.greet()
+	if errors.Is(err, ErrProtocol) {
+		// Whoever talks nonsense comes back as soon as we close, and would keep a core busy with it. Nothing is read
+		// meanwhile, and the connection counts as one that has not greeted.
+		wait(ctx, nil, s.greetingTimeout()/5)
+	}
 	if !s.greet(c, place, err) {
 		return
 	}

@@ -188,7 +188,9 @@ func (p Policy) proceed(
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
 	}
 	wallet := s.purse(call.UserID)
-	wallet.unhold(call.Holds)
+	if err := wallet.unhold(call.Holds); err != nil {
+		return change{}, Authorization{}, fmt.Errorf("redirect call %s: %w", call.CallID, err)
+	}
 	talked, err := talkedCost(call, min(elapsed, call.Limit))
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the first leg of call %s: %w", call.CallID, err)

@@ -334,6 +334,23 @@ func TestEmergencyDoesNotHideAnOpenCall(t *testing.T) {
 	}
 }
 
+// TestTheReducerOfAnEmergencyCallChargesNobody: what it measured is the talk with the emergency number.
+func TestTheReducerOfAnEmergencyCallChargesNobody(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.authorize("pbx-1.1", abroad)
+	d.settle("pbx-1.1", redirected(0, 3)) // and then it calls for help, for a minute
+	res := billing.CallResult{CallID: "pbx-1.1", Identity: billing.Identity{CallerID: martaCLID}, Evidence: answered("reducer", 63_000), Emergency: true}
+	if charge, err := d.Settle(t.Context(), res); err != nil || charge.Seconds != 3 {
+		t.Errorf("%+v, %v; want the 3 s of the first call", charge, err)
+	}
+	res.CallID = "pbx-1.2" // it was never recorded
+	if charge, err := d.Settle(t.Context(), res); err != nil || charge.State != "" {
+		t.Errorf("%+v, %v", charge, err)
+	}
+	d.money(177, 0)
+}
+
 func TestEmergencyWithoutARouteSaysSo(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t, with(func(p *billing.Policy) { p.EmergencyDial = "Nonsense" }))

@@ -52,7 +52,7 @@ func Judge(call models.Call, evidence []models.Evidence) Verdict {
 		v.Over = v.Over || e.Over
 		v.Answered = v.Answered || saysAnswered(e)
 		if e.DialStatus != "" && (v.Status == "" || e.DialStatus == dialAnswered) {
-			v.Status, v.Cause = e.DialStatus, e.Cause
+			v.Status, v.Cause = e.DialStatus, q850(e.Cause)
 		}
 	}
 	if !v.Answered {
@@ -97,6 +97,14 @@ func withoutEchoes(evidence []models.Evidence) []models.Evidence {
 		}
 	}
 	return evidence
+}
+
+// q850 is a hangup cause as the standard numbers them; 0, unknown, for what is none.
+func q850(cause int) int {
+	if cause < 0 || cause > 127 {
+		return 0
+	}
+	return cause
 }
 
 func saysAnswered(e models.Evidence) bool {

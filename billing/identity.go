@@ -28,6 +28,9 @@ var imsiIn = regexp.MustCompile(`(?:^|/)IMSI([0-9]{1,16})(?:[^0-9]|$)`)
 func (id Identity) imsis() []string {
 	var found []string
 	for _, text := range []string{id.Channel, id.CallerID} {
+		if !strings.Contains(text, "IMSI") {
+			continue // most carry none, and looking closely costs more than all else here
+		}
 		if m := imsiIn.FindStringSubmatch(text); m != nil {
 			found = append(found, m[1])
 		}

@@ -40,11 +40,13 @@ type ReconcileReport struct {
 	Problems     []string `json:"problems"`
 }
 
-// Run makes one pass. With all, every open call counts as ended, whatever its limit: the operator's word.
+// Run makes one pass. With all, every call that is open at its beginning counts as ended, whatever its limit: the
+// operator's word.
 // What cannot be asked (a database, the live list) is named in the report and leaves the calls open that depend
 // on it; an error means that the pass could not go on.
 func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error) {
 	var report ReconcileReport
+	started := r.Service.now()
 	live, liveKnown := r.liveChannels(ctx, all, &report)
 	var after int64
 	for report.Open < reconcileLimit {
@@ -59,6 +61,7 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 		report.Open += len(page)
 		rows, complete := r.cdrEvidence(ctx, page, &report)
 		for _, call := range page {
+			all := all && !call.Authorized.After(started)
 			row, found := rows[call.CallID]
 			over := all || call.OverdueBy > ReconcileGrace || call.endedFor() > ReconcileGrace
 			proven := found || call.Ended != nil
@@ -66,11 +69,15 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 				report.Left++
 				continue
 			}
-			// With a CDR database unreachable, its rows may still come: leave the call open.
-			giveUp := over && (complete || all)
+			// With a CDR database unreachable, its rows may still come; with the live list unreachable, the phones may
+			// still talk: leave the call open.
+			giveUp := over && (complete && (liveKnown || r.Live == nil) || all)
 			if err := r.settle(ctx, call.Call, row, found, giveUp, all, &report); err != nil {
 				return report, err
 			}
+		}
+		if len(page) < reconcilePage {
+			return report, nil // what was opened meanwhile is the next pass's
 		}
 	}
 	return report, nil
@@ -91,7 +98,7 @@ func (r *Reconciler) settle(
 	if all {
 		by = SourceOperator
 	}
-	res := CallResult{CallID: call.CallID, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp}
+	res := CallResult{CallID: call.CallID, Exact: true, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp}
 	if found && !Judge(call, call.Notes).Known { // the first source that knows decides
 		res.Evidence = row
 	}

@@ -53,12 +53,15 @@ func (r *AuditReport) CheckCall(c models.Call, customer, revenue, shortfall mone
 	case models.CallUnreconciled:
 		r.Unreconciled++
 	}
+	if len(c.Holds) > 0 && c.State != models.CallOpen {
+		r.Differ("call %s is %s, but holds %s", c.CallID, c.State, c.Held())
+	}
+	if c.Shortfall < 0 || c.Shortfall > c.Charge {
+		r.Differ("call %s has a shortfall of %s of a charge of %s", c.CallID, c.Shortfall, c.Charge)
+	}
 	if c.State != models.CallSettled {
 		if c.Charge != 0 || c.Shortfall != 0 || posted != 0 {
 			r.Differ("call %s is %s, but has a charge of %s and %d transactions", c.CallID, c.State, c.Charge, posted)
-		}
-		if len(c.Holds) > 0 && c.State != models.CallOpen {
-			r.Differ("call %s is %s, but holds %s", c.CallID, c.State, c.Held())
 		}
 		return
 	}

@@ -9,9 +9,10 @@ import (
 )
 
 var (
-	numberForm = regexp.MustCompile(`^[0-9+*#]{1,40}$`)
-	targetForm = regexp.MustCompile(`^([A-Za-z0-9]+)/[A-Za-z0-9+*#._@:/-]{1,200}$`)
-	callIDForm = regexp.MustCompile(`^[A-Za-z0-9._:@/-]{1,140}$`)
+	numberForm  = regexp.MustCompile(`^[0-9+*#]{1,40}$`)
+	targetForm  = regexp.MustCompile(`^([A-Za-z0-9]+)/[A-Za-z0-9+*#._@:/-]{1,200}$`)
+	callIDForm  = regexp.MustCompile(`^[A-Za-z0-9._:@/-]{1,140}$`) // of a channel
+	anyCallForm = regexp.MustCompile(`^[A-Za-z0-9._:@/-]{1,140}(#e?[0-9+*#]{1,40})?$`)
 )
 
 // ValidTarget reports whether target is Tech/resource[&Tech/resource…] with technologies that techs allows and

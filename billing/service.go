@@ -170,8 +170,8 @@ func (s *Service) Emergency(req CallRequest) (auth Authorization, ok bool, err e
 
 // RecordEmergency notes an emergency call; it may be called while the phones already talk.
 func (s *Service) RecordEmergency(ctx context.Context, req CallRequest) error {
-	if !callIDForm.MatchString(req.CallID) {
-		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
+	if err := checkCallID(req.CallID); err != nil {
+		return err
 	}
 	keys := req.Identity.keys(s.policy.Identify)
 	keys.Calls = []string{req.CallID, emergencyID(req)}
@@ -186,6 +186,9 @@ func (s *Service) RecordEmergency(ctx context.Context, req CallRequest) error {
 func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 	if charge, ok := s.recent.same(res); ok {
 		return charge, nil
+	}
+	if err := checkCallID(res.CallID); err != nil {
+		return Charge{}, err
 	}
 	who := res.Identity.keys(s.policy.Identify)
 	if numberForm.MatchString(res.Number) {
@@ -210,6 +213,9 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 
 // Release gives back the hold of a call that was never dialled. A call that is not open stays as it is.
 func (s *Service) Release(ctx context.Context, id Identity, callID, by string) error {
+	if err := checkCallID(callID); err != nil {
+		return err
+	}
 	return s.do(ctx, laneKey(id, callID), Keys{Calls: []string{callID}}, nil, func(st *State) error {
 		c, _, err := s.policy.release(st, callID, by, s.now())
 		if err == nil {

@@ -32,6 +32,7 @@ type CallResult struct {
 	Evidence models.Evidence
 	By       string // who settles; empty = the evidence's source
 	GiveUp   bool   // release the hold even when nobody knows what was talked
+	Exact    bool   // CallID names this very Call, even when its channel has made others since
 	// Emergency says that the channel called an emergency number, which is not billed even if it was not recorded.
 	Emergency bool
 }
@@ -48,6 +49,14 @@ type Charge struct {
 	Disputed bool // the evidence claims a longer talk than was charged
 }
 
+// checkCallID refuses ids that no call of ours has: of a channel, or of one of its Calls.
+func checkCallID(id string) error {
+	if !anyCallForm.MatchString(id) {
+		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
+	}
+	return nil
+}
+
 func chargeOf(c models.Call) Charge {
 	return Charge{CallID: c.CallID, UserID: c.UserID, State: c.State, Seconds: c.Seconds, Amount: c.Charge}
 }
@@ -56,7 +65,7 @@ func chargeOf(c models.Call) Charge {
 // learn what was done.
 func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge, error) {
 	call, known := s.Calls[res.CallID]
-	if ChannelOf(res.CallID) == res.CallID {
+	if ChannelOf(res.CallID) == res.CallID && !res.Exact {
 		call, known = s.latest(res.CallID)
 	}
 	switch {
@@ -68,6 +77,10 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 	by := res.By
 	if by == "" {
 		by = res.Evidence.Source
+	}
+	// What a channel measured that called for help is that talk, and not this call's, unless this call came later.
+	if first := s.Calls[ChannelOf(call.CallID)]; res.Emergency && (first.State != models.CallEmergency || first.CallID == call.CallID) {
+		res.Evidence = models.Evidence{Source: res.Evidence.Source, Over: res.Evidence.Over, SeenAt: res.Evidence.SeenAt}
 	}
 	if res.Evidence.Source == SourceReducer && res.Evidence.Leg == 0 {
 		res.Evidence.Leg = len(call.Legs) // it speaks of the dial that was last
@@ -133,7 +146,9 @@ func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string
 		}
 		return change{calls: []models.Call{call}}, chargeOf(call), nil
 	}
-	wallet.unhold(call.Holds)
+	if err := wallet.unhold(call.Holds); err != nil {
+		return change{}, Charge{}, fmt.Errorf("settle call %s: %w", call.CallID, err)
+	}
 	if !v.Known {
 		call.State, call.SettledBy, call.Ended = models.CallUnreconciled, by, &now
 		call.Status = v.Status
@@ -283,7 +298,9 @@ func (p Policy) release(s *State, callID, by string, now time.Time) (change, Cha
 		return change{}, chargeOf(call), nil
 	}
 	wallet := s.purse(call.UserID)
-	wallet.unhold(call.Holds)
+	if err := wallet.unhold(call.Holds); err != nil {
+		return change{}, Charge{}, fmt.Errorf("release call %s: %w", callID, err)
+	}
 	call.State, call.SettledBy, call.Holds, call.Ended = models.CallReleased, by, nil, &now
 	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, chargeOf(call), nil
 }

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -200,13 +201,16 @@ func (p purse) hold(amount money.Amount) []models.HoldPart {
 	return parts
 }
 
-// unhold gives back all parts of a hold.
-func (p purse) unhold(parts []models.HoldPart) {
+// unhold gives back all parts of a hold. An account that was not loaded would keep its part for ever: that is an error.
+func (p purse) unhold(parts []models.HoldPart) error {
 	for _, part := range parts {
-		if a := p.account(part.AccountID); a != nil {
-			a.Held -= part.Amount
+		a := p.account(part.AccountID)
+		if a == nil {
+			return fmt.Errorf("account %d, which holds %s, is not loaded", part.AccountID, part.Amount)
 		}
+		a.Held -= part.Amount
 	}
+	return nil
 }
 
 // take pays amount, first from the given parts (which are no longer held), then from what is available, and

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"talktime/money"
 )
@@ -50,7 +51,7 @@ const MinPassword = 6
 func (u NewUser) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !usernameForm.MatchString(u.Username) || strings.TrimSpace(u.Username) != u.Username {
+	if !usernameForm.MatchString(u.Username) || strings.TrimSpace(u.Username) != u.Username || !utf8.ValidString(u.Username) {
 		fault("username %q must have 1 to 64 printable characters without a slash, and no space at its ends", u.Username)
 	}
 	if u.CLID != "" && !clidForm.MatchString(u.CLID) {

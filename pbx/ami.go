@@ -2,6 +2,7 @@ package pbx
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,14 +36,12 @@ func (a AMI) Live(ctx context.Context) (map[string]bool, error) {
 		return nil, fmt.Errorf("manager interface: %w", err)
 	}
 	defer func() { _ = conn.Close() }()
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			return nil, err
-		}
-	}
+	// The end of ctx, whatever its reason, ends a read or write that waits.
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
 	live, err := a.list(conn)
 	if err != nil {
-		return nil, fmt.Errorf("manager interface %s: %w", a.Addr, err)
+		return nil, fmt.Errorf("manager interface %s: %w", a.Addr, cmp.Or(context.Cause(ctx), err))
 	}
 	return live, nil
 }

@@ -118,7 +118,7 @@ func (a *auditor) calls(ctx context.Context) error {
 		columns += "c." + name
 	}
 	return a.query(ctx, "SELECT "+columns+`, COUNT(DISTINCT t.id),
-			COALESCE(SUM(CASE WHEN acc.user_id <> 0 THEN e.amount ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN acc.user_id <> 0 AND acc.user_id = c.user_id THEN e.amount ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'revenue' THEN e.amount ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'shortfall' THEN e.amount ELSE 0 END), 0)
 		FROM calls c LEFT JOIN transactions t ON t.kind = 'call' AND t.ref = c.call_id
@@ -179,6 +179,7 @@ func (a *auditor) strays(ctx context.Context) error {
 	}
 	for _, stray := range []struct{ what, query string }{
 		{"house account with a balance", "SELECT id FROM accounts WHERE user_id = 0 AND (balance <> 0 OR held <> 0)"},
+		{"account of no user", "SELECT a.id FROM accounts a LEFT JOIN users u ON u.id = a.user_id WHERE a.user_id <> 0 AND u.id IS NULL"},
 		{"user without an account", "SELECT u.id FROM users u LEFT JOIN accounts a ON a.user_id = u.id WHERE a.id IS NULL"},
 	} {
 		err := a.query(ctx, stray.query, nil, func(rows *sql.Rows) error {

@@ -40,6 +40,9 @@ func (s *Store) ClaimCall(ctx context.Context, id int64, lease time.Duration) (b
 	}
 	done := s.write.WithContext(ctx).Exec("UPDATE calls SET claimed_until = "+until+
 		" WHERE id = ? AND state = 'open' AND (claimed_until IS NULL OR claimed_until < "+s.dialect.now+")", int(lease/time.Second), id)
+	if isTransient(done.Error) && !isLost(done.Error) || isLocked(done.Error) {
+		return false, nil // somebody else is at this call
+	}
 	return done.RowsAffected == 1, translate(done.Error)
 }
 

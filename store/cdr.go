@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -60,11 +61,12 @@ func (c *CDR) Name() string { return c.config.Label }
 
 // Ping asks whether the table can be read.
 func (c *CDR) Ping(ctx context.Context) error {
-	rows, err := c.pool.QueryContext(ctx, "SELECT uniqueid FROM cdr LIMIT 1")
-	if err != nil {
+	var id string
+	err := c.pool.QueryRowContext(ctx, "SELECT uniqueid FROM cdr LIMIT 1").Scan(&id)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return fmt.Errorf("CDR database %s: %w", c.config.Label, err)
 	}
-	return rows.Close()
+	return nil
 }
 
 // cdrRow is what a record says that matters for a charge.
@@ -75,6 +77,11 @@ type cdrRow struct {
 	disposition string
 	duration    int64
 	billsec     int64
+}
+
+// answered is when the talk began; when the ringing ended, where nobody answered.
+func (r cdrRow) answered() time.Time {
+	return r.start.Add(time.Duration(r.duration-r.billsec) * time.Second)
 }
 
 // Clocks of Asterisk and Talktime may differ by this much when a row is told from an earlier one of its channel.
@@ -97,8 +104,11 @@ func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]mod
 		}
 	}
 	day := 24 * time.Hour
-	rows, err := c.pool.QueryContext(ctx, `SELECT uniqueid, calldate, src, clid, lastapp, disposition, duration, billsec FROM cdr
-		WHERE uniqueid IN (`+marks(len(ids))+") AND calldate BETWEEN ? AND ?", append(ids, first.Add(-day), last.Add(day))...)
+	// The table is somebody else's: its columns may be NULL, and its seconds may have a fraction.
+	query := "SELECT uniqueid, calldate, COALESCE(src, ''), COALESCE(clid, ''), COALESCE(lastapp, ''), COALESCE(disposition, '')," +
+		" CAST(FLOOR(COALESCE(duration, 0)) AS SIGNED), CAST(FLOOR(COALESCE(billsec, 0)) AS SIGNED)" +
+		" FROM cdr WHERE uniqueid IN (" + marks(len(ids)) + ") AND calldate BETWEEN ? AND ?"
+	rows, err := c.pool.QueryContext(ctx, query, append(ids, first.Add(-day), last.Add(day))...)
 	if err != nil {
 		return nil, err
 	}
@@ -127,8 +137,12 @@ func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]mod
 // evidenceOf judges the rows of one channel. Only rows of Dial count: the h extension, a prompt or a queue leave
 // rows of their own. Asterisk writes them when the channel has ended, so that any row of the call proves that.
 func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
+	caller := call.CallerID
+	if strings.EqualFold(caller, "unknown") {
+		caller = "" // what AGI calls unknown is empty in a record
+	}
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r cdrRow) bool {
-		ours := r.src == call.CallerID || strings.Contains(r.clid, "<"+call.CallerID+">")
+		ours := r.src == caller || strings.Contains(r.clid, "<"+caller+">")
 		early := call.CallID != billing.ChannelOf(call.CallID) && r.start.Before(call.Authorized.Add(-clockSlack))
 		return !ours || early || !strings.EqualFold(r.lastapp, "Dial") || r.start.Sub(call.Authorized).Abs() > 24*time.Hour
 	})
@@ -136,7 +150,7 @@ func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
 		return models.Evidence{}, false
 	}
 	e := models.Evidence{Source: billing.SourceCDR, Over: true, Leg: len(call.Legs)}
-	slices.SortStableFunc(rows, func(a, b cdrRow) int { return a.start.Compare(b.start) })
+	slices.SortStableFunc(rows, func(a, b cdrRow) int { return a.answered().Compare(b.answered()) })
 	var talked int64
 	var until time.Time
 	answered := false
@@ -147,7 +161,7 @@ func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
 		}
 		answered = true
 		// Rows of a parallel dial may cover the same time: count it once.
-		from, to := r.start.Add(time.Duration(r.duration-r.billsec)*time.Second), r.start.Add(time.Duration(r.duration)*time.Second)
+		from, to := r.answered(), r.start.Add(time.Duration(r.duration)*time.Second)
 		if from.Before(until) {
 			from = until
 		}

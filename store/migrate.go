@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"time"
 
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -22,22 +23,38 @@ func (s *Store) goose() (*goose.Provider, error) {
 	if err != nil {
 		return nil, err
 	}
-	folder, options := "migrations/sqlite", []goose.ProviderOption{goose.WithDisableGlobalRegistry(true)}
-	sqlDialect := goose.DialectSQLite3
+	folder, sqlDialect, locker := "migrations/sqlite", goose.DialectSQLite3, lock.Locker(&fileLock{path: s.file + ".lock"})
 	if s.dialect.name == serverDialect.name {
 		// A lock in a table holds on every node of a cluster; GET_LOCK would not.
-		locker, err := lock.NewMySQLTableLocker()
-		if err != nil {
+		folder, sqlDialect = "migrations/mysql", goose.DialectMySQL
+		if locker, err = lock.NewMySQLTableLocker(lock.WithTableLockTimeout(migrationPoll, migrationPolls)); err != nil {
 			return nil, err
 		}
-		folder, sqlDialect = "migrations/mysql", goose.DialectMySQL
-		options = append(options, goose.WithLocker(locker))
 	}
 	files, err := fs.Sub(migrations, folder)
 	if err != nil {
 		return nil, err
 	}
-	return goose.NewProvider(sqlDialect, pool, files, options...)
+	return goose.NewProvider(sqlDialect, pool, files, goose.WithDisableGlobalRegistry(true), goose.WithLocker(locker))
+}
+
+// Whoever finds another process migrating a server's database looks again each second, for five minutes.
+const (
+	migrationPoll  = time.Second
+	migrationPolls = 300
+)
+
+// versions returns the schema's version, and the one that this program needs. A database without tables is version 0;
+// looking makes none.
+func (s *Store) versions(ctx context.Context, provider *goose.Provider) (current, target int64, err error) {
+	for _, source := range provider.ListSources() {
+		target = max(target, source.Version)
+	}
+	err = s.read.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version").Row().Scan(&current)
+	if my, lite := code(err); my == myNoTable || lite&0xff == sqliteError {
+		return 0, target, nil
+	}
+	return current, target, translate(err)
 }
 
 // Migrate brings the schema up to this version and returns the names of the migrations that it ran. Several at
@@ -50,7 +67,11 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if current, target, err := provider.GetVersions(ctx); err == nil && current > target {
+	current, target, err := s.versions(ctx, provider)
+	if err != nil {
+		return nil, err
+	}
+	if current > target {
 		return nil, fmt.Errorf("the database is at version %d, this program knows only %d: install the newer program", current, target)
 	}
 	results, err := provider.Up(ctx)
@@ -78,24 +99,13 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, target, err := provider.GetVersions(ctx)
-	if err != nil {
-		// goose cannot tell "no table" from "no answer"; our own query can.
-		target = -1
-	}
-	var current int64
-	err = s.read.WithContext(ctx).Raw("SELECT COALESCE(MAX(version_id), 0) FROM goose_db_version").Row().Scan(&current)
-	if my, _ := code(err); err != nil && (my == myNoTable || s.dialect.name == sqliteDialect.name) {
+	current, target, err := s.versions(ctx, provider)
+	switch {
+	case err != nil:
+		return err
+	case current == 0:
 		return fmt.Errorf("%w (it has no tables yet)", ErrSchema)
-	}
-	if err != nil {
-		return translate(err)
-	}
-	sources := provider.ListSources()
-	if target < 0 && len(sources) > 0 {
-		target = sources[len(sources)-1].Version
-	}
-	if current != target {
+	case current != target:
 		return fmt.Errorf("%w (it is at version %d, this program needs %d)", ErrSchema, current, target)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // query runs a SELECT and hands over each row.
@@ -89,15 +90,10 @@ func (w *inserter) exec(ctx context.Context) error {
 
 func (w *inserter) statement(rows int) string {
 	var b strings.Builder
+	row := ",(" + marks(len(w.columns)) + ")"
+	b.Grow(len(row)*rows + 1024)
 	b.WriteString("INSERT INTO " + w.table + " (" + strings.Join(w.columns, ",") + ") VALUES ")
-	one := "(" + marks(len(w.columns)) + ")"
-	b.Grow(rows * (len(one) + 1))
-	for i := range rows {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(one)
-	}
+	b.WriteString(strings.Repeat(row, rows)[1:])
 	if len(w.updates) > 0 {
 		b.WriteString(w.t.dialect.upsert)
 		for i, column := range w.updates {
@@ -112,4 +108,35 @@ func (w *inserter) statement(rows int) string {
 
 func splitColumns(list string) []string {
 	return strings.Split(strings.Join(strings.Fields(list), ""), ",")
+}
+
+// maxRemembered bounds a memo. It is far above the number of rates that calls of one hour have.
+const maxRemembered = 4096
+
+// memo remembers the results of a pure function.
+type memo[K comparable, V any] struct {
+	of func(K) (V, error)
+
+	mu    sync.Mutex
+	known map[K]V
+}
+
+func (m *memo[K, V]) get(key K) (V, error) {
+	m.mu.Lock()
+	value, ok := m.known[key]
+	m.mu.Unlock()
+	if ok {
+		return value, nil
+	}
+	value, err := m.of(key)
+	if err != nil {
+		return value, err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.known == nil || len(m.known) >= maxRemembered {
+		m.known = make(map[K]V)
+	}
+	m.known[key] = value
+	return value, nil
 }

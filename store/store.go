@@ -39,6 +39,7 @@ type Store struct {
 	write   *gorm.DB // where transactions that change something begin
 	read    *gorm.DB // SQLite reads beside its one writer
 	dialect dialect
+	file    string // of SQLite
 	ids     ids
 	now     func() time.Time
 
@@ -73,7 +74,7 @@ func Open(c Config) (*Store, error) {
 }
 
 func (s *Store) openSQLite(path string) error {
-	s.dialect = sqliteDialect
+	s.dialect, s.file = sqliteDialect, path
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("create the folder of the database: %w", err)
 	}
@@ -108,7 +109,12 @@ func (s *Store) openServer(c Config) error {
 	config.ParseTime, config.Loc = true, time.UTC
 	config.InterpolateParams, config.ClientFoundRows = true, true
 	config.Timeout, config.ReadTimeout, config.WriteTimeout = connectTimeout, statementTimeout, statementTimeout
-	config.Params = map[string]string{"time_zone": "'+00:00'", "innodb_lock_wait_timeout": fmt.Sprint(lockWaitSeconds)}
+	config.Params = map[string]string{
+		"time_zone": "'+00:00'", "innodb_lock_wait_timeout": fmt.Sprint(lockWaitSeconds),
+		// A batch looks up long lists by unique keys: without this the optimizer would first find every row of the list
+		// once, to learn that each is one.
+		"eq_range_index_dive_limit": "2",
+	}
 	config.Collation = "utf8mb4_general_ci"
 	config.Logger = mysqldriver.Logger(quiet{})
 	connector, err := mysqldriver.NewConnector(config)
@@ -250,6 +256,7 @@ const (
 	myDenied      = 1044
 	myNoTable     = 1146
 	myNoTrigger   = 1419 // the server keeps a binary log and our user may not create triggers
+	sqliteError   = 1    // no such table, when the statement itself is right
 	sqliteBusy    = 5
 	sqliteLocked  = 6
 	sqliteUnique  = 2067

@@ -180,10 +180,14 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	if ended.Valid {
 		c.Ended = &ended.Time
 	}
+	var err error
+	if c.Rate, err = rates.get(rate); err != nil {
+		return models.Call{}, fmt.Errorf("call %s: %w", c.CallID, err)
+	}
 	for _, column := range []struct {
 		text string
 		into any
-	}{{rate, &c.Rate}, {holds.String, &c.Holds}, {legs.String, &c.Legs}, {notes.String, &c.Notes}} {
+	}{{holds.String, &c.Holds}, {legs.String, &c.Legs}, {notes.String, &c.Notes}} {
 		if column.text == "" {
 			continue
 		}
@@ -383,11 +387,12 @@ func (t *txn) writeAccounts(ctx context.Context, st *billing.State) error {
 	if len(st.ChangedAccounts) == 0 {
 		return nil
 	}
-	w := t.insert("accounts", "id", "user_id", "name", "currency", "balance", "held", "credit_limit")
+	// The credit limit is for the CHECK constraint, which the database also holds against the row that is not inserted.
+	w := t.insert("accounts", "id", "balance", "held", "credit_limit")
 	w.update("balance", "held")
 	for _, id := range sortedKeys(st.ChangedAccounts) {
 		a := st.ChangedAccounts[id]
-		w.row(a.ID, a.UserID, a.Name, a.Currency, int64(a.Balance), int64(a.Held), int64(a.CreditLimit))
+		w.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit))
 	}
 	return w.exec(ctx)
 }
@@ -414,9 +419,8 @@ func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction
 func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) error {
 	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
 		"holds", "authorized_at", "due_at")
-	ended := t.insert("calls", "id", "call_id", "authorized_at", "due_at", "state", "holds", "notes", "ended_at", "seconds",
-		"talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
-	ended.update("state", "holds", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "shortfall", "settled_by")
+	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by")
+	ended.update(append(slices.Clone(ended.columns[1:]), "holds")...) // holds becomes what it would be in a new row: NULL
 	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
 	// has made it meanwhile.
 	fresh := t.insert("calls", splitColumns(callColumns)...)
@@ -426,20 +430,22 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		c := calls[id]
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
-		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && len(c.Legs) == 0 && len(c.Notes) == 0:
-			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, jsonText(c.Rate), c.Limit,
+		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Ended == nil &&
+			len(c.Legs) == 0 && len(c.Notes) == 0:
+			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
 				holds, stamp(c.Authorized), stamp(c.Due))
-		case t.loaded[id] && c.State != models.CallOpen && len(c.Legs) == 0 && c.Disputed == 0 && c.Attempts == 1 && !c.Unauthorized:
-			ended.row(c.ID, c.CallID, stamp(c.Authorized), stamp(c.Due), string(c.State), holds, notes, stampPtr(c.Ended), c.Seconds,
-				c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall), c.SettledBy)
+		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
+			c.Shortfall == 0 && c.Attempts == 1 && !c.Unauthorized:
+			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
+				int64(c.Charge), c.SettledBy)
 		default:
 			w := fresh
 			if t.loaded[id] {
 				w = whole
 			}
-			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), truncate(c.Number, 40), string(c.State),
-				jsonText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, notes,
-				stampPtr(c.Ended), c.Seconds, c.TalkedMS, truncate(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
+			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), ascii(c.Number, 40), string(c.State),
+				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, notes,
+				stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
 				c.SettledBy, c.Unauthorized, c.Disputed)
 		}
 	}
@@ -449,6 +455,28 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		}
 	}
 	return nil
+}
+
+// Most calls of a time have the same few rates, so these are not written and read anew for each.
+var (
+	rates = memo[string, models.Rate]{of: func(text string) (r models.Rate, err error) {
+		if text != "" {
+			err = json.Unmarshal([]byte(text), &r)
+		}
+		return r, err
+	}}
+	rateTexts = memo[models.Rate, string]{of: func(r models.Rate) (string, error) {
+		text, err := json.Marshal(r)
+		return string(text), err
+	}}
+)
+
+func rateText(r models.Rate) string {
+	text, err := rateTexts.get(r)
+	if err != nil {
+		panic(fmt.Sprintf("a rate cannot be written as JSON: %v", err)) // plain record of ours
+	}
+	return text
 }
 
 // jsonText is v as JSON, nil when it is empty.
@@ -472,6 +500,16 @@ func jsonText(v any) any {
 		panic(fmt.Sprintf("%T cannot be written as JSON: %v", v, err)) // plain records of ours
 	}
 	return string(text)
+}
+
+// ascii is truncate for columns that take nothing else.
+func ascii(s string, width int) string {
+	return truncate(strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s), width)
 }
 
 // truncate cuts text that comes from outside to the width of its column, at a character.

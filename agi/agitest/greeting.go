@@ -16,6 +16,7 @@ type Greeting struct {
 	CallerIDName string
 	Context      string
 	Extension    string
+	DNID         string // as the phone dialled it; the extension where the call began, also in h
 	AccountCode  string // empty stays empty
 	Args         []string
 }
@@ -30,6 +31,7 @@ func (g *Greeting) fill() {
 	g.CallerIDName = cmp.Or(g.CallerIDName, "unknown")
 	g.Context = cmp.Or(g.Context, "from-caller")
 	g.Extension = cmp.Or(g.Extension, "s")
+	g.DNID = cmp.Or(g.DNID, g.Extension)
 }
 
 // append writes the greeting as Asterisk does, all its lines and the empty one.
@@ -53,7 +55,7 @@ func (g *Greeting) append(b []byte) []byte {
 	line("callingani2", "0")
 	line("callington", "0")
 	line("callingtns", "0")
-	line("dnid", g.Extension)
+	line("dnid", g.DNID)
 	line("rdnis", "unknown")
 	line("context", g.Context)
 	line("extension", g.Extension)

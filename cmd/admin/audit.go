@@ -19,7 +19,7 @@ const maxListed = 1_000_000
 
 func audit(c *command) action {
 	c.reports()
-	list := c.flags.String("list", "", "list calls instead: `WHICH` is unreconciled, disputed, shortfall or open")
+	list := c.flags.String("list", "", "WHICH|list calls instead: unreconciled, disputed, shortfall or open")
 	c.about = `
 Balances are compared with the ledger's entries, held money with the open calls, each charge with the rate and seconds
 of its call. Any difference ends with exit code 1. It may run beside live traffic.`
@@ -63,11 +63,17 @@ func auditError(report billing.AuditReport) error {
 
 func (c *command) printAudit(r billing.AuditReport) {
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	table{{}, {right: true}}.print(c.out, [][]string{
-		{"accounts", count(r.Accounts)}, {"transactions", count(r.Transactions)}, {"entries", count(r.Entries)},
-		{"calls", count(r.Calls)}, {"open calls", count(r.OpenHolds)}, {"held by them", r.Held.String()},
-		{"calls with a shortfall", count(r.Shortfalls)}, {"disputed calls", count(r.Disputed)},
-		{"unreconciled calls", count(r.Unreconciled)}, {"differences", strconv.Itoa(len(r.Differences))},
+	table{{}, {right: true}}.write(c.out, [][]string{
+		{"accounts", count(r.Accounts)},
+		{"transactions", count(r.Transactions)},
+		{"entries", count(r.Entries)},
+		{"calls", count(r.Calls)},
+		{"open calls", count(r.OpenHolds)},
+		{"held by them", r.Held.String()},
+		{"calls with a shortfall", count(r.Shortfalls)},
+		{"disputed calls", count(r.Disputed)},
+		{"unreconciled calls", count(r.Unreconciled)},
+		{"differences", strconv.Itoa(len(r.Differences))},
 	})
 	for _, difference := range r.Differences {
 		c.out.f("%s\n", printable(difference))
@@ -126,10 +132,22 @@ func (c *command) listCalls(ctx context.Context, db *store.Store, list string) e
 		rows[i] = callCells(call)
 	}
 	table{
-		{"CALL", false}, {"USER", true}, {"CALLER", false}, {"NUMBER", false}, {"STATE", false}, {"AUTHORISED", false},
-		{"DUE", false}, {"LIMIT", true}, {"SECONDS", true}, {"DISPUTED", true}, {"CURRENCY", false}, {"HELD", true},
-		{"CHARGE", true}, {"SHORTFALL", true}, {"BY", false},
-	}.print(c.out, rows)
+		{"CALL", false},
+		{"USER", true},
+		{"CALLER", false},
+		{"NUMBER", false},
+		{"STATE", false},
+		{"AUTHORISED", false},
+		{"DUE", false},
+		{"LIMIT", true},
+		{"SECONDS", true},
+		{"DISPUTED", true},
+		{"CURRENCY", false},
+		{"HELD", true},
+		{"CHARGE", true},
+		{"SHORTFALL", true},
+		{"BY", false},
+	}.write(c.out, rows)
 	return nil
 }
 

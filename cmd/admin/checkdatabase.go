@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,7 +29,7 @@ func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []fi
 		return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("start the database, or correct TALKTIME_DATABASE_URL")}
 	}
 	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
-	return append(findings, checkClock(ctx, db), checkTriggers(ctx, db), checkRights(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
+	return append(findings, checkClock(ctx, db), checkLedger(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
 }
 
 // unasked is what a check says when the database no longer answers it.
@@ -48,31 +49,32 @@ func checkClock(ctx context.Context, db *store.Store) finding {
 	return found
 }
 
-func checkTriggers(ctx context.Context, db *store.Store) finding {
+// checkLedger looks for the triggers that refuse to change the ledger, and for the rights to do without them. A
+// server shows triggers only to those who may drop them.
+func checkLedger(ctx context.Context, db *store.Store, d config.Database) finding {
 	missing, err := db.MissingTriggers(ctx)
 	if err != nil {
 		return unasked("ledger", err)
 	}
-	if len(missing) > 0 {
-		return fine("ledger", "the triggers %s are missing: entries could be changed", strings.Join(missing, ", ")).
-			fail("restore the database from a dump with triggers (mariadb-dump --triggers)")
-	}
-	return fine("ledger", "triggers refuse to change or delete entries")
-}
-
-func checkRights(ctx context.Context, db *store.Store, d config.Database) finding {
-	if d.Dialect == config.SQLite {
-		return fine("rights", "an SQLite file has no users; who may write the file may do anything")
-	}
 	rights, err := db.LedgerRights(ctx)
 	if err != nil {
-		return unasked("rights", err)
+		return unasked("ledger", err)
 	}
-	if len(rights) > 0 {
-		return fine("rights", "our database user has %s on the ledger", strings.Join(rights, ", ")).
-			warn("run with a user who may only SELECT and INSERT in transactions and entries; see docs/operations.md")
+	visible := d.Dialect == config.SQLite || slices.Contains(rights, "ALL PRIVILEGES") || slices.Contains(rights, "TRIGGER")
+	may := "our database user has the rights " + strings.Join(rights, ", ")
+	const advice = "run fastagi and admin serve with a user who may only SELECT and INSERT in transactions and entries; see docs/operations.md"
+	switch {
+	case visible && len(missing) > 0:
+		return fine("ledger", "the triggers %s are missing: entries could be changed", strings.Join(missing, ", ")).
+			fail("restore the database from a dump with triggers (mariadb-dump --triggers)")
+	case !visible && len(rights) > 0:
+		return fine("ledger", "%s on the ledger, but cannot see whether triggers refuse to change it", may).warn(advice)
+	case !visible:
+		return fine("ledger", "our database user can neither change it nor see its triggers")
+	case len(rights) > 0:
+		return fine("ledger", "triggers refuse to change or delete entries, but %s on them", may).warn(advice)
 	}
-	return fine("rights", "our database user cannot change the ledger")
+	return fine("ledger", "triggers refuse to change or delete entries")
 }
 
 func checkCalls(ctx context.Context, db *store.Store) finding {

@@ -19,8 +19,8 @@ import (
 type command struct {
 	system
 	verb  verb
-	flags *flag.FlagSet
-	out   printer // standard output; flushed at the end
+	flags *flag.FlagSet // the usage of a flag that takes a value is NAME|what for
+	out   printer       // standard output; flushed at the end
 
 	about    string // what the help says beyond the verb's one line
 	examples []string
@@ -91,6 +91,9 @@ func (c *command) parseFlag(arg string, args []string) ([]string, error) {
 
 // count checks that there are as many operands as the usage shows.
 func (c *command) count(operands []string) ([]string, error) {
+	if c.validate {
+		return nil, nil // they are not used
+	}
 	known := strings.Fields(c.verb.operands)
 	if len(operands) > len(known) {
 		return nil, usagef("%q is one argument too many; admin %s -h explains them", operands[len(known)], c.verb.name)
@@ -116,7 +119,7 @@ func isSwitch(f *flag.Flag) bool {
 // wholeNumber adds a flag that takes a whole number from low to high.
 func (c *command) wholeNumber(name string, value, low, high int, usage string) *int {
 	n := value
-	c.flags.Func(name, fmt.Sprintf("%s; %d when left out", usage, value), func(text string) error {
+	c.flags.Func(name, usage, func(text string) error {
 		given, err := strconv.Atoi(text)
 		if err != nil || given < low || given > high {
 			return fmt.Errorf("must be a whole number from %d to %d", low, high)
@@ -137,18 +140,18 @@ func (c *command) isGiven(name string) (given bool) {
 func (c *command) explain() {
 	c.out.f("%s\n\n%s.\n", strings.TrimSpace("Usage: admin "+c.verb.name+" "+c.verb.operands)+" [flags]", sentence(c.verb.does))
 	if c.about != "" {
-		c.out.f("%s\n", strings.TrimSpace(c.about))
+		c.out.f("\n%s\n", strings.TrimSpace(c.about))
 	}
 	rows := [][]string{}
 	c.flags.VisitAll(func(f *flag.Flag) {
-		value, usage := flag.UnquoteUsage(f)
-		if isSwitch(f) {
-			value = ""
+		value, usage, takesOne := strings.Cut(f.Usage, "|")
+		if !takesOne {
+			value, usage = "", f.Usage
 		}
 		rows = append(rows, []string{"  " + strings.TrimSpace("--"+f.Name+" "+value), usage})
 	})
 	c.out.f("\nFlags:\n")
-	table{{}, {}}.print(c.out, rows)
+	table{{}, {}}.write(c.out, rows)
 	c.out.f("\nExample:\n")
 	for _, example := range c.examples {
 		c.out.f("  %s\n", example)
@@ -216,7 +219,7 @@ func terminal(stream any) (fd int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	fd = int(file.Fd()) //nolint:gosec // a descriptor is a small number
+	fd = int(file.Fd())
 	return fd, term.IsTerminal(fd)
 }
 

@@ -13,7 +13,7 @@ import (
 
 func samples(c *command) action {
 	c.reports()
-	folder := c.flags.String("write", "", "write all samples, or the one named, to this `DIR`")
+	folder := c.flags.String("write", "", "DIR|write all samples, or the one named, to this folder")
 	force := c.flags.Bool("force", false, "with --write: overwrite files that exist")
 	c.about = "Each sample says in its first lines where it belongs."
 	c.examples = []string{
@@ -76,7 +76,7 @@ func (c *command) listSamples(files []dialplan.File) error {
 	if c.json {
 		return c.out.json(all)
 	}
-	table{{title: "NAME"}, {title: "MODE"}, {title: "PURPOSE"}}.print(c.out, rows)
+	table{{title: "NAME"}, {title: "MODE"}, {title: "PURPOSE"}}.write(c.out, rows)
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (f finding) fail(advice string) finding {
 
 func doctor(c *command) action {
 	c.reports()
-	sounds := c.flags.String("sounds", "", "Asterisk's sounds folder `DIR`; the usual places when left out")
+	sounds := c.flags.String("sounds", "", "DIR|Asterisk's sounds folder; the usual places when left out")
 	c.about = `
 Run it where fastagi and admin run, with their settings. It changes nothing. Exit code 1: something is marked FAIL.`
 	c.examples = []string{"admin doctor", "admin doctor --json"}
@@ -58,7 +58,7 @@ Run it where fastagi and admin run, with their settings. It changes nothing. Exi
 			for i, f := range findings {
 				rows[i] = []string{f.Grade, f.Check, f.Found, f.Advice}
 			}
-			table{{title: "GRADE"}, {title: "CHECK"}, {title: "FOUND"}, {title: "WHAT TO DO"}}.print(c.out, rows)
+			table{{title: "GRADE"}, {title: "CHECK"}, {title: "FOUND"}, {title: "WHAT TO DO"}}.write(c.out, rows)
 		}
 		failed := 0
 		for _, f := range findings {
@@ -78,7 +78,7 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 	cfg, err := config.Load(c.getenv, c.environ, ".")
 	findings := checkSettings(cfg, err)
 	if err != nil {
-		return findings, nil //nolint:nilerr // it is a finding
+		return findings, nil // the error is a finding
 	}
 	db, err := store.Open(storeConfig(cfg.Database))
 	if err != nil {

@@ -55,7 +55,7 @@ func (c *command) openSeekable(path string) (file *os.File, name string, err err
 	if path == "-" {
 		path, from = "standard input", c.stdin
 	} else {
-		if file, err = os.Open(path); err != nil {
+		if file, err = os.Open(path); err != nil { //nolint:gosec // the operator names the file
 			return nil, "", err
 		}
 		info, err := file.Stat()
@@ -87,8 +87,9 @@ type importer struct {
 	file     io.ReadSeeker
 	progress *progress
 
-	rows   int
-	hashes []string // of the passwords, in the order of their rows
+	rows      int
+	passwords int      // rows with one
+	hashes    []string // of the passwords, in the order of their rows
 
 	bad      map[int]bool // lines of rows that are bad
 	problems []problem    // of them, a bounded number from each reading of the file
@@ -168,6 +169,9 @@ func (i *importer) check(ctx context.Context) error {
 		i.progress.show("checked %d rows", i.rows)
 		for n, value := range row.unique() {
 			seen[n].add(value)
+		}
+		if row.password != "" {
+			i.passwords++
 		}
 		if row.bad != nil {
 			i.blame(row.line, row.bad)
@@ -265,7 +269,7 @@ func (i *importer) hashPasswords(ctx context.Context) error {
 			defer mu.Unlock()
 			i.hashes[place] = hash
 			done++
-			i.progress.show("hashed %d passwords", done)
+			i.progress.show("hashed %d of %d passwords", done, i.passwords)
 			return err
 		})
 		return nil

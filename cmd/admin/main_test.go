@@ -169,39 +169,51 @@ func writeUsers(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o600))
 }
 
-// startFastAGI runs the call scripts as the command fastagi does, until the script ends.
+// startFastAGI is the helper fastagi.
 func startFastAGI(ts *testscript.TestScript, _ bool, args []string) {
-	db, err := store.Open(store.Config{Path: ts.MkAbs("data/talktime.db")})
+	address, stop, err := fastAGI(ts.MkAbs("data/talktime.db"), strings.Join(args, " "))
 	ts.Check(err)
-	_, err = db.Migrate(context.Background())
-	ts.Check(err)
+	ts.Defer(stop)
+	ts.Setenv("TALKTIME_FASTAGI_LISTEN", address)
+}
+
+// fastAGI runs the call scripts on a database as the command fastagi does, until it is stopped.
+func fastAGI(path, manner string) (address string, stop func(), err error) {
+	db, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		return "", nil, err
+	}
+	if _, err := db.Migrate(context.Background()); err != nil {
+		return "", nil, err
+	}
 	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{
 		MaxCallSeconds: 60, RingSeconds: 40, Identify: []string{billing.ByCallerID}, Dial: "PJSIP/{number}@trunk", DialTechs: []string{"PJSIP"},
 	}})
 	var biller agi.Billing = service
-	switch {
-	case slices.Contains(args, "dear"):
+	switch manner {
+	case "dear":
 		biller = dear{service}
-	case slices.Contains(args, "deaf"):
+	case "deaf":
 		biller = deaf{service}
 	}
 	mux := agi.NewMux()
 	(&agi.Scripts{Billing: biller, Spool: noSpool{}, Logger: slog.New(slog.DiscardHandler)}).Register(mux)
 	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	ts.Check(err)
-	ctx, stop := context.WithCancel(context.Background())
+	if err != nil {
+		return "", nil, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		_ = (&agi.Server{Handler: mux}).Serve(ctx, listener)
 	}()
-	ts.Defer(func() {
-		stop()
+	return listener.Addr().String(), func() {
+		cancel()
 		<-ended
 		service.Close()
 		_ = db.Close()
-	})
-	ts.Setenv("TALKTIME_FASTAGI_LISTEN", listener.Addr().String())
+	}, nil
 }
 
 // dear bills a second more than was talked.

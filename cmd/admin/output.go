@@ -30,8 +30,8 @@ type column struct {
 	right bool // as numbers are set
 }
 
-// print aligns and prints rows.
-func (t table) print(out printer, rows [][]string) {
+// write aligns and prints rows.
+func (t table) write(out printer, rows [][]string) {
 	_ = t.stream(out, func(row func(...string)) error {
 		for _, cells := range rows {
 			row(cells...)

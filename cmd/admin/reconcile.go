@@ -69,7 +69,7 @@ func (c *command) printReconciled(r billing.ReconcileReport) error {
 	if c.json {
 		return c.out.json(r)
 	}
-	table{{}, {right: true}}.print(c.out, [][]string{
+	table{{}, {right: true}}.write(c.out, [][]string{
 		{"open calls", strconv.Itoa(r.Open)},
 		{"charged", strconv.Itoa(r.Settled)},
 		{"released, not answered", strconv.Itoa(r.Released)},

@@ -87,9 +87,12 @@ func run(ctx context.Context, args []string, sys system) int {
 // perform finds the verb and does it. It returns in whose name an error is to be told.
 func perform(ctx context.Context, args []string, sys system, out printer) (who string, err error) {
 	global, args := cutGlobal(args)
-	if len(args) > 0 && isHelp(args[0]) {
+	switch {
+	case len(args) > 0 && isHelp(args[0]):
 		printVerbs(out, "")
 		return "admin", nil
+	case len(args) > 0 && args[0] == "--version":
+		args = append([]string{"version"}, args[1:]...)
 	}
 	v, rest, err := findVerb(args)
 	if err != nil || v.setup == nil {
@@ -168,7 +171,7 @@ func printVerbs(out printer, prefix string) {
 			rows = append(rows, []string{"  " + strings.TrimSpace(v.name+" "+v.operands), v.does})
 		}
 	}
-	table{{}, {}}.print(out, rows)
+	table{{}, {}}.write(out, rows)
 	out.f("\nadmin VERB -h explains a verb. With every verb, --validate only checks the settings.\n" +
 		"Settings are environment variables; admin serve -h lists them.\n")
 }

@@ -124,7 +124,7 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 	for {
 		err := prepareSchema(ctx, db, cfg.Database)
 		if err == nil {
-			err = c.firstAdmin(ctx, db, cfg.Admin.Password.Reveal())
+			err = c.firstAdmin(ctx, db, cfg.Admin.Password.Reveal(), log)
 		}
 		switch {
 		case ctx.Err() != nil:
@@ -140,7 +140,7 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 }
 
 // firstAdmin makes the user admin unless there is an administrator.
-func (c *command) firstAdmin(ctx context.Context, db *store.Store, secret string) error {
+func (c *command) firstAdmin(ctx context.Context, db *store.Store, secret string, log *slog.Logger) error {
 	if exists, err := db.HasAdmin(ctx); exists || err != nil {
 		return err
 	}
@@ -162,10 +162,10 @@ func (c *command) firstAdmin(ctx context.Context, db *store.Store, secret string
 	if err != nil {
 		return err
 	}
-	if made {
-		c.out.f("the first administrator is made: user admin, password %s\n", secret)
-		return c.out.Flush()
+	log.Info("the first administrator is made", "user", "admin", "password_made", made)
+	if !made {
+		return nil
 	}
-	c.note("the first administrator is made: user admin, with the password of TALKTIME_ADMIN_PASSWORD")
-	return nil
+	c.out.f("the first administrator is made: user admin, password %s\n", secret)
+	return c.out.Flush()
 }

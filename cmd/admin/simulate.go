@@ -37,19 +37,19 @@ type game struct {
 func simulate(c *command) action {
 	c.reports()
 	g := &game{number: "59899123000", shortest: time.Second, longest: 3 * time.Second, balance: 600 * money.Unit}
-	c.flags.StringVar(&g.addr, "addr", "", "where fastagi listens, as `HOST:PORT`; TALKTIME_FASTAGI_LISTEN when left out")
-	calls := c.wholeNumber("calls", 100, 1, 100_000_000, "how many `CALLS`")
+	c.flags.StringVar(&g.addr, "addr", "", "HOST:PORT|where fastagi listens; TALKTIME_FASTAGI_LISTEN when left out")
+	calls := c.wholeNumber("calls", 100, 1, 100_000_000, "N|how many calls; 100 when left out")
 	c.flags.BoolVar(&g.loop, "loop", false, "go on until Ctrl-C; demo users who have nothing left are topped up")
-	concurrency := c.wholeNumber("concurrency", 10, 1, 100_000, "how many `CALLS` at once, at most")
+	concurrency := c.wholeNumber("concurrency", 10, 1, 100_000, "N|how many calls at once, at most; when left out 10, or as many as there are users")
 	c.rateFlag(&g.rate)
 	c.talkFlag(g)
-	busy := c.wholeNumber("busy", 10, 0, 100, "share of callees who are busy, in `PERCENT`")
-	noAnswer := c.wholeNumber("no-answer", 10, 0, 100, "share of callees who do not answer, in `PERCENT`")
-	duplicates := c.wholeNumber("duplicate-reducers", 0, 0, 100, "share of calls whose reducer runs twice at once, in `PERCENT`")
-	lost := c.wholeNumber("lost-reducers", 0, 0, 100, "share of calls whose reducer never runs, in `PERCENT`")
-	c.flags.StringVar(&g.number, "number", g.number, "the number `DIGITS` that is dialled")
-	users := c.wholeNumber("users", 0, 0, 100_000, "demo users demo-0001… who call, `N` of them, made where missing; 0: all users with a clid call")
-	c.amount(&g.balance, "balance", "what a demo user begins with: `SECONDS`; 600 when left out")
+	busy := c.wholeNumber("busy", 10, 0, 100, "PERCENT|share of callees who are busy; 10 when left out")
+	noAnswer := c.wholeNumber("no-answer", 10, 0, 100, "PERCENT|share of callees who do not answer; 10 when left out")
+	duplicates := c.wholeNumber("duplicate-reducers", 0, 0, 100, "PERCENT|share of calls whose reducer runs twice at once; none when left out")
+	lost := c.wholeNumber("lost-reducers", 0, 0, 100, "PERCENT|share of calls whose reducer never runs; none when left out")
+	c.flags.StringVar(&g.number, "number", g.number, "DIGITS|the number that is dialled")
+	users := c.wholeNumber("users", 0, 0, 100_000, "N|let so many demo users call, demo-0001 and so on, and make those that are missing; when left out all users with a clid call")
+	c.amount(&g.balance, "balance", "SECONDS|what a demo user begins with; 600 when left out")
 	c.about = `
 Each call talks in real time, is cut at the limit that fastagi sets, and ends with the reducer in the h extension, as
 with a real Asterisk. Calls of one user overlap only when there are fewer users than --concurrency. The summary
@@ -74,7 +74,7 @@ compares what was talked with what was charged, and the audit follows; a differe
 }
 
 func (c *command) rateFlag(into *float64) {
-	c.flags.Func("rate", "start at most `N` calls a second; as fast as they end when left out", func(text string) error {
+	c.flags.Func("rate", "N|start at most so many calls a second; as fast as they end when left out", func(text string) error {
 		rate, err := strconv.ParseFloat(text, 64)
 		if err != nil || !(rate >= 0.001 && rate <= 100_000) {
 			return errors.New("must be a number of calls a second from 0.001 to 100000")
@@ -85,7 +85,7 @@ func (c *command) rateFlag(into *float64) {
 }
 
 func (c *command) talkFlag(g *game) {
-	c.flags.Func("talk", "how long they talk, in real time: `TIME`, such as 2s or 1s-5s; 1s-3s when left out", func(text string) error {
+	c.flags.Func("talk", "TIME|how long they talk, in real time, such as 2s or 1s-5s; 1s-3s when left out", func(text string) error {
 		low, high, isRange := strings.Cut(text, "-")
 		shortest, err := time.ParseDuration(low)
 		longest := shortest
@@ -132,6 +132,9 @@ func (c *command) play(ctx context.Context, db *store.Store, g *game) error {
 	callers, err := g.callers(ctx, db)
 	if err != nil {
 		return err
+	}
+	if !c.isGiven("concurrency") {
+		g.concurrency = min(g.concurrency, len(callers))
 	}
 	if err := awaitServer(ctx, g.addr); err != nil {
 		return err

@@ -167,7 +167,7 @@ func (s *simulation) hangUp(ctx context.Context, p *agitest.Peer) {
 // leg is what comes of one Dial.
 type leg struct {
 	sim     *simulation
-	signals context.Context //nolint:containedctx // ends the talk; the conversation has another
+	signals context.Context // its end ends the talk; the conversation has another
 	peer    *agitest.Peer
 	asked   time.Time
 

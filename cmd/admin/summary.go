@@ -197,7 +197,7 @@ func (c *command) printSummary(s summaryJSON) {
 		{"reducer, half within", ms(s.ReducerP50)},
 		{"reducer, 99 % within", ms(s.ReducerP99)},
 	}...)
-	table{{}, {right: true}}.print(c.out, rows)
+	table{{}, {right: true}}.write(c.out, rows)
 	for _, difference := range s.Differences {
 		c.out.f("%s\n", difference)
 	}

@@ -31,7 +31,7 @@ const maxRef = 128
 
 func topUp(c *command) action {
 	c.reports()
-	ref := c.flags.String("ref", "", "name the movement `REF`, such as a receipt's number: the same again is done once; made when left out")
+	ref := c.flags.String("ref", "", "REF|name the movement, for instance by a receipt's number: the same again is done once; made when left out")
 	c.about = `
 A negative AMOUNT takes money, at most what is available. AMOUNT is in the user's currency; SEC, a second of talk, is whole.`
 	c.examples = []string{"admin topup marta 600 --ref receipt-1017", "admin topup marta -5"}

@@ -25,7 +25,12 @@ type userJSON struct {
 	Balance   money.Amount `json:"balance"`
 	Held      money.Amount `json:"held"`
 	Available money.Amount `json:"available"`
-	Password  string       `json:"password,omitempty"` // only when it was made here, and only once
+}
+
+// madeUserJSON is a user who was just made, with his password when that was made here: it is shown this once.
+type madeUserJSON struct {
+	userJSON
+	Password string `json:"password,omitempty"`
 }
 
 func showUser(b models.Balance) userJSON {
@@ -37,8 +42,15 @@ func showUser(b models.Balance) userJSON {
 
 func userTable() table {
 	return table{
-		{"ID", true}, {"USERNAME", false}, {"CLID", false}, {"IMSI", false}, {"ADMIN", false}, {"CURRENCY", false},
-		{"BALANCE", true}, {"HELD", true}, {"AVAILABLE", true},
+		{"ID", true},
+		{"USERNAME", false},
+		{"CLID", false},
+		{"IMSI", false},
+		{"ADMIN", false},
+		{"CURRENCY", false},
+		{"BALANCE", true},
+		{"HELD", true},
+		{"AVAILABLE", true},
 	}
 }
 
@@ -103,12 +115,12 @@ func (c *command) streamUsers(ctx context.Context, db *store.Store) error {
 func userAdd(c *command) action {
 	c.reports()
 	var u models.NewUser
-	username := c.flags.String("username", "", "the name `NAME` that he logs in with; it may stand alone, too")
-	secret := c.flags.String("password", "", "his password `TEXT`; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
-	c.flags.StringVar(&u.CLID, "clid", "", "his phone number `NUMBER`, as caller ids show it: digits, perhaps a + before them")
-	c.flags.StringVar(&u.IMSI, "imsi", "", "the identity `DIGITS` of his SIM card")
+	username := c.flags.String("username", "", "NAME|the name that he logs in with; it may stand alone, too")
+	secret := c.flags.String("password", "", "TEXT|his password; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
+	c.flags.StringVar(&u.CLID, "clid", "", "NUMBER|his phone number, as caller ids show it: digits, perhaps a + before them")
+	c.flags.StringVar(&u.IMSI, "imsi", "", "DIGITS|the identity of his SIM card")
 	c.flags.BoolVar(&u.Admin, "admin", false, "he may administer")
-	c.amount(&u.Balance, "balance", "what he begins with: `SECONDS` of talk")
+	c.amount(&u.Balance, "balance", "SECONDS|the talk time that he begins with")
 	c.about = "A user without --clid and --imsi has no phone; he can log in."
 	c.examples = []string{
 		"admin user add --username marta --clid 555000204 --balance 600",
@@ -148,11 +160,10 @@ func (c *command) addUser(ctx context.Context, db *store.Store, u models.NewUser
 	}
 	shown := showUser(made)
 	logErr := logged(ctx, db, "user add", u.Username, shown)
-	shown.Password = madePassword
 	if c.json {
-		return errors.Join(c.out.json(shown), logErr)
+		return errors.Join(c.out.json(madeUserJSON{shown, madePassword}), logErr)
 	}
-	userTable().print(c.out, [][]string{userCells(made)})
+	userTable().write(c.out, [][]string{userCells(made)})
 	if madePassword != "" {
 		c.out.f("\npassword: %s\n", madePassword)
 	}
@@ -244,8 +255,8 @@ func claims(u models.NewUser, other models.User) []error {
 
 func userPasswd(c *command) action {
 	c.reports()
-	username := c.flags.String("username", "", "the user `NAME`; it may stand alone, too")
-	secret := c.flags.String("password", "", "the new password `TEXT`; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
+	username := c.flags.String("username", "", "NAME|the user; the name may stand alone, too")
+	secret := c.flags.String("password", "", "TEXT|the new password; - reads it from standard input; when left out it is asked on a terminal, else made and printed")
 	c.examples = []string{"admin user passwd marta", "admin user passwd marta --password - < password.txt"}
 	return func(ctx context.Context, operands []string) error {
 		name, err := oneName(*username, operands)

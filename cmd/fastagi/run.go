@@ -81,7 +81,8 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		return 0
 	}
 	if verb == "stdio" {
-		return stdio(ctx, args[1:], c, env)
+		restore() // a signal ends it at once: there is nothing to finish, and the server sees that it has gone
+		return stdio(context.WithoutCancel(ctx), args[1:], c, env)
 	}
 	if err := serve(ctx, restore, c, logger(env.stderr)); err != nil {
 		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
@@ -156,6 +157,7 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 		return nil
 	})
 	err = group.Wait()
+	scripts.Wait()
 	log.Info("stopped")
 	return err
 }

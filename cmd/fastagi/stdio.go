@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"time"
 
 	"talktime/agi"
@@ -15,33 +16,32 @@ import (
 	"talktime/internal/config"
 	"talktime/internal/spool"
 	"talktime/models"
-	"talktime/money"
 )
 
 const (
 	bridgeDial    = 2 * time.Second
+	firstWord     = 10 * time.Second // within which a server that is well has said something
 	greetingLines = 128
+	greetingLine  = 8 << 10 // bytes
 )
 
 // stdio serves a classic AGI(program): it passes the dialogue on to the running server. Without a server a caller
-// is refused, and a reducer keeps what the channel says in the spool, which the server settles later.
+// is refused unless he calls for help, and a reducer keeps what the channel says in the spool, which the server
+// settles later.
 func stdio(ctx context.Context, args []string, c config.Config, env environment) int {
 	if len(args) != 1 || args[0] != "caller" && args[0] != "reducer" {
 		_, _ = fmt.Fprintln(env.stderr, "fastagi: stdio needs one of: caller, reducer")
 		return exitUsage
 	}
-	in := bufio.NewReader(env.stdin)
+	in := bufio.NewReaderSize(env.stdin, greetingLine)
 	greeting, err := readGreeting(in, args[0], c.FastAGI.Listen)
 	if err != nil {
 		_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio: %v; it is meant to be run by Asterisk's AGI()\n", err)
 		return exitFailed
 	}
-	dialer := net.Dialer{Timeout: bridgeDial}
-	conn, err := dialer.DialContext(ctx, "tcp", dialAddr(c.FastAGI.Listen))
-	if err == nil {
-		defer func() { _ = conn.Close() }()
-		err = bridge(conn, greeting, in, env.stdout)
-	} else {
+	served, err := withServer(ctx, greeting, in, c, env)
+	if !served {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio %s: no server: %v\n", args[0], err)
 		err = withoutServer(ctx, greeting, in, c, env)
 	}
 	if err != nil {
@@ -68,11 +68,14 @@ func readGreeting(in *bufio.Reader, script, address string) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "agi_network: yes\nagi_network_script: %s\nagi_request: agi://%s/%s\n", script, address, script)
 	for range greetingLines {
-		line, err := in.ReadString('\n')
+		text, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return "", errors.New("the input is not Asterisk's greeting")
+		}
 		if err != nil {
 			return "", errors.New("the input ended before the greeting did")
 		}
-		line = strings.TrimRight(line, "\r\n")
+		line := strings.TrimRight(string(text), "\r\n")
 		switch {
 		case line == "":
 			b.WriteString("\n")
@@ -86,10 +89,33 @@ func readGreeting(in *bufio.Reader, script, address string) (string, error) {
 	return "", errors.New("the greeting does not end")
 }
 
-// bridge copies both ways until the server has ended the dialogue.
-func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) error {
+// withServer bridges to the running server. served is false when that did not say a word: it is not there, has no
+// room, or is about to end.
+func withServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment) (served bool, err error) {
+	dialer := net.Dialer{Timeout: bridgeDial}
+	conn, err := dialer.DialContext(ctx, "tcp", dialAddr(c.FastAGI.Listen))
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = conn.Close() }()
+	return bridge(conn, greeting, in, env.stdout)
+}
+
+// bridge copies both ways until the server has ended the dialogue. It takes nothing from Asterisk but the greeting
+// before the server has spoken, so that without one the dialogue can still be held here.
+func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) (served bool, err error) {
+	if err := conn.SetDeadline(time.Now().Add(firstWord)); err != nil {
+		return false, err
+	}
 	if _, err := io.WriteString(conn, greeting); err != nil {
-		return err
+		return false, err
+	}
+	from := bufio.NewReader(conn)
+	if _, err := from.Peek(1); err != nil {
+		return false, err
+	}
+	if err := conn.SetDeadline(time.Time{}); err != nil {
+		return true, err
 	}
 	go func() {
 		_, _ = io.Copy(conn, in)
@@ -97,16 +123,20 @@ func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) error {
 			_ = tcp.CloseWrite() // Asterisk has gone; the server may still finish
 		}
 	}()
-	_, err := io.Copy(out, conn)
-	return err
+	if _, err = io.Copy(out, from); errors.Is(err, syscall.EPIPE) {
+		err = nil // Asterisk has gone, as with AGIEXITONHANGUP=yes
+	}
+	return true, err
 }
 
-// withoutServer runs the script here, with a billing that never answers: the caller is refused with ERROR, and
-// what the reducer sees goes to the spool.
+// withoutServer runs the script here, over a database that is never there: the caller is refused with ERROR, an
+// emergency number is dialled, and what must be kept goes to the spool.
 func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment) error {
 	log := logger(env.stderr)
+	service := billing.New(billing.Options{Store: noStore{}, Policy: policy(c.Calls), Logger: log})
+	defer service.Close()
 	mux := agi.NewMux()
-	scripts := &agi.Scripts{Billing: noBilling{}, Spool: records{spool.New(c.Spool)}, Logger: log}
+	scripts := &agi.Scripts{Billing: service, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
 	scripts.Register(mux)
 	server := &agi.Server{Handler: mux, Logger: log}
 	listener, err := agi.Listen(ctx, "127.0.0.1:0")
@@ -119,35 +149,19 @@ func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.
 	go func() { done <- server.Serve(ctx, listener) }()
 	conn, err := (&net.Dialer{Timeout: bridgeDial}).DialContext(ctx, "tcp", listener.Addr().String())
 	if err == nil {
-		err = bridge(conn, greeting, in, env.stdout)
+		_, err = bridge(conn, greeting, in, env.stdout)
+		_ = conn.Close()
 	}
 	cancel()
-	return errors.Join(err, <-done)
+	err = errors.Join(err, <-done)
+	scripts.Wait()
+	return err
 }
 
-// noBilling is the billing of a server that cannot be reached.
-type noBilling struct{}
+// noStore is the store of a server that cannot be reached.
+type noStore struct{}
 
-func (noBilling) Authorize(context.Context, billing.CallRequest) (billing.Authorization, error) {
-	return billing.Authorization{}, models.ErrUnavailable
-}
-
-func (noBilling) Emergency(billing.CallRequest) (billing.Authorization, bool, error) {
-	return billing.Authorization{}, false, nil
-}
-
-func (noBilling) RecordEmergency(context.Context, billing.CallRequest) error {
+// Update implements billing.Store.
+func (noStore) Update(context.Context, billing.Keys, func(*billing.State)) error {
 	return models.ErrUnavailable
-}
-
-func (noBilling) Settle(context.Context, billing.CallResult) (billing.Charge, error) {
-	return billing.Charge{}, models.ErrUnavailable
-}
-
-func (noBilling) Release(context.Context, billing.Identity, string, string) error {
-	return models.ErrUnavailable
-}
-
-func (noBilling) Available(context.Context, billing.Identity) (money.Amount, models.User, error) {
-	return 0, models.User{}, models.ErrUnavailable
 }

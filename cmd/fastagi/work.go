@@ -24,13 +24,12 @@ func work(
 ) {
 	for {
 		// Evidence of our own comes first: it knows more than any other witness.
-		if err := settleSpooled(ctx, service, waiting, log); err != nil {
+		err := settleSpooled(ctx, service, waiting, log)
+		if err != nil {
 			log.Error("spooled evidence waits", "err", err)
-		} else if report, err := reconciler.Run(ctx, false); err != nil {
-			log.Error("reconciling failed", "err", err)
-		} else if report.Settled+report.Released+report.Unreconciled > 0 || len(report.Problems) > 0 {
-			log.Info("reconciled", "open", report.Open, "settled", report.Settled, "released", report.Released,
-				"unreconciled", report.Unreconciled, "left", report.Left, "problems", report.Problems)
+		}
+		if !errors.Is(err, models.ErrUnavailable) {
+			reconcile(ctx, reconciler, log)
 		}
 		if !pause(ctx, every) {
 			return
@@ -38,35 +37,47 @@ func work(
 	}
 }
 
+func reconcile(ctx context.Context, reconciler *billing.Reconciler, log *slog.Logger) {
+	report, err := reconciler.Run(ctx, false)
+	switch {
+	case err != nil:
+		log.Error("reconciling failed", "err", err)
+	case report.Settled+report.Released+report.Unreconciled > 0 || len(report.Problems) > 0:
+		log.Info("reconciled", "open", report.Open, "settled", report.Settled, "released", report.Released,
+			"unreconciled", report.Unreconciled, "left", report.Left, "problems", report.Problems)
+	}
+}
+
 // settleSpooled settles what was spooled while the database was away.
 func settleSpooled(ctx context.Context, service *billing.Service, waiting *spool.Spool, log *slog.Logger) error {
 	return waiting.Each(func(data []byte) error {
 		var record agi.Record
-		if err := json.Unmarshal(data, &record); err != nil {
+		if err := json.Unmarshal(data, &record); err != nil || record == (agi.Record{}) {
 			log.Error("a spooled record cannot be read and is set aside", "err", err)
 			return spool.ErrUseless
 		}
 		err := settleRecord(ctx, service, record, log)
 		var refusal *billing.Refusal
-		if errors.As(err, &refusal) || errors.Is(err, models.ErrInvalid) {
+		switch {
+		case err == nil, errors.Is(err, models.ErrUnavailable), errors.Is(err, billing.ErrBusy), ctx.Err() != nil:
+			return err
+		case errors.As(err, &refusal), errors.Is(err, models.ErrInvalid):
 			log.Error("a spooled record was refused and is set aside", "err", err)
 			return spool.ErrUseless
 		}
-		return err
+		log.Error("a spooled record waits", "err", err)
+		return spool.ErrLater // the others need not wait for it
 	})
 }
 
 func settleRecord(ctx context.Context, service *billing.Service, record agi.Record, log *slog.Logger) error {
-	switch {
-	case record.Emergency != nil:
+	if record.Emergency != nil {
 		return service.RecordEmergency(ctx, *record.Emergency)
-	case record.Result != nil:
-		charge, err := service.Settle(ctx, *record.Result)
-		if err == nil {
-			log.Info("settled from the spool", "call_id", record.Result.CallID, "state", charge.State, "billsec", charge.Seconds,
-				"cost", charge.Amount.String(), "already", charge.Already)
-		}
-		return err
 	}
-	return spool.ErrUseless
+	charge, err := service.Settle(ctx, *record.Result)
+	if err == nil {
+		log.Info("settled from the spool", "call_id", record.Result.CallID, "state", charge.State, "billsec", charge.Seconds,
+			"cost", charge.Amount.String(), "already", charge.Already)
+	}
+	return err
 }

@@ -20,6 +20,9 @@ type Setting struct {
 	// Secret settings are never shown, and may be given as NAME_FILE, the path of a file that holds the value.
 	Secret bool
 
+	// Later settings are read and checked, but serve nothing yet.
+	Later bool
+
 	// emptyCounts marks the settings whose empty value means something else than their default.
 	emptyCounts bool
 }
@@ -53,7 +56,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_ADMIN_LISTEN", Default: "127.0.0.1:5000",
-			Meaning: "address of the admin API and page",
+			Meaning: "address of the admin server",
 		},
 		{
 			Name: "TALKTIME_TLS_CERT", Unset: "none",
@@ -64,11 +67,11 @@ func Describe() []Setting {
 			Meaning: "key file (PEM) of that certificate",
 		},
 		{
-			Name: "TALKTIME_TRUSTED_PROXIES", Unset: "none",
+			Name: "TALKTIME_TRUSTED_PROXIES", Later: true, Unset: "none",
 			Meaning: "networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
 		},
 		{
-			Name: "TALKTIME_PUBLIC_URL", Unset: "none",
+			Name: "TALKTIME_PUBLIC_URL", Later: true, Unset: "none",
 			Meaning: "URL under which people reach the admin page, for links",
 		},
 		{
@@ -128,11 +131,11 @@ func Describe() []Setting {
 			Meaning: "zone of reports, schedules and times without a zone, such as Europe/Vienna",
 		},
 		{
-			Name: "TALKTIME_EXTENSIONS", Default: "^[0-9]{2,5}$",
+			Name: "TALKTIME_EXTENSIONS", Later: true, Default: "^[0-9]{2,5}$",
 			Meaning: "regular expression of the numbers that are inside",
 		},
 		{
-			Name: "TALKTIME_TRUNKS", Unset: "none",
+			Name: "TALKTIME_TRUNKS", Later: true, Unset: "none",
 			Meaning: "regular expression of the channels that are trunks, that is, outside",
 		},
 		{
@@ -148,15 +151,15 @@ func Describe() []Setting {
 			Meaning: "its secret",
 		},
 		{
-			Name: "TALKTIME_ARI_URL", Unset: "off",
+			Name: "TALKTIME_ARI_URL", Later: true, Unset: "off",
 			Meaning: "Asterisk's REST interface, such as http://127.0.0.1:8088/ari",
 		},
 		{
-			Name: "TALKTIME_ARI_USER", Unset: "none",
+			Name: "TALKTIME_ARI_USER", Later: true, Unset: "none",
 			Meaning: "its user",
 		},
 		{
-			Name: "TALKTIME_ARI_PASSWORD", Unset: "none", Secret: true,
+			Name: "TALKTIME_ARI_PASSWORD", Later: true, Unset: "none", Secret: true,
 			Meaning: "its password",
 		},
 		{
@@ -180,47 +183,47 @@ func Describe() []Setting {
 			Meaning: "its schema",
 		},
 		{
-			Name: "API_TOKEN", Unset: "none: callstat and asrstat refuse", Secret: true,
+			Name: "API_TOKEN", Later: true, Unset: "none: callstat and asrstat refuse", Secret: true,
 			Meaning: "token in the path of the callstat and asrstat reports",
 		},
 		{
-			Name: "TALKTIME_CALLSTAT_EXTENSIONS", Default: "2000-3999",
+			Name: "TALKTIME_CALLSTAT_EXTENSIONS", Later: true, Default: "2000-3999",
 			Meaning: "extensions the callstat report covers in foreign CDR databases",
 		},
 		{
-			Name: "TALKTIME_CALLSTAT_OWN", Default: "off",
+			Name: "TALKTIME_CALLSTAT_OWN", Later: true, Default: "off",
 			Meaning: "on: our own calls stand in callstat beside the CDR databases; without CDR databases they always do",
 		},
 		{
-			Name: "TALKTIME_CALLSTATS_ALLOW", Unset: "none",
+			Name: "TALKTIME_CALLSTATS_ALLOW", Later: true, Unset: "none",
 			Meaning: "networks that may use the bare call statistics under /api/v1 without a token",
 		},
 		{
-			Name: "TALKTIME_CDR_INCLUDE_S", Default: "off",
+			Name: "TALKTIME_CDR_INCLUDE_S", Later: true, Default: "off",
 			Meaning: "on: cdrreport also lists rows whose destination is s",
 		},
 		{
-			Name: "TALKTIME_CDR_ALL_COLUMNS", Default: "off",
+			Name: "TALKTIME_CDR_ALL_COLUMNS", Later: true, Default: "off",
 			Meaning: "on: cdrreport also gives columns the original did not know",
 		},
 		{
-			Name: "TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", Default: "off",
+			Name: "TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", Later: true, Default: "off",
 			Meaning: "on: a token with the scope read sees the text of the host's firewall rules",
 		},
 		{
-			Name: "TALKTIME_QUEUE_LOG", Unset: "none",
+			Name: "TALKTIME_QUEUE_LOG", Later: true, Unset: "none",
 			Meaning: "path of Asterisk's queue_log, or db for its table in DB1",
 		},
 		{
-			Name: "TALKTIME_RECORDINGS", Default: "/var/spool/asterisk/monitor",
+			Name: "TALKTIME_RECORDINGS", Later: true, Default: "/var/spool/asterisk/monitor",
 			Meaning: "root of the recordings",
 		},
 		{
-			Name: "TALKTIME_PBX_BACKEND", Default: "off",
+			Name: "TALKTIME_PBX_BACKEND", Later: true, Default: "off",
 			Meaning: "where extensions are managed: off, realtime (PJSIP tables) or freepbx",
 		},
 		{
-			Name: "TALKTIME_PBX_DATABASE_URL", Unset: "none", Secret: true,
+			Name: "TALKTIME_PBX_DATABASE_URL", Later: true, Unset: "none", Secret: true,
 			Meaning: "database of that backend, written as TALKTIME_DATABASE_URL",
 		},
 	}
@@ -232,6 +235,9 @@ func Usage() string {
 	b.WriteString("Settings are environment variables, read from a file .env in the working directory too (the environment wins).\n")
 	b.WriteString("Those marked * may be given as NAME_FILE, the path of a file that holds the value.\n\n")
 	for _, s := range Describe() {
+		if s.Later {
+			continue
+		}
 		mark := ""
 		if s.Secret {
 			mark = " *"
@@ -245,13 +251,19 @@ func Usage() string {
 func MarkdownTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
+	var later []string
 	for _, s := range Describe() {
+		if s.Later {
+			later = append(later, "`"+s.Name+"`")
+			continue
+		}
 		shown := s.Unset
 		if s.Default != "" {
 			shown = "`" + s.Default + "`"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, shown, strings.ReplaceAll(s.Meaning, "|", `\|`))
 	}
+	b.WriteString("\nRead and checked already, for what is not there yet: " + strings.Join(later, ", ") + ".\n")
 	return b.String()
 }
 

@@ -136,8 +136,9 @@ func TestCheck(t *testing.T) {
 		}
 	}
 	for range 100 {
-		if err := Check(Generate()); err != nil || Generate() == Generate() {
-			t.Fatal("a generated password is not good")
+		one, other := Generate(), Generate()
+		if err := Check(one); err != nil || one == other {
+			t.Fatalf("the generated passwords %q, %q are not good: %v", one, other, err)
 		}
 	}
 }

@@ -1,8 +1,9 @@
 -- +goose Up
+-- What says DEFAULT without need is left out when a row that exists is changed with INSERT … ON DUPLICATE KEY UPDATE.
 CREATE TABLE accounts (
   id           BIGINT      NOT NULL AUTO_INCREMENT PRIMARY KEY,
-  user_id      BIGINT      NOT NULL COMMENT '0: an account of the house',
-  name         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  user_id      BIGINT      NOT NULL DEFAULT 0 COMMENT '0: an account of the house',
+  name         VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   currency     VARCHAR(8)  CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT 'SEC',
   balance      BIGINT      NOT NULL DEFAULT 0 COMMENT 'millionths; of the house always 0',
   held         BIGINT      NOT NULL DEFAULT 0,

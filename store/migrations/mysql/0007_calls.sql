@@ -1,7 +1,8 @@
 -- +goose Up
+-- What says DEFAULT without need is left out when a row that exists is changed with INSERT … ON DUPLICATE KEY UPDATE.
 CREATE TABLE calls (
   id            BIGINT       NOT NULL PRIMARY KEY,
-  call_id       VARCHAR(160) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+  call_id       VARCHAR(160) CHARACTER SET ascii COLLATE ascii_bin NOT NULL DEFAULT '',
   user_id       BIGINT       NOT NULL DEFAULT 0,
   callee_id     BIGINT       NOT NULL DEFAULT 0,
   caller_id     VARCHAR(80)  NOT NULL DEFAULT '',
@@ -11,8 +12,8 @@ CREATE TABLE calls (
   limit_seconds INT          NOT NULL DEFAULT 0,
   holds         TEXT         NULL COMMENT 'JSON; NULL when nothing is held',
   legs          TEXT         NULL COMMENT 'JSON; earlier legs under the same hold',
-  authorized_at DATETIME(6)  NOT NULL,
-  due_at        DATETIME(6)  NOT NULL,
+  authorized_at DATETIME(6)  NOT NULL DEFAULT '2025-01-01',
+  due_at        DATETIME(6)  NOT NULL DEFAULT '2025-01-01',
   up_before_ms  BIGINT       NOT NULL DEFAULT 0,
   attempts      INT          NOT NULL DEFAULT 1,
   notes         TEXT         NULL COMMENT 'JSON; evidence',

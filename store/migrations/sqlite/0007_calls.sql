@@ -1,7 +1,8 @@
 -- +goose Up
+-- What says DEFAULT without need is left out when a row that exists is changed with INSERT … ON CONFLICT DO UPDATE.
 CREATE TABLE calls (
   id            INTEGER  NOT NULL PRIMARY KEY,
-  call_id       TEXT     NOT NULL UNIQUE,
+  call_id       TEXT     NOT NULL DEFAULT '' UNIQUE,
   user_id       BIGINT   NOT NULL DEFAULT 0,
   callee_id     BIGINT   NOT NULL DEFAULT 0,
   caller_id     TEXT     NOT NULL DEFAULT '',
@@ -11,8 +12,8 @@ CREATE TABLE calls (
   limit_seconds INTEGER  NOT NULL DEFAULT 0,
   holds         TEXT     NULL, -- JSON; NULL when nothing is held
   legs          TEXT     NULL, -- JSON; earlier legs under the same hold
-  authorized_at DATETIME NOT NULL,
-  due_at        DATETIME NOT NULL,
+  authorized_at DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00.000000',
+  due_at        DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00.000000',
   up_before_ms  BIGINT   NOT NULL DEFAULT 0,
   attempts      INTEGER  NOT NULL DEFAULT 1,
   notes         TEXT     NULL, -- JSON; evidence

@@ -1,0 +1,245 @@
+package billing_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"talktime/billing"
+	"talktime/models"
+	"talktime/money"
+)
+
+// books is a random walk through everything that moves money.
+type books struct {
+	store   *memory
+	service *billing.Service
+	clock   time.Time
+	clids   []string
+	names   []string
+	last    *billing.CallResult
+	final   map[string]money.Amount // what settled calls cost: it never changes
+	lost    map[string]bool         // calls whose hold was given up before they were settled
+	refs    int
+}
+
+var channelIDs = []string{"pbx-1.1", "pbx-1.2", "pbx-1.3", "10.0.0.1/1795212652.4"}
+
+func anyBooks(t *rapid.T) *books {
+	b := &books{store: newMemory(), clock: authorized, final: map[string]money.Amount{}, lost: map[string]bool{}}
+	rates := map[string]models.Rate{}
+	for _, number := range []string{"1", "2", "3", "4"} {
+		r := rapid.Custom(anyRate).Draw(t, "rate of "+number)
+		r.Currency = models.SEC
+		if rapid.IntRange(0, 9).Draw(t, "beyond all means") > 0 {
+			r.PerMinute %= 100 * money.Unit
+		}
+		rates[number] = r
+	}
+	p := policy()
+	p.MaxCallSeconds = rapid.Int64Range(1, 600).Draw(t, "longest call")
+	p.Rate = func(_ models.User, number string, _ time.Time) (models.Rate, bool) {
+		r, ok := rates[number]
+		return r, ok
+	}
+	b.service = billing.New(billing.Options{Store: b.store, Policy: p, Now: func() time.Time { return b.clock }})
+	for i := range 3 {
+		clid, name := fmt.Sprint("55500020", i), fmt.Sprint("user", i)
+		u := b.store.addUser(name, clid, "")
+		_, err := b.service.Move(t.Context(), billing.Movement{Username: name, Amount: 300 * money.Unit, Ref: "first of " + name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.clids, b.names = append(b.clids, clid), append(b.names, name)
+		if i == 1 {
+			b.store.addAccount(models.Account{UserID: u.ID, Name: "bonus", Burn: 1, Balance: 30 * money.Unit})
+			b.store.addAccount(models.Account{UserID: u.ID, Name: "late", Burn: 200, Balance: 5})
+		}
+		if i == 2 {
+			b.store.change(u.ID, func(a *models.Account) { a.CreditLimit = 50 * money.Unit })
+		}
+	}
+	return b
+}
+
+func (b *books) identity(t *rapid.T) billing.Identity {
+	return billing.Identity{CallerID: rapid.SampledFrom(b.clids).Draw(t, "caller")}
+}
+
+func channel(t *rapid.T) string { return rapid.SampledFrom(channelIDs).Draw(t, "channel") }
+
+func (b *books) authorize(t *rapid.T) {
+	req := billing.CallRequest{
+		CallID: channel(t), Identity: b.identity(t), Number: rapid.SampledFrom([]string{"1", "2", "3", "4", "5"}).Draw(t, "number"),
+		Ring: rapid.Int64Range(0, 100).Draw(t, "ring"),
+	}
+	auth, err := b.service.Authorize(t.Context(), req)
+	var refusal *billing.Refusal
+	if err != nil {
+		if !errors.As(err, &refusal) {
+			t.Fatalf("authorize %+v: %v", req, err)
+		}
+		return
+	}
+	call := b.store.calls[auth.CallID]
+	if auth.Seconds < 1 || auth.Seconds > 600 || call.State != models.CallOpen || call.Number != req.Number {
+		t.Fatalf("authorized %+v for %+v", auth, call)
+	}
+	if call.Due.Before(b.clock.Add(time.Duration(auth.Ring+auth.Seconds) * time.Second)) {
+		t.Fatalf("due at %s, now %s, %+v", call.Due, b.clock, auth)
+	}
+	if auth.Repeated && auth.Leg == len(call.Legs) && call.Authorized != b.clock {
+		return // it goes on under the hold that it has
+	}
+	rate := call.Rate
+	rate.Grace = 0
+	cost, err := billing.Cost(rate, auth.Seconds)
+	if err != nil || call.Held() < cost || len(call.Legs) == 0 && call.Held() != cost {
+		t.Fatalf("%d s cost %s, %v; held are %s", auth.Seconds, cost, err, call.Held())
+	}
+}
+
+func (b *books) evidence(t *rapid.T) models.Evidence {
+	source := rapid.SampledFrom([]string{"caller", "reducer", "cdr"}).Draw(t, "source")
+	ms := rapid.OneOf(rapid.Int64Range(0, 5000), rapid.Int64Range(0, 700_000)).Draw(t, "ms")
+	e := rapid.SampledFrom([]models.Evidence{
+		answered(source, ms), answered(source, ms), answered(source, ms), redirected(0, ms/1000), unanswered(source, "BUSY", 17),
+		unanswered(source, "CANCEL", 127), cdr("ANSWER", n(ms/1000)), cdr("NOANSWER", nil), {Source: source}, {Source: "reducer", Over: true},
+		marked(answered(source, ms), 0, ms/2, ms),
+	}).Draw(t, "evidence")
+	e.Leg = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "leg")
+	return e
+}
+
+func (b *books) settle(t *rapid.T, res billing.CallResult) {
+	before := b.store.calls[res.CallID]
+	charge, err := b.service.Settle(t.Context(), res)
+	if errors.Is(err, money.ErrOverflow) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("settle %+v: %v", res, err)
+	}
+	if charge.State == models.CallUnreconciled {
+		b.lost[charge.CallID] = true
+	}
+	if charge.Already && charge.State != models.CallUnreconciled && before.CallID == charge.CallID && before.Charge != charge.Amount {
+		t.Fatalf("%+v, but the call had been charged %s", charge, before.Charge)
+	}
+	if call := b.store.calls[charge.CallID]; charge.CallID != "" && (call.Charge != charge.Amount || call.State != charge.State) {
+		t.Fatalf("answered %+v, kept %+v", charge, call)
+	}
+	b.last = &res
+}
+
+func (b *books) move(t *rapid.T) {
+	m := billing.Movement{
+		Username: rapid.SampledFrom(b.names).Draw(t, "user"), Actor: "rapid",
+		Amount: money.Amount(rapid.OneOf(rapid.Int64Range(-50_000_000, 200_000_000), rapid.Int64Range(-5, 5)).Draw(t, "amount")),
+	}
+	if rapid.IntRange(0, 3).Draw(t, "again") > 0 {
+		b.refs++
+	}
+	m.Ref = fmt.Sprint("ref", b.refs)
+	moved, err := b.service.Move(t.Context(), m)
+	var refusal *billing.Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		t.Fatalf("move %+v: %v", m, err)
+	}
+	if err == nil && (moved.Available < 0 || len(moved.Transaction.Entries) < 2) {
+		t.Fatalf("moved %+v", moved)
+	}
+}
+
+func (b *books) check(t *rapid.T) {
+	if differences := b.store.audit(); len(differences) > 0 {
+		t.Fatalf("%q", differences)
+	}
+	charges := 0
+	for ref := range b.store.posted {
+		if ref.Kind == models.KindCall {
+			charges++
+		}
+	}
+	settled := 0
+	for id, c := range b.store.calls {
+		if c.Charge > 0 {
+			settled++
+		}
+		if c.State != models.CallSettled && c.State != models.CallReleased {
+			continue
+		}
+		if cost, ok := b.final[id]; ok && cost != c.Charge {
+			t.Fatalf("call %s was charged %s and is now %s", id, cost, c.Charge)
+		}
+		b.final[id] = c.Charge
+		// Nobody talks on money that is not there: within the limit the hold covers it all.
+		if !b.lost[id] && !c.Unauthorized && len(c.Legs) == 0 && c.Seconds <= c.Limit && c.Shortfall != 0 {
+			t.Fatalf("call %s of %d s, limit %d, has a shortfall of %s", id, c.Seconds, c.Limit, c.Shortfall)
+		}
+	}
+	if charges != settled {
+		t.Fatalf("%d charges for %d calls that cost anything", charges, settled)
+	}
+}
+
+// TestTheBooksAlwaysBalance takes random steps, and looks after each of them whether everything still holds.
+func TestTheBooksAlwaysBalance(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		b := anyBooks(t)
+		defer b.service.Close()
+		t.Repeat(map[string]func(*rapid.T){
+			"":          b.check,
+			"authorize": b.authorize,
+			"settle": func(t *rapid.T) {
+				b.settle(t, billing.CallResult{CallID: channel(t), Identity: b.identity(t), Number: "1", Evidence: b.evidence(t)})
+			},
+			"settle again": func(t *rapid.T) {
+				if b.last == nil {
+					t.Skip("nothing was settled yet")
+				}
+				b.settle(t, *b.last)
+			},
+			"give up": func(t *rapid.T) {
+				id := rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call")
+				b.settle(t, billing.CallResult{CallID: id, Exact: rapid.Bool().Draw(t, "exact"), By: billing.SourceReconciler, GiveUp: true})
+			},
+			"release": func(t *rapid.T) {
+				id := rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call")
+				if err := b.service.Release(t.Context(), b.identity(t), id, "rapid"); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"emergency": func(t *rapid.T) {
+				if err := b.service.RecordEmergency(t.Context(), billing.CallRequest{CallID: channel(t), Identity: b.identity(t), Number: "112"}); err != nil {
+					t.Fatal(err)
+				}
+			},
+			"move": b.move,
+			"wait": func(t *rapid.T) {
+				b.clock = b.clock.Add(time.Duration(rapid.Int64Range(0, 100_000).Draw(t, "ms")) * time.Millisecond)
+			},
+		})
+	})
+}
+
+// callIDs are those of the channels, and of all calls that they made.
+func (b *books) callIDs() func(yield func(string) bool) {
+	return func(yield func(string) bool) {
+		for _, id := range channelIDs {
+			if !yield(id) {
+				return
+			}
+		}
+		for id := range b.store.calls {
+			if !slices.Contains(channelIDs, id) && !yield(id) {
+				return
+			}
+		}
+	}
+}

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+
+	"talktime/store/storetest"
+)
+
+// TestDoctorOfACarefulSite: with a run-time user as docs/operations.md grants it, nothing is wrong with the ledger,
+// although that user cannot see the triggers.
+func TestDoctorOfACarefulSite(t *testing.T) {
+	t.Parallel()
+	server := storetest.Shared(t)
+	u, err := url.Parse(server.NewDatabase(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := migrateNow(t, map[string]string{"TALKTIME_DATABASE_URL": u.String()}); code != exitWell {
+		t.Fatalf("admin migrate ends with %d", code)
+	}
+	schema := strings.TrimPrefix(u.Path, "/")
+	name := "u" + schema[len(schema)-10:]
+	statements := fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY 'secret7'", name)
+	for _, table := range []string{"users", "accounts", "calls", "audit_log"} {
+		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
+	}
+	for _, table := range []string{"transactions", "entries"} {
+		statements += fmt.Sprintf("; GRANT SELECT, INSERT ON `%s`.%s TO '%s'@'%%'", schema, table, name)
+	}
+	statements += fmt.Sprintf("; GRANT SELECT ON `%s`.goose_db_version TO '%s'@'%%'", schema, name)
+	if err := server.Exec(t.Context(), statements); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Exec(context.Background(), "DROP USER '"+name+"'@'%'") })
+	u.User = url.UserPassword(name, "secret7")
+
+	settings := map[string]string{"TALKTIME_DATABASE_URL": u.String(), "TALKTIME_FASTAGI_LISTEN": "127.0.0.1:1"}
+	var stdout, stderr strings.Builder
+	getenv := func(name string) (string, bool) { value, ok := settings[name]; return value, ok }
+	code := run(t.Context(), []string{"doctor"}, system{getenv: getenv, stdout: &stdout, stderr: &stderr})
+	want := "OK     ledger           our database user can neither change it nor see its triggers"
+	if code != exitFailed || !strings.Contains(stdout.String(), want) { // fastagi does not run
+		t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	}
+}

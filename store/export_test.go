@@ -1,0 +1,35 @@
+package store
+
+import (
+	"sync"
+
+	"gorm.io/gorm/schema"
+)
+
+// Columns are those that our code knows of each table: by GORM, and by hand.
+func Columns() (byGORM, byHand map[string][]string, err error) {
+	byGORM = map[string][]string{}
+	for _, model := range []schema.Tabler{userRow{}, accountRow{}} {
+		parsed, err := schema.Parse(model, &sync.Map{}, schema.NamingStrategy{})
+		if err != nil {
+			return nil, nil, err
+		}
+		byGORM[model.TableName()] = parsed.DBNames
+	}
+	return byGORM, map[string][]string{
+		"users":        append(splitColumns(userColumns), "deleted_at"),
+		"accounts":     {"balance", "held", "credit_limit"},
+		"calls":        append(splitColumns(callColumns), "claimed_until"),
+		"transactions": {"id", "kind", "ref", "posted_at", "actor"},
+		"entries":      {"account_id", "tx_id", "amount"},
+		"audit_log":    {"id", "at", "actor", "action", "target", "before_json", "after_json"},
+	}, nil
+}
+
+// SetSlot makes ids of two stores meet.
+func (s *Store) SetSlot(slot int64) {
+	s.ids.next()
+	s.ids.mu.Lock()
+	defer s.ids.mu.Unlock()
+	s.ids.slot = slot
+}

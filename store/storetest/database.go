@@ -1,0 +1,101 @@
+package storetest
+
+import (
+	"context"
+	"database/sql"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"talktime/store"
+)
+
+// Database is an empty database for one test, and the ways to it past our own code.
+type Database struct {
+	Config store.Config
+	Server *MariaDB // nil for SQLite
+}
+
+// SQLite is a database in a file of its own.
+func SQLite(t testing.TB) Database {
+	t.Helper()
+	return Database{Config: store.Config{Path: filepath.Join(t.TempDir(), "talktime.db")}}
+}
+
+// OnShared is a database on the server that the tests of this process share.
+func OnShared(t testing.TB) Database {
+	t.Helper()
+	return On(t, Shared(t))
+}
+
+// On is a database on a server.
+func On(t testing.TB, server *MariaDB) Database {
+	t.Helper()
+	return Database{Config: config(t, server.NewDatabase(t)), Server: server}
+}
+
+// config is the settings for a URL of the form mysql://user:password@host:port/name.
+func config(t testing.TB, databaseURL string) store.Config {
+	t.Helper()
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	password, _ := u.User.Password()
+	return store.Config{Addr: u.Host, User: u.User.Username(), Password: password, Name: strings.TrimPrefix(u.Path, "/")}
+}
+
+// Open opens one more Store on the database, with connections of its own as another process has them.
+func (d Database) Open(t testing.TB, edit ...func(*store.Config)) *store.Store {
+	t.Helper()
+	c := d.Config
+	for _, e := range edit {
+		e(&c)
+	}
+	s, err := store.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return s
+}
+
+// Migrated opens a Store whose tables are there. The test fails when the books do not balance at its end.
+func (d Database) Migrated(t testing.TB) *store.Store {
+	t.Helper()
+	s := d.Open(t)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	Audited(t, s)
+	return s
+}
+
+// Audited fails the test when the books do not balance at its end.
+func Audited(t testing.TB, s *store.Store) {
+	t.Helper()
+	t.Cleanup(func() {
+		report, err := s.Audit(context.Background())
+		if err != nil {
+			t.Errorf("audit: %v", err)
+		}
+		for _, difference := range report.Differences {
+			t.Errorf("audit: %s", difference)
+		}
+	})
+}
+
+// SQL opens connections that know nothing of our code, as somebody with a database client has them.
+func (d Database) SQL(t testing.TB) *sql.DB {
+	t.Helper()
+	if d.Server != nil {
+		return Open(t, d.Server.DSN(d.Config.Name))
+	}
+	db, err := sql.Open("sqlite", "file:"+d.Config.Path+"?_pragma=busy_timeout(10000)")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
