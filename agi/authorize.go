@@ -24,6 +24,11 @@ func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
 	if !ok {
 		return nil
 	}
+	if !auth.Emergency && !auth.Repeated {
+		if err := forgetDial(ch); err != nil {
+			return s.giveUp(ctx, ch, req, auth, err)
+		}
+	}
 	seconds, options, absolute := "", forwardOption, int64(0)
 	if !auth.Emergency {
 		seconds = strconv.FormatInt(auth.Seconds, 10)
@@ -32,9 +37,14 @@ func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
 	}
 	ring := strconv.FormatInt(auth.Ring, 10)
 	values := [][2]string{ // the longest first: when that cannot be sent, none of them is
-		{dialplan.VarDialArgs, auth.Target + "," + ring + "," + options}, {dialplan.VarTarget, auth.Target},
-		{dialplan.VarSeconds, seconds}, {dialplan.VarRing, ring}, {dialplan.VarOptions, options},
-		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)}, {dialplan.VarReason, ""}, {dialplan.VarCelcomStatus, StatusOK},
+		{dialplan.VarDialArgs, auth.Target + "," + ring + "," + options},
+		{dialplan.VarTarget, auth.Target},
+		{dialplan.VarSeconds, seconds},
+		{dialplan.VarRing, ring},
+		{dialplan.VarOptions, options},
+		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
+		{dialplan.VarReason, ""},
+		{dialplan.VarCelcomStatus, StatusOK},
 	}
 	if auth.Emergency {
 		values = append(values, [2]string{dialplan.VarEmergency, "1"})

@@ -130,8 +130,8 @@ func TestAuthorizeEmergency(t *testing.T) {
 	if again.Vars["TALKTIME_EMERGENCY"] != "" || again.Vars["TALKTIME_OPTIONS"] != "L(180000)" || again.Vars["TIMEOUT(absolute)"] != "221" {
 		t.Errorf("the call after it finds %v", again.Vars)
 	}
-	if len(c.requests) != 1 || len(c.released) != 0 {
-		t.Errorf("asked for %v, released %v", c.requests, c.released)
+	if len(c.requests) != 1 || len(c.undone) != 0 {
+		t.Errorf("asked for %v, undone %v", c.requests, c.undone)
 	}
 }
 

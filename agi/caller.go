@@ -42,7 +42,9 @@ func (s *Scripts) caller(ctx context.Context, ch *Channel) error {
 	}
 	evidence.Leg = auth.Leg
 	ch.Note(slog.String("dialstatus", evidence.DialStatus), slog.Int("cause", evidence.Cause))
-	return s.settle(ctx, ch, billing.CallResult{CallID: auth.CallID, Identity: req.Identity, Evidence: evidence.Evidence})
+	return s.settle(ctx, ch, billing.CallResult{
+		CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: evidence.Evidence,
+	})
 }
 
 // prepareDial sets what must be set before each dial, and returns the arguments of Dial and how long to listen.
@@ -60,8 +62,14 @@ func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args str
 		limit = time.Duration(absolute)*time.Second + dialMargin
 		args += forwardOption + s.routines.option(ch)
 	}
+	if billing.ChannelOf(auth.CallID) != auth.CallID {
+		if err := forgetDial(ch); err != nil {
+			return "", 0, err
+		}
+	}
 	for _, v := range [][2]string{
-		{dialplan.VarStatus, StatusOK}, {dialplan.VarCelcomStatus, StatusOK},
+		{dialplan.VarStatus, StatusOK},
+		{dialplan.VarCelcomStatus, StatusOK},
 		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
 	} {
 		if err := ch.Set(v[0], v[1]); err != nil {
@@ -69,6 +77,17 @@ func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args str
 		}
 	}
 	return args, limit, nil
+}
+
+// forgetDial empties what an earlier dial left on the channel: should this one never take place, the reducer must
+// not take the old result for its own. Dial sets all of them anew.
+func forgetDial(ch *Channel) error {
+	for _, name := range []string{"DIALSTATUS", "ANSWEREDTIME", "ANSWEREDTIME_MS", dialplan.VarAnswered} {
+		if err := ch.Set(name, ""); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // ignoreHangup drops the error of a caller who went away, which is no failure.

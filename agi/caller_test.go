@@ -74,8 +74,15 @@ func TestLimitIsWhatTheMoneyAffords(t *testing.T) {
 		millis int64 // of a SEC
 		limit  string
 	}{
-		{0, ""}, {1, ""}, {999, ""}, {1000, "L(1000)"}, {1999, "L(1000)"}, {5000, "L(5000)"}, {59_999, "L(59000)"},
-		{60_000, "L(60000)"}, {1_000_000_000, "L(60000)"},
+		{0, ""},
+		{1, ""},
+		{999, ""},
+		{1000, "L(1000)"},
+		{1999, "L(1000)"},
+		{5000, "L(5000)"},
+		{59_999, "L(59000)"},
+		{60_000, "L(60000)"},
+		{1_000_000_000, "L(60000)"},
 	} {
 		t.Run(fmt.Sprintf("%d thousandths", test.millis), func(t *testing.T) {
 			t.Parallel()
@@ -447,8 +454,8 @@ func TestNoDialApplication(t *testing.T) {
 	log := &logbook{}
 	address := open(t, &agi.Scripts{Billing: c}, log)
 	agitest.ReplayFile(t, address, "testdata/caller-no-dial.txt")
-	if want := []string{c.auth.CallID + " by caller"}; !slices.Equal(c.released, want) || len(c.results) != 0 {
-		t.Errorf("released %v, settled %v", c.released, c.results)
+	if want := []string{c.auth.CallID}; !slices.Equal(c.undone, want) || len(c.results) != 0 {
+		t.Errorf("undone %v, settled %v", c.undone, c.results)
 	}
 	if !strings.Contains(log.String(), "no such application") {
 		t.Errorf("the log says %s", log)
@@ -465,8 +472,8 @@ func TestTooLongToSay(t *testing.T) {
 		p := &agitest.Peer{Greeting: agitest.Greeting{Script: script}}
 		agitest.Call(t, address, p)
 		told(t, p, "ERROR", "ERROR", "internal error")
-		if dialled(t, p) != "" || len(c.released) != 1 {
-			t.Errorf("%s: dialled %q, released %v", script, dialled(t, p), c.released)
+		if dialled(t, p) != "" || len(c.undone) != 1 {
+			t.Errorf("%s: dialled %q, undone %v", script, dialled(t, p), c.undone)
 		}
 		for _, name := range []string{"SECONDS", "TARGET", "RING", "OPTIONS", "DIALARGS"} {
 			if v := p.Vars["TALKTIME_"+name]; v != "" {
@@ -476,18 +483,24 @@ func TestTooLongToSay(t *testing.T) {
 	}
 }
 
-// TestRepeatedIsNotReleased: an earlier dial under the same hold may have been answered.
-func TestRepeatedIsNotReleased(t *testing.T) {
+// TestRepeatedIsNotUndone: an earlier dial under the same hold may have been answered, so that only this one counts as
+// come to nothing.
+func TestRepeatedIsNotUndone(t *testing.T) {
 	t.Parallel()
-	c := permits()
-	c.auth.Repeated = true
-	address := open(t, &agi.Scripts{Billing: c}, nil)
 	for _, script := range []string{"caller", "authorize"} {
+		c := permits()
+		c.auth.Repeated, c.auth.Leg = true, 2
+		log := &logbook{}
+		address := open(t, &agi.Scripts{Billing: c}, log)
 		p := &agitest.Peer{Greeting: agitest.Greeting{Script: script}, Event: at("SET VARIABLE TIMEOUT", agitest.Drop)}
 		agitest.Call(t, address, p)
-	}
-	if len(c.released) != 0 {
-		t.Errorf("released %v", c.released)
+		eventually(t, "the end of the script", func() bool { return len(log.lines(t, "call", nil)) == 1 })
+		if len(c.undone) != 0 {
+			t.Errorf("%s: undone %v", script, c.undone)
+		}
+		if got := c.evidence(t); got.DialStatus != "CANCEL" || got.Leg != 2 || got.Source != "caller" || got.Over {
+			t.Errorf("%s: handed in %v", script, facts(got))
+		}
 	}
 }
 

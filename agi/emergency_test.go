@@ -36,8 +36,10 @@ func TestEmergency(t *testing.T) {
 		name string
 		from phone
 	}{
-		{"a customer", o.phone(100)}, {"without credit", o.phone(0)},
-		{"a stranger", phone{office: o, clid: "59899777777"}}, {"nobody", phone{office: o, clid: "unknown"}},
+		{"a customer", o.phone(100)},
+		{"without credit", o.phone(0)},
+		{"a stranger", phone{office: o, clid: "59899777777"}},
+		{"nobody", phone{office: o, clid: "unknown"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -159,20 +161,34 @@ func TestEmergencyAndOtherCalls(t *testing.T) {
 			p.has(t, 95, 0)
 		})
 	}
-	t.Run("a billed call before it", func(t *testing.T) {
-		t.Parallel()
-		p := o.phone(100)
-		c := p.does(t, "caller", abroad, talks(5*time.Second))
-		c = next(t, c, "112", talks(time.Hour))
-		o.hangsUp(t, c)
-		p.has(t, 95, 0)
-	})
-	t.Run("a busy call before it", func(t *testing.T) {
-		t.Parallel()
-		p := o.phone(100)
-		c := p.does(t, "caller", abroad, fails("BUSY"))
-		c = next(t, c, "112", talks(time.Hour))
-		o.hangsUp(t, c)
-		p.has(t, 100, 0)
-	})
+	for _, test := range []struct {
+		name  string
+		first func(*agitest.Dial)
+		state models.CallState
+		left  int64
+		held  int64
+	}{
+		{"a billed call before it", talks(5 * time.Second), models.CallSettled, 95, 0},
+		{"a busy call before it", fails("BUSY"), models.CallReleased, 100, 0},
+		{"a redirected call before it", func(d *agitest.Dial) { d.Talk, d.Redirected = 5*time.Second, true }, models.CallSettled, 95, 0},
+		{"a call before it whose end nobody saw", func(d *agitest.Dial) { d.Drop = true }, models.CallOpen, 100, 60},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := o.phone(100)
+			c := p.does(t, "caller", abroad, test.first)
+			o.ended(t, c, 1)
+			h := next(t, c, "112", talks(time.Hour))
+			eventually(t, "the record of the emergency call", func() bool {
+				id := "127.0.0.1/" + c.UniqueID + "#e112"
+				calls, err := o.db.CallsByID(t.Context(), []string{id})
+				return err == nil && calls[id].State == models.CallEmergency
+			})
+			o.hangsUp(t, h)
+			p.has(t, test.left, test.held)
+			if got := o.call(t, c); got.State != test.state || got.Disputed != 0 {
+				t.Errorf("the call before it is %s, disputed %d; want %s", got.State, got.Disputed, test.state)
+			}
+		})
+	}
 }

@@ -49,7 +49,7 @@ func (m *Mux) ServeAGI(ctx context.Context, ch *Channel) error {
 // refuse tells the dialplan and Asterisk's console that a call ends here for a mistake, so far as they still
 // listen. A dialplan dials only where TALKTIME_STATUS is OK.
 func refuse(ch *Channel, reason string) {
-	if ch.Set("TALKTIME_STATUS", "ERROR") == nil && ch.Set("TALKTIME_REASON", reason) == nil {
+	if ch.Set("TALKTIME_STATUS", "ERROR") == nil && ch.Set("CELCOM_STATUS", "ERROR") == nil && ch.Set("TALKTIME_REASON", reason) == nil {
 		_ = ch.Verbose("talktime: "+reason+": "+short(ch.request.Script), 1)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"talktime/billing"
 	"talktime/dialplan"
@@ -52,7 +51,7 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 	if err != nil {
 		return seen{}, err
 	}
-	e := models.Evidence{Source: source, Over: source == billing.SourceReducer, SeenAt: time.Now().UTC()}
+	e := models.Evidence{Source: source, Over: source == billing.SourceReducer, SeenAt: ch.server.now().UTC()}
 	if dialStatusForm.MatchString(values[0]) {
 		e.DialStatus = values[0]
 	}

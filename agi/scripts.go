@@ -22,7 +22,7 @@ type Billing interface {
 	Emergency(req billing.CallRequest) (auth billing.Authorization, ok bool, err error)
 	RecordEmergency(ctx context.Context, req billing.CallRequest) error
 	Settle(ctx context.Context, res billing.CallResult) (billing.Charge, error)
-	Release(ctx context.Context, id billing.Identity, callID, by string) error
+	Undo(ctx context.Context, id billing.Identity, auth billing.Authorization) error
 	Available(ctx context.Context, id billing.Identity) (money.Amount, models.User, error)
 }
 
@@ -177,12 +177,19 @@ func (s *Scripts) refuse(ch *Channel, err error) {
 	}
 }
 
-// release gives back the hold of a call that will not be dialled.
-func (s *Scripts) release(ctx context.Context, req billing.CallRequest, auth billing.Authorization) {
-	if auth.Emergency || auth.Repeated {
-		return // there is no hold, or an earlier dial under the same hold may have been answered
+// release gives back the hold of a call that will not be dialled. Under a hold that served an earlier dial too, which
+// may have been answered, it notes that this one came to nothing.
+func (s *Scripts) release(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization) {
+	var err error
+	switch {
+	case auth.Emergency:
+	case auth.Repeated:
+		nothing := models.Evidence{Source: billing.SourceCaller, Leg: auth.Leg, DialStatus: "CANCEL", SeenAt: ch.server.now().UTC()}
+		_, err = s.Billing.Settle(ctx, billing.CallResult{CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: nothing})
+	default:
+		err = s.Billing.Undo(ctx, req.Identity, auth)
 	}
-	if err := s.Billing.Release(ctx, req.Identity, auth.CallID, billing.SourceCaller); err != nil {
+	if err != nil {
 		s.Logger.Error("the hold of a call that was not dialled was not released; the reconciler will",
 			"call_id", auth.CallID, "err", err)
 	}
@@ -191,7 +198,7 @@ func (s *Scripts) release(ctx context.Context, req billing.CallRequest, auth bil
 // giveUp ends a script whose call was permitted and not dialled. Unless that is because Asterisk or the caller has
 // gone, the dialplan must not go on believing in the permission.
 func (s *Scripts) giveUp(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization, err error) error {
-	s.release(ctx, req, auth)
+	s.release(ctx, ch, req, auth)
 	if err = ignoreHangup(err); err != nil {
 		s.refuse(ch, err)
 	}
@@ -216,8 +223,14 @@ func (s *Scripts) settle(ctx context.Context, ch *Channel, res billing.CallResul
 	}
 	ch.Note(slog.String("state", string(charge.State)), slog.Int64("billsec", charge.Seconds),
 		slog.String("cost", charge.Amount.String()), slog.Bool("already", charge.Already), slog.Bool("disputed", charge.Disputed))
+	if charge.State == models.CallOpen && res.Evidence.Over {
+		return errNotKnown
+	}
 	return nil
 }
+
+// errNotKnown is for the log: the call has ended, and its money stays held until another witness is found.
+var errNotKnown = errors.New("nothing says yet how long the call was; it is left to the reconciler")
 
 // routines remembers for each Asterisk whether its dialplan has the routine that notes the callee's answer.
 type routines struct {
@@ -235,7 +248,7 @@ const routineLease = time.Minute
 
 // option is the Dial option that runs the routine, "" where the dialplan has none.
 func (r *routines) option(ch *Channel) string {
-	peer, now := ch.Request().RemoteAddr, time.Now()
+	peer, now := ch.Request().RemoteAddr, ch.server.now()
 	r.mu.Lock()
 	known, ok := r.seen[peer]
 	r.mu.Unlock()

@@ -32,7 +32,7 @@ type clerk struct {
 	mu       sync.Mutex
 	requests []billing.CallRequest
 	results  []billing.CallResult
-	released []string
+	undone   []string
 	recorded []billing.CallRequest
 }
 
@@ -76,10 +76,10 @@ func (c *clerk) Settle(_ context.Context, res billing.CallResult) (billing.Charg
 	return billing.Charge{CallID: res.CallID, State: models.CallSettled}, c.down
 }
 
-func (c *clerk) Release(_ context.Context, _ billing.Identity, callID, by string) error {
+func (c *clerk) Undo(_ context.Context, _ billing.Identity, auth billing.Authorization) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.released = append(c.released, callID+" by "+by)
+	c.undone = append(c.undone, auth.CallID)
 	return c.down
 }
 
@@ -192,7 +192,7 @@ var migrated = sync.OnceValues(func() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	path := filepath.Join(dir, "empty.db")
 	db, err := store.Open(store.Config{Path: path})
 	if err != nil {
@@ -412,8 +412,8 @@ func TestRefusals(t *testing.T) {
 				if sent := commands(p); !slices.Equal(sent[max(len(sent)-len(want), 0):], want) {
 					t.Errorf("the last commands were %q, want %q", sent, want)
 				}
-				if dialled(t, p) != "" || len(c.released)+len(c.results) != 0 {
-					t.Errorf("dialled %q, released %v, settled %v", dialled(t, p), c.released, c.results)
+				if dialled(t, p) != "" || len(c.undone)+len(c.results) != 0 {
+					t.Errorf("dialled %q, undone %v, settled %v", dialled(t, p), c.undone, c.results)
 				}
 			})
 		}

@@ -297,6 +297,9 @@ func (s *Server) log(c *Channel, status string, took time.Duration, err error, s
 		slog.Int64("duration_ms", took.Milliseconds()), slog.Int("commands", c.commands),
 		slog.Bool("hungup", c.in.hungup))
 	attrs = append(attrs, c.notes...)
+	if status == StatusError {
+		level = slog.LevelWarn
+	}
 	if err != nil && !errors.Is(err, ErrLetGo) {
 		level = slog.LevelWarn
 		attrs = append(attrs, slog.String("err", err.Error()))

@@ -49,6 +49,8 @@ type CallRequest struct {
 	Number   string // dialled
 	Target   string // chosen by the dialplan instead of our routing; may be empty
 	Ring     int64  // seconds; 0 = as configured
+
+	own int64 // id of the Call that an earlier try of this very request has made, if it was committed
 }
 
 // Authorization is the permission to dial.
@@ -59,12 +61,16 @@ type Authorization struct {
 	Ring      int64 // seconds
 	Seconds   int64 // longest talk; 0 only for emergency calls, which have no limit
 	Leg       int   // 0 unless an open call goes on to another number
+	Dial      int   // which authorisation of the Call this is, from 1
 	Repeated  bool  // the hold was already there
 	Emergency bool
 }
 
 // maxLegs bounds how often a call goes on under one hold: all its legs are kept in one row.
 const maxLegs = 32
+
+// maxNotes bounds how often a channel may dial one number under one hold, for the same reason.
+const maxNotes = 100
 
 // maxRing bounds the ring time that a dialplan may ask for, in seconds.
 const maxRing = 600
@@ -113,7 +119,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	if err != nil {
 		return change{}, Authorization{}, err
 	}
-	auth := Authorization{UserID: user.ID, Target: target, Ring: req.Ring}
+	auth := Authorization{UserID: user.ID, Target: target, Ring: req.Ring, Dial: 1}
 	if auth.Ring == 0 {
 		auth.Ring = p.RingSeconds
 	}
@@ -122,6 +128,10 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 		return change{}, Authorization{}, refuse(ErrAccountBlocked, "the account is %s", wallet.status())
 	}
 	last, known := s.latest(req.CallID)
+	if known && last.State == models.CallOpen && last.ID == req.own && last.Dials == 1 {
+		auth.CallID, auth.Seconds = last.CallID, last.Limit // our own commit, of which the answer was lost
+		return change{}, auth, nil
+	}
 	if known && last.State == models.CallOpen {
 		return p.proceed(s, req, last, rate, callee, auth, now)
 	}
@@ -139,7 +149,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	call := models.Call{
 		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CalleeID: callee, CallerID: req.Identity.CallerID, Number: req.Number,
 		State: models.CallOpen, Rate: rate, Limit: auth.Seconds, Holds: wallet.hold(amount), Authorized: now,
-		Due: now.Add(seconds(auth.Ring + auth.Seconds)), Attempts: 1,
+		Due: now.Add(seconds(auth.Ring + auth.Seconds)), Attempts: 1, Dials: 1,
 	}
 	c := change{accounts: wallet.changed(s, user.ID)}
 	if known {
@@ -174,13 +184,17 @@ func (p Policy) proceed(
 	if call.UserID != auth.UserID {
 		return change{}, Authorization{}, refuse(ErrIdentityConflict, "this call was authorised for another user")
 	}
-	auth.CallID, auth.Repeated = call.CallID, true
+	call.Dials++
+	auth.CallID, auth.Repeated, auth.Dial = call.CallID, true, call.Dials
 	elapsed := max(int64(now.Sub(call.Authorized)/time.Second), 0)
 	if req.Number == call.Number {
 		auth.Seconds = call.Limit - elapsed
 		auth.Leg = len(call.Legs)
 		if auth.Seconds < 1 {
 			return change{}, Authorization{}, refuse(ErrInsufficientFunds, "the time held for this call has passed")
+		}
+		if len(call.Notes) >= maxNotes {
+			return change{}, Authorization{}, refuse(ErrLimit, "the channel has dialled too often under one hold")
 		}
 		return repeat(call, auth, elapsed, now), auth, nil
 	}
@@ -215,11 +229,7 @@ func (p Policy) proceed(
 // repeat notes that the channel dials the same number again: what was noted of the first dial is then a part of the
 // talk. Within a second of the authorisation it is the same request, sent twice.
 func repeat(call models.Call, auth Authorization, elapsed int64, now time.Time) change {
-	due := now.Add(seconds(auth.Ring + auth.Seconds))
-	if elapsed < 1 && !due.After(call.Due) {
-		return change{}
-	}
-	if due.After(call.Due) {
+	if due := now.Add(seconds(auth.Ring + auth.Seconds)); due.After(call.Due) {
 		call.Due = due
 	}
 	if elapsed >= 1 {
@@ -290,6 +300,8 @@ func upBefore(last models.Call, now time.Time) int64 {
 		talked = max(talked, last.UpBefore+last.Seconds*1000)
 	}
 	switch {
+	case last.State == models.CallEmergency: // if it was answered, then at this moment or later
+		return max(now.Sub(last.Authorized).Milliseconds(), 0)
 	case talked > 0 && last.Ended != nil:
 		return talked + max(now.Sub(*last.Ended).Milliseconds(), 0)
 	case last.UpBefore > 0:

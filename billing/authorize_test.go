@@ -20,7 +20,7 @@ func TestAuthorizeHoldsTheCostOfTheLimit(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	got := d.authorize("pbx-1.1", abroad)
-	want := billing.Authorization{CallID: "pbx-1.1", UserID: d.marta.ID, Target: "PJSIP/59899123000@trunk", Ring: 40, Seconds: 60}
+	want := billing.Authorization{CallID: "pbx-1.1", UserID: d.marta.ID, Target: "PJSIP/59899123000@trunk", Ring: 40, Seconds: 60, Dial: 1}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
@@ -30,7 +30,7 @@ func TestAuthorizeHoldsTheCostOfTheLimit(t *testing.T) {
 	wantCall := models.Call{
 		ID: call.ID, CallID: "pbx-1.1", UserID: d.marta.ID, CallerID: martaCLID, Number: abroad, State: models.CallOpen, Rate: models.SecondRate(),
 		Limit: 60, Holds: []models.HoldPart{{AccountID: account, Amount: 60 * money.Unit}}, Authorized: d.clock, Due: d.clock.Add(100 * time.Second),
-		Attempts: 1,
+		Attempts: 1, Dials: 1,
 	}
 	if diff := cmp.Diff(wantCall, call); diff != "" {
 		t.Errorf("call (-want +got)\n%s", diff)
@@ -368,7 +368,7 @@ func TestRepeatedCallerToTheSameNumberKeepsItsDeadline(t *testing.T) {
 	d.wait(20.9)
 	again := d.authorize("pbx-1.1", abroad)
 	want := first
-	want.Repeated, want.Seconds = true, 40
+	want.Repeated, want.Seconds, want.Dial = true, 40, 2
 	if diff := cmp.Diff(want, again); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -41,6 +41,14 @@ func (r *recent) same(res CallResult) (Charge, bool) {
 	return s.charge, true
 }
 
+// forget drops what is known of a channel that dials again, maybe with other values still on it.
+func (r *recent) forget(callID string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.young, callID)
+	delete(r.older, callID)
+}
+
 func equal(a, b *int64) bool { return a == nil && b == nil || a != nil && b != nil && *a == *b }
 
 // remember keeps a settlement by the caller's leg of a channel's first call that was answered: ANSWEREDTIME_MS grows

@@ -14,6 +14,9 @@ import (
 // ReconcileGrace is how long after the end of its limit a call is left to its own reducer.
 const ReconcileGrace = 60 * time.Second
 
+// lastPatience is how long a call stays open for a witness who cannot be reached.
+const lastPatience = 24 * time.Hour
+
 const (
 	claimLease     = 30 * time.Second
 	reconcilePage  = 500
@@ -28,6 +31,7 @@ type Reconciler struct {
 	CDRs    []CDRSource
 	Live    LiveChannels // nil: nobody can tell
 	Logger  *slog.Logger
+	Now     Now // nil = time.Now; the clock beside the database's own
 }
 
 // ReconcileReport counts what a pass did.
@@ -47,6 +51,10 @@ type ReconcileReport struct {
 func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error) {
 	var report ReconcileReport
 	started := r.Service.now()
+	now := r.Now
+	if now == nil {
+		now = time.Now
+	}
 	live, liveKnown := r.liveChannels(ctx, all, &report)
 	var after int64
 	for report.Open < reconcileLimit {
@@ -63,7 +71,9 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 		for _, call := range page {
 			all := all && !call.Authorized.After(started)
 			row, found := rows[call.CallID]
-			over := all || call.OverdueBy > ReconcileGrace || call.endedFor() > ReconcileGrace
+			// Whichever clock is behind decides: Due was written by one of ours.
+			overdue := min(call.OverdueBy, now().Sub(call.Due))
+			over := all || overdue > ReconcileGrace || call.endedFor() > ReconcileGrace
 			proven := found || call.Ended != nil
 			if !over && !proven || !all && liveKnown && live[UniqueID(call.CallID)] {
 				report.Left++
@@ -71,7 +81,8 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 			}
 			// With a CDR database unreachable, its rows may still come; with the live list unreachable, the phones may
 			// still talk: leave the call open.
-			giveUp := over && (complete && (liveKnown || r.Live == nil) || all)
+			// But not for ever: no call lasts a day longer than it may.
+			giveUp := over && (complete && (liveKnown || r.Live == nil) || all || overdue > lastPatience)
 			if err := r.settle(ctx, call.Call, row, found, giveUp, all, &report); err != nil {
 				return report, err
 			}
@@ -98,7 +109,7 @@ func (r *Reconciler) settle(
 	if all {
 		by = SourceOperator
 	}
-	res := CallResult{CallID: call.CallID, Exact: true, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp}
+	res := CallResult{CallID: call.CallID, Exact: true, Identity: Identity{CallerID: call.CallerID}, By: by, GiveUp: giveUp, Dial: call.Dials}
 	if found && !Judge(call, call.Notes).Known { // the first source that knows decides
 		res.Evidence = row
 	}

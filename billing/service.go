@@ -26,6 +26,10 @@ const (
 	maxApart         = 8 // groups of a batch that was taken apart, at once
 )
 
+// ErrUncertain is returned by a Store, beside another error, when the answer to a commit was lost and it could not
+// find out whether it took place.
+var ErrUncertain = errors.New("nobody knows whether this was stored")
+
 // ErrLocked is returned by a Store whose rows stay locked by somebody else.
 var ErrLocked = errors.New("rows are locked by another session")
 
@@ -57,6 +61,8 @@ type Service struct {
 	closed bool
 
 	recent recent
+	undos  atomic.Int64
+	away   atomic.Bool // the database, when it was asked last
 }
 
 // lane is one committer: operations of one caller always meet in the same one, so that their rows are locked once.
@@ -142,7 +148,7 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 	var auth Authorization
 	undo := func() {
 		if !auth.Repeated && auth.CallID != "" {
-			s.releaseLater(req.Identity, auth.CallID)
+			s.undoLater(req.Identity, auth)
 		}
 	}
 	err := s.do(ctx, laneKey(req.Identity, req.CallID), keys, undo, func(st *State) error {
@@ -151,11 +157,15 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 		if c, auth, err = s.policy.authorize(st, req, s.now()); err == nil {
 			st.apply(c)
 		}
+		if err == nil && !auth.Repeated {
+			req.own = st.Calls[auth.CallID].ID
+		}
 		return err
 	})
 	if err != nil {
 		return Authorization{}, err
 	}
+	s.recent.forget(req.CallID)
 	return auth, nil
 }
 
@@ -211,13 +221,23 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 	return charge, nil
 }
 
-// Release gives back the hold of a call that was never dialled. A call that is not open stays as it is.
+// Undo gives back the hold of a call that was permitted and not dialled, unless the channel was permitted again since.
+func (s *Service) Undo(ctx context.Context, id Identity, auth Authorization) error {
+	return s.release(ctx, id, auth.CallID, auth.Dial, SourceCaller)
+}
+
+// Release gives back the hold of a call, whatever was dialled under it. A call that is not open, or that somebody saw
+// answered, stays as it is.
 func (s *Service) Release(ctx context.Context, id Identity, callID, by string) error {
+	return s.release(ctx, id, callID, 0, by)
+}
+
+func (s *Service) release(ctx context.Context, id Identity, callID string, dial int, by string) error {
 	if err := checkCallID(callID); err != nil {
 		return err
 	}
 	return s.do(ctx, laneKey(id, callID), Keys{Calls: []string{callID}}, nil, func(st *State) error {
-		c, _, err := s.policy.release(st, callID, by, s.now())
+		c, _, err := s.policy.release(st, callID, dial, by, s.now())
 		if err == nil {
 			st.apply(c)
 		}
@@ -298,20 +318,45 @@ func laneKey(id Identity, fallback string) string {
 	return fallback
 }
 
-func (s *Service) releaseLater(id Identity, callID string) {
+// How long, and how often, we try to give back a hold that nobody waits for. After that it is the reconciler's.
+const (
+	undoTime  = 5 * time.Minute
+	undoPause = time.Second
+	maxUndos  = 1000 // at once
+)
+
+// undoLater gives back the hold of an authorisation that nobody waits for any more.
+func (s *Service) undoLater(id Identity, auth Authorization) {
+	if s.undos.Add(1) > maxUndos {
+		s.undos.Add(-1)
+		s.log.Error("a hold that nobody waits for was not released; the reconciler will", "call_id", auth.CallID)
+		return
+	}
 	s.workers.Go(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*operationTimeout)
+		defer s.undos.Add(-1)
+		ctx, cancel := context.WithTimeout(context.Background(), undoTime)
 		defer cancel()
-		err := s.Release(ctx, id, callID, SourceCaller)
-		if errors.Is(err, errClosed) { // the committers have ended, but nobody else will do it
-			err = s.store.Update(ctx, Keys{Calls: []string{callID}}, func(st *State) {
-				if c, _, err := s.policy.release(st, callID, SourceCaller, s.now()); err == nil {
-					st.apply(c)
+		for {
+			err := s.Undo(ctx, id, auth)
+			if errors.Is(err, errClosed) { // the committers have ended, but nobody else will do it
+				err = s.store.Update(ctx, Keys{Calls: []string{auth.CallID}}, func(st *State) {
+					if c, _, err := s.policy.release(st, auth.CallID, auth.Dial, SourceCaller, s.now()); err == nil {
+						st.apply(c)
+					}
+				})
+				if err != nil {
+					cancel() // the process is ending: one try
 				}
-			})
-		}
-		if err != nil {
-			s.log.Error("a hold that nobody waits for was not released; the reconciler will", "call_id", callID, "err", err)
+			}
+			if err == nil {
+				return
+			}
+			select {
+			case <-time.After(undoPause):
+			case <-ctx.Done():
+				s.log.Error("a hold that nobody waits for was not released; the reconciler will", "call_id", auth.CallID, "err", err)
+				return
+			}
 		}
 	})
 }
@@ -497,17 +542,34 @@ func (l *lane) update(batch []*operation) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 3*operationTimeout)
 	defer cancel()
-	return l.service.store.Update(ctx, keys, func(st *State) {
+	err := l.service.store.Update(ctx, keys, func(st *State) {
 		for _, op := range batch {
 			op.decide(st)
 		}
 	})
+	l.service.watch(err)
+	return err
+}
+
+// watch says once when the database goes away, and once when it is back.
+func (s *Service) watch(err error) {
+	switch {
+	case errors.Is(err, models.ErrUnavailable):
+		if s.away.CompareAndSwap(false, true) {
+			s.log.Error("the database cannot be reached: all calls are refused until it can", "err", err)
+		}
+	case err == nil && s.away.Load():
+		if s.away.CompareAndSwap(true, false) {
+			s.log.Info("the database can be reached")
+		}
+	}
 }
 
 func (l *lane) finish(batch []*operation, err error) {
 	for _, op := range batch {
 		op.failed = err
-		if !op.state.CompareAndSwap(waiting, finished) && err == nil && op.undo != nil {
+		gone := !op.state.CompareAndSwap(waiting, finished)
+		if op.undo != nil && (gone && err == nil || errors.Is(err, ErrUncertain)) {
 			op.undo()
 		}
 		close(op.done)

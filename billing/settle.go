@@ -32,6 +32,7 @@ type CallResult struct {
 	Evidence models.Evidence
 	By       string // who settles; empty = the evidence's source
 	GiveUp   bool   // release the hold even when nobody knows what was talked
+	Dial     int    // with GiveUp: the authorisation that is given up; a later one keeps the hold
 	Exact    bool   // CallID names this very Call, even when its channel has made others since
 	// Emergency says that the channel called an emergency number, which is not billed even if it was not recorded.
 	Emergency bool
@@ -66,7 +67,10 @@ func chargeOf(c models.Call) Charge {
 func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge, error) {
 	call, known := s.Calls[res.CallID]
 	if ChannelOf(res.CallID) == res.CallID && !res.Exact {
-		call, known = s.latest(res.CallID)
+		call, known = s.meant(res)
+	}
+	if res.Dial != 0 && res.Dial != call.Dials {
+		res.GiveUp = false // the channel has dialled again since
 	}
 	switch {
 	case !known && res.Emergency:
@@ -94,6 +98,25 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 		return change{}, chargeOf(call), nil
 	}
 	return dispute(call, res)
+}
+
+// tellSlack is how far the clocks of two of our processes may differ when a witness is matched to a Call.
+const tellSlack = 2 * time.Second
+
+// meant is the Call of a channel that a witness speaks of: the newest that had begun when he looked. His word may
+// come late, from a spool, when the channel has made further Calls.
+func (s *State) meant(res CallResult) (models.Call, bool) {
+	first, known := s.Calls[res.CallID]
+	call, found := s.latest(res.CallID)
+	if !known || res.Evidence.SeenAt.IsZero() {
+		return call, found
+	}
+	for n := first.Attempts; n > 1 && call.Authorized.After(res.Evidence.SeenAt.Add(tellSlack)); n-- {
+		if earlier, ok := s.Calls[attemptID(res.CallID, n-1)]; ok {
+			call = earlier
+		}
+	}
+	return call, found
 }
 
 // dispute answers a witness who comes after the settlement. It changes no money; a longer talk than was charged
@@ -130,6 +153,9 @@ func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string
 	}
 	if evidence.Source != "" {
 		call.Notes = append(slices.Clone(call.Notes), evidence)
+		if len(call.Notes) > 2*maxNotes { // a hook that tells something else each time
+			call.Notes = slices.Delete(call.Notes, maxNotes, maxNotes+1)
+		}
 	}
 	seen := call.Notes
 	if res.GiveUp {
@@ -168,7 +194,11 @@ func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string
 	already := chargeOf(call)
 	already.Already = true
 	if call.UserID == 0 || !v.Known {
-		return change{}, already, nil
+		if len(call.Notes) >= maxNotes || slices.ContainsFunc(call.Notes, func(n models.Evidence) bool { return sameWord(n, res.Evidence) }) {
+			return change{}, already, nil
+		}
+		call.Notes = notes // with the word of another witness it may suffice
+		return change{calls: []models.Call{call}}, already, nil
 	}
 	if call.Rate.Currency == "" { // it was never authorised, and there was no rate for it
 		var err error
@@ -186,7 +216,7 @@ func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string
 func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (change, Charge, error) {
 	call := models.Call{
 		ID: s.NewID(), CallID: res.CallID, CallerID: res.Identity.CallerID, Number: res.Number, Authorized: now, Due: now,
-		Attempts: 1, Unauthorized: true, Notes: []models.Evidence{res.Evidence}, SettledBy: res.Evidence.Source, Ended: &now,
+		Attempts: 1, Dials: 1, Unauthorized: true, Notes: []models.Evidence{res.Evidence}, SettledBy: res.Evidence.Source, Ended: &now,
 		State: models.CallUnreconciled,
 	}
 	if !numberForm.MatchString(call.Number) {
@@ -291,10 +321,12 @@ func CallCost(call models.Call) (money.Amount, error) {
 	return money.Add(total, cost)
 }
 
-// release gives back the hold of a call that was never dialled. One that somebody saw answered was, and stays.
-func (p Policy) release(s *State, callID, by string, now time.Time) (change, Charge, error) {
+// release gives back the hold of a call that was never dialled. One that somebody saw answered was, and stays. dial
+// is the authorisation that came to nothing, 0 for any: when the channel has been authorised again since, the hold
+// belongs to that.
+func (p Policy) release(s *State, callID string, dial int, by string, now time.Time) (change, Charge, error) {
 	call, ok := s.Calls[callID]
-	if !ok || call.State != models.CallOpen || slices.ContainsFunc(call.Notes, saysAnswered) {
+	if !ok || dial != 0 && dial != call.Dials || call.State != models.CallOpen || slices.ContainsFunc(call.Notes, saysAnswered) {
 		return change{}, chargeOf(call), nil
 	}
 	wallet := s.purse(call.UserID)
@@ -313,7 +345,7 @@ func recordEmergency(s *State, req CallRequest, p Policy, now time.Time) change 
 	}
 	call := models.Call{
 		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CallerID: req.Identity.CallerID, Number: req.Number,
-		State: models.CallEmergency, Authorized: now, Due: now, Attempts: 1, SettledBy: SourceCaller,
+		State: models.CallEmergency, Authorized: now, Due: now, Attempts: 1, Dials: 1, SettledBy: SourceCaller,
 	}
 	first, known := s.Calls[req.CallID]
 	if !known {

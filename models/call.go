@@ -36,6 +36,7 @@ type Call struct {
 	Due        time.Time // when, at the latest, the call must have ended
 	UpBefore   int64     // milliseconds that the channel had been up when this call was dialled
 	Attempts   int       // on the first Call of a channel: how many Calls the channel has made
+	Dials      int       // how often it was authorised: once, and again for each further dial under its hold
 
 	// What is known of the talk. Evidence is kept as notes until the call is settled.
 	Notes    []Evidence

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net"
@@ -249,7 +248,7 @@ func FuzzBlock(f *testing.F) {
 			}
 			for key, value := range fields {
 				if strings.Contains(key+value, "\n") || len(key)+len(value) > maxLine || strings.TrimSpace(value) != value {
-					t.Error(fmt.Sprintf("%.60q: %.60q", key, value))
+					t.Errorf("%.60q: %.60q", key, value)
 				}
 			}
 		}

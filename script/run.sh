@@ -4,7 +4,7 @@
 # Every TALKTIME_… variable that is set is honoured. Without a database setting: ./data/talktime.db.
 set -u
 cd "$(dirname "$0")/.." || exit 1
-bin/admin --validate > /dev/null || exit 1
+bin/admin --validate > /dev/null 2>&1 || { bin/admin --validate; exit 1; }
 
 # In a demo several calls of one user go on at once; a short limit makes each hold a part of his credit only.
 [ "${1:-}" = demo ] && export TALKTIME_MAX_CALL_SECONDS="${TALKTIME_MAX_CALL_SECONDS:-60}"
@@ -13,16 +13,13 @@ servers=() callers=
 stop() {
   trap - EXIT
   trap '' INT TERM   # once is enough
-  if [ -n "$callers" ]; then kill -INT "$callers" 2> /dev/null; wait "$callers"; fi
+  if [ -n "$callers" ]; then kill -TERM "$callers" 2> /dev/null; wait "$callers"; fi
   [ ${#servers[@]} -gt 0 ] && kill -TERM "${servers[@]}" 2> /dev/null
   wait
   exit "$1"
 }
 trap 'stop 0' INT TERM
 trap 'stop 1' EXIT
-
-# The embedded file is prepared once, before two processes open it. A server's schema is the operator's business.
-case ${TALKTIME_DATABASE_URL:-sqlite:} in sqlite:*) bin/admin migrate > /dev/null 2>&1 || exit 1 ;; esac
 
 # Sessions of their own: Ctrl-C reaches this script alone, which ends them in order.
 setsid bin/admin serve & servers+=($!)

@@ -21,7 +21,7 @@ func (s *Store) Audit(ctx context.Context) (billing.AuditReport, error) {
 		options.Isolation = sql.LevelRepeatableRead
 	}
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		a := auditor{txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[int64]money.Amount{}}
+		a := auditor{txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[holder]money.Amount{}}
 		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.accounts, a.strays} {
 			if err := step(ctx); err != nil {
 				return err
@@ -35,13 +35,16 @@ func (s *Store) Audit(ctx context.Context) (billing.AuditReport, error) {
 	return report, nil
 }
 
+// holder is an account, and the user whose open calls hold money on it.
+type holder struct{ account, user int64 }
+
 type auditor struct {
 	txn
 	report  *billing.AuditReport
-	held    map[int64]money.Amount // by account, from the open calls
-	entries int64                  // that belong to a transaction
-	charges int64                  // transactions that are a call's
-	posted  int64                  // of them, those whose call was found
+	held    map[holder]money.Amount // from the open calls
+	entries int64                   // that belong to a transaction
+	charges int64                   // transactions that are a call's
+	posted  int64                   // of them, those whose call was found
 }
 
 func (a *auditor) counts(ctx context.Context) error {
@@ -132,7 +135,7 @@ func (a *auditor) calls(ctx context.Context) error {
 		}
 		if c.State == models.CallOpen {
 			for _, part := range c.Holds {
-				a.held[part.AccountID] += part.Amount
+				a.held[holder{part.AccountID, c.UserID}] += part.Amount
 			}
 		}
 		a.posted += posted
@@ -154,17 +157,18 @@ func (a *auditor) accounts(ctx context.Context) error {
 		if acc.Balance != sum {
 			a.report.Differ("account %d of user %d has a balance of %s, but entries of %s", acc.ID, acc.UserID, acc.Balance, sum)
 		}
-		if acc.Held != a.held[acc.ID] {
-			a.report.Differ("account %d of user %d holds %s, but its open calls hold %s", acc.ID, acc.UserID, acc.Held, a.held[acc.ID])
+		owner := holder{acc.ID, acc.UserID}
+		if acc.Held != a.held[owner] {
+			a.report.Differ("account %d of user %d holds %s, but its open calls hold %s", acc.ID, acc.UserID, acc.Held, a.held[owner])
 		}
 		if acc.Available() < 0 {
 			a.report.Differ("account %d of user %d has %s available", acc.ID, acc.UserID, acc.Available())
 		}
-		delete(a.held, acc.ID)
+		delete(a.held, owner)
 		return nil
 	})
-	for id, amount := range a.held {
-		a.report.Differ("open calls hold %s on account %d, which is no customer's", amount, id)
+	for h, amount := range a.held {
+		a.report.Differ("open calls of user %d hold %s on account %d, which is not his", h.user, amount, h.account)
 	}
 	return err
 }

@@ -84,8 +84,12 @@ func (r cdrRow) answered() time.Time {
 	return r.start.Add(time.Duration(r.duration-r.billsec) * time.Second)
 }
 
-// Clocks of Asterisk and Talktime may differ by this much when a row is told from an earlier one of its channel.
-const clockSlack = 2 * time.Second
+// before reports whether the row is of an earlier call of a channel than one authorised at that time. The row may
+// begin earlier than the call, with what the dialplan did since the one before; it has whole seconds, cut off.
+func (r cdrRow) before(authorized time.Time) bool {
+	end := r.start.Add(time.Duration(r.duration) * time.Second)
+	return r.start.Before(authorized.Add(-time.Second)) && !end.After(authorized)
+}
 
 // Evidence implements billing.CDRSource.
 func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]models.Evidence, error) {
@@ -143,7 +147,7 @@ func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
 	}
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r cdrRow) bool {
 		ours := r.src == caller || strings.Contains(r.clid, "<"+caller+">")
-		early := call.CallID != billing.ChannelOf(call.CallID) && r.start.Before(call.Authorized.Add(-clockSlack))
+		early := call.CallID != billing.ChannelOf(call.CallID) && r.before(call.Authorized)
 		return !ours || early || !strings.EqualFold(r.lastapp, "Dial") || r.start.Sub(call.Authorized).Abs() > 24*time.Hour
 	})
 	if len(rows) == 0 {

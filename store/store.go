@@ -111,6 +111,8 @@ func (s *Store) openServer(c Config) error {
 	config.Timeout, config.ReadTimeout, config.WriteTimeout = connectTimeout, statementTimeout, statementTimeout
 	config.Params = map[string]string{
 		"time_zone": "'+00:00'", "innodb_lock_wait_timeout": fmt.Sprint(lockWaitSeconds),
+		// Whatever the server's default is: what does not fit is refused, never cut off.
+		"sql_mode": "'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
 		// A batch looks up long lists by unique keys: without this the optimizer would first find every row of the list
 		// once, to learn that each is one.
 		"eq_range_index_dive_limit": "2",

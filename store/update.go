@@ -26,9 +26,13 @@ const maxTries = 5
 // or our own commit of which the answer was lost) the insert fails, and the next try loads them: then the same
 // decision finds its work done. That is also how an unknown commit is resolved: by asking again, under the refs.
 func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*billing.State)) error {
-	careful := false
+	careful, uncertain := false, false
 	for try := 1; ; try++ {
 		err := s.updateOnce(ctx, keys, careful, decide)
+		uncertain = uncertain || errors.Is(err, billing.ErrUncertain)
+		if uncertain && err != nil && (try == maxTries || !isTransient(err)) {
+			return fmt.Errorf("%w: %w", billing.ErrUncertain, translate(err))
+		}
 		switch {
 		case err == nil:
 			return nil
@@ -84,7 +88,13 @@ func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool,
 	if err := tx.write(ctx, st); err != nil {
 		return err
 	}
-	return db.Commit().Error
+	if err := db.Commit().Error; err != nil {
+		if isLost(err) {
+			err = fmt.Errorf("%w: %w", billing.ErrUncertain, err)
+		}
+		return err
+	}
+	return nil
 }
 
 // errLookAgain says that a call which was said to be new exists, and that a decision rested on its absence.
@@ -133,7 +143,7 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 }
 
 const callColumns = `id, call_id, user_id, callee_id, caller_id, number, state, rate, limit_seconds, holds, legs,
-	authorized_at, due_at, up_before_ms, attempts, notes, ended_at, seconds, talked_ms, status, cause, charge,
+	authorized_at, due_at, up_before_ms, attempts, dials, notes, ended_at, seconds, talked_ms, status, cause, charge,
 	shortfall, settled_by, unauthorized, disputed`
 
 func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) error {
@@ -142,12 +152,15 @@ func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) er
 	}
 	var further []string
 	for _, c := range st.Calls {
-		if c.Attempts > 1 {
-			further = append(further, fmt.Sprintf("%s#%d", c.CallID, c.Attempts))
+		for n := max(2, c.Attempts-maxAttempts); n <= c.Attempts; n++ {
+			further = append(further, fmt.Sprintf("%s#%d", c.CallID, n))
 		}
 	}
 	return t.queryCalls(ctx, st, further)
 }
+
+// maxAttempts bounds how many of the latest calls of a channel are loaded: late evidence may be about any of them.
+const maxAttempts = 16
 
 func (t *txn) queryCalls(ctx context.Context, st *billing.State, ids []string) error {
 	return chunks(t.dialect.maxParams, ids, func(ids []string) error {
@@ -171,7 +184,7 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	var ended sql.NullTime
 	fields := []any{
 		&c.ID, &c.CallID, &c.UserID, &c.CalleeID, &c.CallerID, &c.Number, &c.State, &rate, &c.Limit, &holds, &legs,
-		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
+		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &c.Dials, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
 		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed,
 	}
 	if err := rows.Scan(append(fields, more...)...); err != nil {
@@ -430,7 +443,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		c := calls[id]
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
-		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Ended == nil &&
+		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
 			len(c.Legs) == 0 && len(c.Notes) == 0:
 			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
 				holds, stamp(c.Authorized), stamp(c.Due))
@@ -444,7 +457,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 				w = whole
 			}
 			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), ascii(c.Number, 40), string(c.State),
-				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, notes,
+				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, c.Dials, notes,
 				stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
 				c.SettledBy, c.Unauthorized, c.Disputed)
 		}

@@ -165,8 +165,8 @@ func (s summaryJSON) failure() error {
 	if s.LeftOpen > 0 && s.Troubles == 0 {
 		wrong = append(wrong, fmt.Errorf("%d calls were left open, although nothing was interrupted", s.LeftOpen))
 	}
-	if s.Troubles > 0 && s.Dialled == 0 && len(s.Refused) == 0 {
-		wrong = append(wrong, fmt.Errorf("not one call came about: %s", s.FirstTrouble))
+	if s.Troubles > 0 {
+		wrong = append(wrong, fmt.Errorf("%d conversations failed, and %d calls were left open; the first: %s", s.Troubles, s.LeftOpen, s.FirstTrouble))
 	}
 	return errors.Join(wrong...)
 }

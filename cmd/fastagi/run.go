@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"runtime/debug"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -43,8 +42,6 @@ const usage = `fastagi answers Asterisk's FastAGI questions about calls.
   fastagi stdio caller|reducer   bridge a classic AGI program to the running server
   fastagi --validate             check all settings and end
   fastagi --version              print the version
-
-Settings are environment variables, read from the file .env too:
 
 `
 
@@ -99,18 +96,8 @@ func logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
-// Garbage is cheaper than collecting it often, up to a bound.
-const (
-	gcPercent   = 400
-	memoryLimit = 1 << 30
-)
-
 // serve builds the server from its settings and runs it until ctx ends.
 func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logger) error {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(memoryLimit)
-	}
 	db, err := store.Open(storeConfig(c.Database))
 	if err != nil {
 		return err
@@ -141,6 +128,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(running, listener) })
 	group.Go(func() error { return watchSchema(running, db, log) })
+	group.Go(func() error {
+		watchGarbage(running)
+		return nil
+	})
 	group.Go(func() error {
 		work(running, c.ReconcileEvery, service, reconciler, waiting, log)
 		return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"syscall"
 	"time"
@@ -57,10 +58,25 @@ func dialAddr(address string) string {
 	if err != nil {
 		return address
 	}
-	if host == "" || host == "0.0.0.0" || host == "::" {
-		host = "localhost"
+	switch host {
+	case "", "0.0.0.0":
+		host = "127.0.0.1"
+	case "::":
+		host = "::1"
 	}
 	return net.JoinHostPort(host, port)
+}
+
+// localAddr is our address as a server at that address sees it. The identity of a call may rest on it, so it must be
+// the same whether the server is there or not.
+func localAddr(server string) (netip.Addr, error) {
+	conn, err := net.Dial("udp", server) //nolint:noctx // it sends nothing and waits for nobody
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer func() { _ = conn.Close() }()
+	local, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	return local.Addr().Unmap(), err
 }
 
 // readGreeting reads Asterisk's greeting and gives it the form that FastAGI has.
@@ -138,8 +154,12 @@ func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.
 	mux := agi.NewMux()
 	scripts := &agi.Scripts{Billing: service, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
 	scripts.Register(mux)
-	server := &agi.Server{Handler: mux, Logger: log}
-	listener, err := agi.Listen(ctx, "127.0.0.1:0")
+	local, err := localAddr(dialAddr(c.FastAGI.Listen))
+	if err != nil {
+		return err
+	}
+	server := &agi.Server{Handler: mux, Logger: log, Allow: []netip.Prefix{netip.PrefixFrom(local, local.BitLen())}}
+	listener, err := agi.Listen(ctx, net.JoinHostPort(local.String(), "0"))
 	if err != nil {
 		return err
 	}

@@ -305,7 +305,7 @@ func TestBridgeEndsAtASignal(t *testing.T) {
 func TestDialAddr(t *testing.T) {
 	t.Parallel()
 	for listen, want := range map[string]string{
-		"127.0.0.1:4573": "127.0.0.1:4573", ":4573": "localhost:4573", "0.0.0.0:4573": "localhost:4573", "[::]:4573": "localhost:4573",
+		"127.0.0.1:4573": "127.0.0.1:4573", ":4573": "127.0.0.1:4573", "0.0.0.0:4573": "127.0.0.1:4573", "[::]:4573": "[::1]:4573",
 		"[::1]:4573": "[::1]:4573", "pbx.example:4573": "pbx.example:4573",
 	} {
 		if got := dialAddr(listen); got != want {

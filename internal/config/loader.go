@@ -142,6 +142,17 @@ func (l *loader) secret(name string) Secret {
 func (l *loader) readSecret(name string) Secret {
 	setting := l.table[generic(name)]
 	value, path := l.raw(name), l.raw(name+fileSuffix)
+	// The environment wins over the .env file, whichever of the two ways it is given there.
+	if value != "" && path != "" {
+		_, valueInEnv := l.getenv(name)
+		_, pathInEnv := l.getenv(name + fileSuffix)
+		switch {
+		case valueInEnv && !pathInEnv:
+			path = ""
+		case pathInEnv && !valueInEnv:
+			value = ""
+		}
+	}
 	switch {
 	case value != "" && path != "":
 		l.mistake(name, "must not be given together with %s", name+fileSuffix)

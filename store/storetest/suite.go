@@ -570,7 +570,7 @@ func everyField(t *testing.T) models.Call {
 		ID: 1<<53 - 1, CallID: "10.0.0.5/1795212652.0", UserID: 7, CalleeID: 8, CallerID: "“Zoë” 💶", Number: "+59899123000*#", State: models.CallOpen,
 		Rate: rate, Limit: 86400, Holds: []models.HoldPart{{AccountID: 5, Amount: 1}, {AccountID: 6, Amount: 1 << 60}},
 		Legs:       []models.Leg{{Number: "1", Rate: rate, Authorized: at(1), Seconds: 9}, {Number: "2", Rate: models.SecondRate(), Authorized: at(2)}},
-		Authorized: at(3), Due: at(4), UpBefore: 1 << 40, Attempts: 3,
+		Authorized: at(3), Due: at(4), UpBefore: 1 << 40, Attempts: 3, Dials: 4,
 		Notes: []models.Evidence{
 			{
 				Source: "caller", Leg: 1, DialStatus: "ANSWER", AnsweredMS: n(1), Answered: n(0), BillSec: n(2), CalleeUpMS: n(3), ChannelUp: n(4),

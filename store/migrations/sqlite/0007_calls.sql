@@ -15,7 +15,8 @@ CREATE TABLE calls (
   authorized_at DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00.000000',
   due_at        DATETIME NOT NULL DEFAULT '2025-01-01 00:00:00.000000',
   up_before_ms  BIGINT   NOT NULL DEFAULT 0,
-  attempts      INTEGER  NOT NULL DEFAULT 1,
+  attempts      INTEGER  NOT NULL DEFAULT 1, -- of the channel, on its first call
+  dials         INTEGER  NOT NULL DEFAULT 1, -- authorisations under this hold
   notes         TEXT     NULL, -- JSON; evidence
   ended_at      DATETIME NULL,
   seconds       INTEGER  NOT NULL DEFAULT 0,
