@@ -528,6 +528,49 @@ func TestASecondBusyCallIsNotTakenForTheFirst(t *testing.T) {
 	d.money(180, 0)
 }
 
+// TestTwoTalksInOneSecondAreNotTakenForOne, where ANSWEREDTIME is all that is known.
+func TestTwoTalksInOneSecondAreNotTakenForOne(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	e := models.Evidence{Source: "caller", DialStatus: "ANSWER", Answered: n(3)}
+	d.authorize("pbx-1.1", abroad)
+	d.settle("pbx-1.1", e)
+	d.authorize("pbx-1.1", joelCLID)
+	e.Source = "reducer"
+	if charge := d.settle("pbx-1.1", e); charge.CallID != "pbx-1.1#2" || charge.State != models.CallSettled {
+		t.Errorf("%+v", charge)
+	}
+	d.money(177, 0)
+}
+
+// TestWhatWaitsBesideTheLanesIsBounded too.
+func TestWhatWaitsBesideTheLanesIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, g := gatedDesk(t)
+		g.set(lockedBy(martaCLID))
+		_ = <-d.later(t.Context(), of(martaCLID, "pbx-0.1")) // from now on she runs apart
+		gate := make(chan struct{})
+		g.set(func(context.Context, billing.Keys) error { <-gate; return nil })
+		results := []<-chan error{d.later(t.Context(), of(martaCLID, "pbx-0.2"))}
+		synctest.Wait()
+		for i := range 300 {
+			results = append(results, d.later(t.Context(), of(martaCLID, fmt.Sprint("pbx-1.", i))))
+		}
+		synctest.Wait()
+		close(gate)
+		busy := 0
+		for _, r := range results {
+			if errors.Is(<-r, billing.ErrBusy) {
+				busy++
+			}
+		}
+		if busy != 300-256 {
+			t.Errorf("%d were turned away, want 44", busy)
+		}
+	})
+}
+
 // TestWhatIsRememberedIsBounded and the newest is still known.
 func TestWhatIsRememberedIsBounded(t *testing.T) {
 	t.Parallel()

@@ -161,8 +161,10 @@ func FuzzAffordable(f *testing.F) {
 		if perMinute < 0 || connect < 0 || minimum < 0 || limit > 86400 || first > 86400 || step > 86400 {
 			return
 		}
-		rate := models.Rate{PerMinute: money.Amount(perMinute), ConnectFee: money.Amount(connect),
-			Minimum: money.Amount(minimum), First: first, Increment: step, Grace: grace}
+		rate := models.Rate{
+			PerMinute: money.Amount(perMinute), ConnectFee: money.Amount(connect),
+			Minimum: money.Amount(minimum), First: first, Increment: step, Grace: grace,
+		}
 		got := billing.Affordable(rate, money.Amount(have), limit)
 		if got == 0 {
 			return

@@ -165,7 +165,7 @@ func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
 }
 
 // write keeps what was decided, or nothing when any of it breaks a constraint.
-func (m *memory) write(st *billing.State, keys billing.Keys, careful bool) error {
+func (m *memory) write(st *billing.State, _ billing.Keys, careful bool) error {
 	for _, a := range st.ChangedAccounts {
 		if a.Held < 0 || a.Available() < 0 {
 			return fmt.Errorf("CHECK: account %d would have a balance of %s and hold %s", a.ID, a.Balance, a.Held)

@@ -108,7 +108,9 @@ func (b *books) evidence(t *rapid.T) models.Evidence {
 	ms := rapid.OneOf(rapid.Int64Range(0, 5000), rapid.Int64Range(0, 700_000)).Draw(t, "ms")
 	e := rapid.SampledFrom([]models.Evidence{
 		answered(source, ms), answered(source, ms), answered(source, ms), redirected(0, ms/1000), unanswered(source, "BUSY", 17),
-		unanswered(source, "CANCEL", 127), cdr("ANSWER", n(ms/1000)), cdr("NOANSWER", nil), {Source: source}, {Source: "reducer", Over: true},
+		unanswered(source, "CANCEL", 127), cdr("ANSWER", n(ms/1000)), cdr("NOANSWER", nil),
+		{Source: source},
+		{Source: "reducer", Over: true},
 		marked(answered(source, ms), 0, ms/2, ms),
 	}).Draw(t, "evidence")
 	e.Leg = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "leg")

@@ -52,6 +52,7 @@ func (r *AuditReport) CheckCall(c models.Call, customer, revenue, shortfall mone
 		r.Held += c.Held()
 	case models.CallUnreconciled:
 		r.Unreconciled++
+	case models.CallSettled, models.CallReleased, models.CallEmergency:
 	}
 	if len(c.Holds) > 0 && c.State != models.CallOpen {
 		r.Differ("call %s is %s, but holds %s", c.CallID, c.State, c.Held())

@@ -351,9 +351,11 @@ func (s *Service) undoLater(id Identity, auth Authorization) {
 			if err == nil {
 				return
 			}
+			timer := time.NewTimer(undoPause)
 			select {
-			case <-time.After(undoPause):
+			case <-timer.C:
 			case <-ctx.Done():
+				timer.Stop()
 				s.log.Error("a hold that nobody waits for was not released; the reconciler will", "call_id", auth.CallID, "err", err)
 				return
 			}
@@ -504,7 +506,7 @@ func (l *lane) commitSide(key string, apart *side) bool {
 	apart.waiting = nil
 	if len(ops) == 0 {
 		apart.running = false
-		if !time.Now().Before(apart.until) {
+		if !time.Now().Before(apart.until) { //nolint:forbidigo // a pause of ours, not a time that anybody sees
 			delete(l.sides, key)
 		}
 		l.mu.Unlock()
@@ -584,7 +586,7 @@ func (l *lane) isApart(key string) bool {
 	if apart == nil {
 		return false
 	}
-	if !apart.running && time.Now().After(apart.until) {
+	if !apart.running && time.Now().After(apart.until) { //nolint:forbidigo // as above
 		delete(l.sides, key)
 		return false
 	}
@@ -598,5 +600,5 @@ func (l *lane) markLocked(key string) {
 	if l.sides[key] == nil {
 		l.sides[key] = &side{}
 	}
-	l.sides[key].until = time.Now().Add(quarantine)
+	l.sides[key].until = time.Now().Add(quarantine) //nolint:forbidigo // as above
 }

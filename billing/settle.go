@@ -96,6 +96,7 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 		return p.settleLate(s, call, res, by, now)
 	case models.CallEmergency:
 		return change{}, chargeOf(call), nil
+	case models.CallSettled, models.CallReleased:
 	}
 	return dispute(call, res)
 }

@@ -57,7 +57,11 @@ func TestUnansweredCallsGiveTheHoldBack(t *testing.T) {
 func TestEveryoneElseFindsItDone(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]string{
-		{"caller", "reducer"}, {"reducer", "caller"}, {"caller", "caller"}, {"reducer", "reducer"}, {"cdr", "reducer", "caller"},
+		{"caller", "reducer"},
+		{"reducer", "caller"},
+		{"caller", "caller"},
+		{"reducer", "reducer"},
+		{"cdr", "reducer", "caller"},
 		{"caller", "reducer", "cdr", "reducer", "caller"},
 	} {
 		d := newDesk(t)
@@ -298,18 +302,15 @@ func TestLateReducerOfARedirectedCall(t *testing.T) {
 	t.Parallel()
 	d := newDesk(t)
 	d.authorize("pbx-1.1", abroad)
-	d.settle("pbx-1.1", models.Evidence{Source: "caller", DialStatus: "ANSWER"}) // redirected; its time could not be read
+	d.settle("pbx-1.1", redirected(0, 7))
 	d.wait(10)
-	d.authorize("pbx-1.1", joelCLID)
+	d.authorize("pbx-1.1", joelCLID) // of which nobody tells
 	charge, err := d.Settle(t.Context(), billing.CallResult{CallID: "pbx-1.1", By: billing.SourceReconciler, GiveUp: true})
 	if err != nil || charge.State != models.CallUnreconciled {
 		t.Fatalf("%+v, %v", charge, err)
 	}
-	if charge := d.settle("pbx-1.1", unanswered("reducer", "BUSY", 17)); charge.State != models.CallUnreconciled {
-		t.Errorf("busy on the second number says nothing of the first, but: %+v", charge)
-	}
-	if charge := d.settle("pbx-1.1", answered("reducer", 12_000)); charge.Seconds != 12 {
-		t.Errorf("%+v", charge)
+	if charge := d.settle("pbx-1.1", unanswered("reducer", "BUSY", 17)); charge.State != models.CallSettled || charge.Seconds != 7 {
+		t.Errorf("busy on the second number leaves the talk with the first, but: %+v", charge)
 	}
 }
 
@@ -601,6 +602,23 @@ func TestSeveralAccountsAreSpentInBurnOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("all gone", "0/0 0/0 0/0")
+}
+
+// TestAHoldIsPaidFromTheAccountsThatItLiesOn, whatever comes into others meanwhile.
+func TestAHoldIsPaidFromTheAccountsThatItLiesOn(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.topUp("joel", 60)
+	joel := billing.Identity{CallerID: joelCLID}
+	if _, err := d.Authorize(t.Context(), billing.CallRequest{CallID: "pbx-1.1", Identity: joel, Number: abroad}); err != nil {
+		t.Fatal(err)
+	}
+	main := d.account(d.joel).ID
+	bonus := d.store.addAccount(models.Account{UserID: d.joel.ID, Name: "bonus", Balance: 50 * money.Unit, Burn: 1}).ID
+	d.settle("pbx-1.1", answered("caller", 30_000))
+	if got := d.balances(main, bonus); got != "30/0 50/0" {
+		t.Errorf("balance/held %s, want 30/0 50/0", got)
+	}
 }
 
 // TestAnExpiredPromotionLocksNobodyOut: a closed account is as if it were not there; a blocked one blocks its user.

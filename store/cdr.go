@@ -109,6 +109,7 @@ func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]mod
 	}
 	day := 24 * time.Hour
 	// The table is somebody else's: its columns may be NULL, and its seconds may have a fraction.
+	//nolint:gosec // what is put together is our own text and question marks
 	query := "SELECT uniqueid, calldate, COALESCE(src, ''), COALESCE(clid, ''), COALESCE(lastapp, ''), COALESCE(disposition, '')," +
 		" CAST(FLOOR(COALESCE(duration, 0)) AS SIGNED), CAST(FLOOR(COALESCE(billsec, 0)) AS SIGNED)" +
 		" FROM cdr WHERE uniqueid IN (" + marks(len(ids)) + ") AND calldate BETWEEN ? AND ?"

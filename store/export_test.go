@@ -33,3 +33,9 @@ func (s *Store) SetSlot(slot int64) {
 	defer s.ids.mu.Unlock()
 	s.ids.slot = slot
 }
+
+// Pragma is a setting of the connection that writes to an SQLite file.
+func (s *Store) Pragma(name string) (value string, err error) {
+	err = s.write.Raw("PRAGMA " + name).Row().Scan(&value)
+	return value, err
+}

@@ -214,6 +214,17 @@ func TestAnSQLiteFileThatSomebodyElseLocks(t *testing.T) {
 	}
 }
 
+// TestSQLiteIsDurable: a commit is on the disk when it returns.
+func TestSQLiteIsDurable(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t).Open(t)
+	for name, want := range map[string]string{"synchronous": "2", "journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "2000"} {
+		if got, err := s.Pragma(name); err != nil || got != want {
+			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
+		}
+	}
+}
+
 // TestTwoProcessesShareAnSQLiteFile: neither starves the other.
 func TestTwoProcessesShareAnSQLiteFile(t *testing.T) {
 	t.Parallel()

@@ -242,7 +242,8 @@ func (t *txn) loadUsers(ctx context.Context, st *billing.State, keys billing.Key
 		values []string
 		index  map[string]int64
 	}{
-		{"clid", slices.Concat(keys.CLIDs, keys.Callees), st.ByCLID}, {"username", keys.Usernames, st.ByUsername},
+		{"clid", slices.Concat(keys.CLIDs, keys.Callees), st.ByCLID},
+		{"username", keys.Usernames, st.ByUsername},
 		{"imsi", keys.IMSIs, st.ByIMSI},
 	} {
 		unknown := make([]string, 0, len(lookup.values))

@@ -97,8 +97,10 @@ func (s *Store) importChunk(ctx context.Context, db *gorm.DB, actor string, chun
 	perStatement := s.dialect.maxParams / 10
 	users := make([]userRow, len(chunk))
 	for i, u := range chunk {
-		users[i] = userRow{Username: u.Username, PasswordHash: u.PasswordHash, CLID: optional(u.CLID), IMSI: optional(u.IMSI),
-			Admin: u.Admin, Currency: models.SEC, Epoch: 1, CreatedAt: now}
+		users[i] = userRow{
+			Username: u.Username, PasswordHash: u.PasswordHash, CLID: optional(u.CLID), IMSI: optional(u.IMSI),
+			Admin: u.Admin, Currency: models.SEC, Epoch: 1, CreatedAt: now,
+		}
 	}
 	if err := db.CreateInBatches(users, perStatement).Error; err != nil {
 		return err

@@ -21,7 +21,7 @@ import (
 
 const (
 	maxShownRows = 1_000_000 // bad rows that are spelt out, against a file that is no CSV at all
-	lookupRows   = 500 // rows whose names are looked up in the database together
+	lookupRows   = 500       // rows whose names are looked up in the database together
 )
 
 func userImport(c *command) action {

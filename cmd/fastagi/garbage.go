@@ -33,7 +33,7 @@ func watchGarbage(ctx context.Context) {
 		used := max(live[0].Value.Uint64(), 1)
 		wanted := min(max(garbageBytes*100/used, leastGarbage), mostGarbage)
 		if wanted*10 > now*11 || wanted*10 < now*9 { // each change stops the world for a moment
-			debug.SetGCPercent(int(wanted)) //nolint:gosec // at most 400
+			debug.SetGCPercent(int(wanted))
 			now = wanted
 		}
 	}

@@ -532,6 +532,9 @@ func killConnections(ctx context.Context, t *testing.T, d Database) int {
 			killed++
 		}
 	}
+	if err := rows.Err(); err != nil {
+		t.Error(err)
+	}
 	return killed
 }
 
