@@ -78,9 +78,9 @@ const maxRing = 600
 // check refuses what no loaded row could make acceptable.
 func (r CallRequest) check(p Policy) error {
 	switch {
-	case !callIDForm.MatchString(r.CallID):
+	case !callIDForm.matches(r.CallID):
 		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
-	case !numberForm.MatchString(r.Number):
+	case !numberForm.matches(r.Number):
 		return refuse(models.ErrInvalid, "the dialled number may have only digits, +, * and #")
 	case r.Target != "" && !ValidTarget(r.Target, p.DialTechs):
 		return refuse(models.ErrInvalid, "the dial target is not of the form Tech/resource with an allowed technology")

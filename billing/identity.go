@@ -39,7 +39,7 @@ func (id Identity) imsis() []string {
 }
 
 // clidForm is what a user's clid may be; nothing else is worth a look-up.
-var clidForm = regexp.MustCompile(`^\+?[0-9]{1,20}$`)
+var clidForm = newForm(20, digits) // behind an optional "+"
 
 // maxName bounds a username.
 const maxName = 64
@@ -54,7 +54,7 @@ func (id Identity) keys(identify []string) Keys {
 	for _, way := range identify {
 		switch way {
 		case ByCallerID:
-			if clidForm.MatchString(id.CallerID) {
+			if clidForm.matches(strings.TrimPrefix(id.CallerID, "+")) {
 				k.CLIDs = append(k.CLIDs, id.CallerID)
 			}
 		case ByAccount:

@@ -201,7 +201,7 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 		return Charge{}, err
 	}
 	who := res.Identity.keys(s.policy.Identify)
-	if numberForm.MatchString(res.Number) {
+	if numberForm.matches(res.Number) {
 		who.Callees = []string{res.Number}
 	}
 	keys := Keys{Calls: []string{res.CallID}, Strangers: []Stranger{{CallID: res.CallID, Keys: who}}}

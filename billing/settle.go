@@ -52,7 +52,7 @@ type Charge struct {
 
 // checkCallID refuses ids that no call of ours has: of a channel, or of one of its Calls.
 func checkCallID(id string) error {
-	if !anyCallForm.MatchString(id) {
+	if !isCallID(id) {
 		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
 	}
 	return nil
@@ -220,7 +220,7 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 		Attempts: 1, Dials: 1, Unauthorized: true, Notes: []models.Evidence{res.Evidence}, SettledBy: res.Evidence.Source, Ended: &now,
 		State: models.CallUnreconciled,
 	}
-	if !numberForm.MatchString(call.Number) {
+	if !numberForm.matches(call.Number) {
 		call.Number = "" // not known; nothing from outside goes further unchecked
 	}
 	v := Judge(call, call.Notes)
@@ -228,7 +228,7 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 		return change{}, Charge{}, nil
 	}
 	call.Status, call.Cause, call.Seconds = v.Status, v.Cause, v.Seconds
-	if !callIDForm.MatchString(res.CallID) {
+	if !callIDForm.matches(res.CallID) {
 		return change{}, Charge{}, refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
 	}
 	user, err := res.Identity.caller(s, p.Identify)

@@ -218,3 +218,42 @@ func TestEmergency(t *testing.T) {
 		t.Errorf("%d emergency calls are listed as unreconciled", n)
 	}
 }
+
+// TestFollowOnCalls makes two calls on one channel, as a calling card does: Asterisk counts ANSWEREDTIME from the
+// channel's first answer, over both and the prompt between them, and each is charged once all the same. The second
+// time the server is killed during the second call, and the h extension alone tells of it.
+func TestFollowOnCalls(t *testing.T) {
+	lab.Require(t)
+	s := newSite(t, "", nil)
+	l := s.lab("card", lab.Options{Contexts: `
+[card]
+exten => _X.,1,AGI(${TALKTIME}/caller)
+ same => n,Wait(2)
+ same => n,Goto(talktime-caller,59899124103,1)
+`})
+	for i, kill := range []bool{false, true} {
+		clid := "5989900020" + string(rune('0'+i))
+		s.user(clid, 100)
+		call, err := l.StartCall(lab.CallSpec{From: clid, To: "59899123102"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if kill {
+			lab.Eventually(t, 15*time.Second, func() bool {
+				calls, err := s.db.ListedCalls(t.Context(), "open", 10)
+				return err == nil && len(calls) == 1 && calls[0].UpBefore > 0
+			}, "the second call is dialled")
+			lab.Eventually(t, 10*time.Second, func() bool {
+				channels, err := l.Channels(t.Context())
+				return err == nil && len(channels) == 2
+			}, "the second call is up")
+			s.fastagi.Kill()
+			s.start()
+		}
+		over(t, call)
+		s.settles(t, clid, 100-2-3)
+	}
+	if n := s.listed("disputed") + s.listed("unreconciled") + s.listed("shortfall"); n != 0 {
+		t.Errorf("%d calls are left on a list", n)
+	}
+}
