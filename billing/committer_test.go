@@ -174,7 +174,9 @@ func TestCloseReleasesWhatNobodyWaitsFor(t *testing.T) {
 		result := d.later(ctx, of(martaCLID, "pbx-1.1"))
 		synctest.Wait()
 		cancel()
-		<-result
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 		closed := make(chan struct{})
 		go func() { d.Close(); close(closed) }()
 		synctest.Wait()
@@ -196,7 +198,9 @@ func TestAnAbandonedRepeatKeepsTheHold(t *testing.T) {
 		result := d.later(ctx, of(martaCLID, "pbx-1.1"))
 		synctest.Wait()
 		cancel()
-		<-result
+		if err := <-result; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 		close(gate)
 		synctest.Wait()
 		d.money(180, 60)
@@ -301,7 +305,9 @@ func TestALockedAccountHarmsNobodyElse(t *testing.T) {
 		synctest.Wait()
 		g.set(lockedBy(martaCLID))
 		close(gate)
-		<-first
+		if err := <-first; err != nil {
+			t.Error(err)
+		}
 		if err := <-joel; err != nil {
 			t.Errorf("joel, in the batch with the locked account: %v", err)
 		}
@@ -343,7 +349,9 @@ func TestALoneLockedOperationMarksItsAccount(t *testing.T) {
 		if _, err := d.Authorize(t.Context(), of(joelCLID, "pbx-2.1")); err != nil || time.Since(start) > 0 {
 			t.Errorf("joel waited %s behind a locked account: %v", time.Since(start), err)
 		}
-		<-marta
+		if err := <-marta; err == nil {
+			t.Error("marta's rows were locked, but she was permitted")
+		}
 	})
 }
 
@@ -549,7 +557,9 @@ func TestWhatWaitsBesideTheLanesIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d, g := gatedDesk(t)
 		g.set(lockedBy(martaCLID))
-		_ = <-d.later(t.Context(), of(martaCLID, "pbx-0.1")) // from now on she runs apart
+		if err := <-d.later(t.Context(), of(martaCLID, "pbx-0.1")); err == nil { // from now on she runs apart
+			t.Error("marta's rows were locked, but she was permitted")
+		}
 		gate := make(chan struct{})
 		g.set(func(context.Context, billing.Keys) error { <-gate; return nil })
 		results := []<-chan error{d.later(t.Context(), of(martaCLID, "pbx-0.2"))}
