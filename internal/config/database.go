@@ -80,7 +80,11 @@ func parseSQLite(path string) (Database, error) {
 	case strings.HasPrefix(path, "//") && !strings.HasPrefix(path, "///"):
 		return Database{}, errors.New("has no host: write sqlite:relative/path or sqlite:/absolute/path")
 	}
-	return Database{Dialect: SQLite, Path: filepath.Clean(path)}, nil
+	path = filepath.Clean(path)
+	if strings.HasPrefix(path, ":") || strings.HasPrefix(path, "file:") {
+		path = "./" + path // an odd name, but a file's
+	}
+	return Database{Dialect: SQLite, Path: path}, nil
 }
 
 func parseMySQL(rest string) (Database, error) {

@@ -129,6 +129,7 @@ func FuzzParseDatabase(f *testing.F) {
 	f.Add("sqlite:data/talktime.db")
 	f.Add("mysql://u:p%40@[::1]:3306/n?tls=true")
 	f.Add("mysql://u:p@h:1/n")
+	f.Add("sqlite:./:")
 	f.Fuzz(func(t *testing.T, text string) {
 		d, err := ParseDatabase(text)
 		if err != nil {
