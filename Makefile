@@ -3,8 +3,6 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
 LDFLAGS := -s -w -X talktime/internal/version.Tag=$(VERSION)
-# Packages that gain from the race detector; e2e drives built programs, bench measures.
-RACE := $(shell go list ./... 2>/dev/null | grep -vE '^talktime/(e2e|bench)')
 
 .PHONY: help build run demo test quick bench fuzz lint clean
 

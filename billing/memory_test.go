@@ -127,8 +127,10 @@ func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
 			continue
 		}
 		found := []models.Call{first}
-		if last, ok := m.calls[fmt.Sprintf("%s#%d", id, first.Attempts)]; ok {
-			found = append(found, last)
+		for n := max(2, first.Attempts-16); n <= first.Attempts; n++ {
+			if further, ok := m.calls[fmt.Sprintf("%s#%d", id, n)]; ok {
+				found = append(found, further)
+			}
 		}
 		for _, c := range found {
 			st.Calls[c.CallID] = clone(c)

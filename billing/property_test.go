@@ -22,6 +22,7 @@ type books struct {
 	clids   []string
 	names   []string
 	last    *billing.CallResult
+	granted []billing.Authorization
 	final   map[string]money.Amount // what settled calls cost: it never changes
 	lost    map[string]bool         // calls whose hold was given up before they were settled
 	refs    int
@@ -85,6 +86,7 @@ func (b *books) authorize(t *rapid.T) {
 		}
 		return
 	}
+	b.granted = append(b.granted, auth)
 	call := b.store.calls[auth.CallID]
 	if auth.Seconds < 1 || auth.Seconds > 600 || call.State != models.CallOpen || call.Number != req.Number {
 		t.Fatalf("authorized %+v for %+v", auth, call)
@@ -114,6 +116,9 @@ func (b *books) evidence(t *rapid.T) models.Evidence {
 		marked(answered(source, ms), 0, ms/2, ms),
 	}).Draw(t, "evidence")
 	e.Leg = rapid.SampledFrom([]int{0, 0, 1, 2}).Draw(t, "leg")
+	if late := rapid.Int64Range(-1, 200).Draw(t, "seen so long ago"); late >= 0 {
+		e.SeenAt = b.clock.Add(-time.Duration(late) * time.Second)
+	}
 	return e
 }
 
@@ -199,7 +204,18 @@ func TestTheBooksAlwaysBalance(t *testing.T) {
 			"":          b.check,
 			"authorize": b.authorize,
 			"settle": func(t *rapid.T) {
-				b.settle(t, billing.CallResult{CallID: channel(t), Identity: b.identity(t), Number: "1", Evidence: b.evidence(t)})
+				b.settle(t, billing.CallResult{
+					CallID: rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call"), Identity: b.identity(t), Number: "1", Evidence: b.evidence(t),
+					Exact: rapid.IntRange(0, 3).Draw(t, "exact") == 0, Emergency: rapid.IntRange(0, 9).Draw(t, "emergency") == 0,
+				})
+			},
+			"undo": func(t *rapid.T) {
+				if len(b.granted) == 0 {
+					t.Skip("nothing was authorised yet")
+				}
+				if err := b.service.Undo(t.Context(), b.identity(t), rapid.SampledFrom(b.granted).Draw(t, "authorisation")); err != nil {
+					t.Fatal(err)
+				}
 			},
 			"settle again": func(t *rapid.T) {
 				if b.last == nil {
@@ -209,7 +225,9 @@ func TestTheBooksAlwaysBalance(t *testing.T) {
 			},
 			"give up": func(t *rapid.T) {
 				id := rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call")
-				b.settle(t, billing.CallResult{CallID: id, Exact: rapid.Bool().Draw(t, "exact"), By: billing.SourceReconciler, GiveUp: true})
+				b.settle(t, billing.CallResult{
+					CallID: id, Exact: rapid.Bool().Draw(t, "exact"), By: billing.SourceReconciler, GiveUp: true, Dial: rapid.IntRange(0, 2).Draw(t, "dial"),
+				})
 			},
 			"release": func(t *rapid.T) {
 				id := rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call")

@@ -314,6 +314,25 @@ func TestLateReducerOfARedirectedCall(t *testing.T) {
 	}
 }
 
+// TestALateWordReachesTheCallThatItMeans, although the channel has made another one since.
+func TestALateWordReachesTheCallThatItMeans(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	d.authorize("pbx-1.1", abroad)
+	spooled := answered("caller", 7000) // of the caller's leg, which could not reach us
+	d.wait(7)
+	spooled.SeenAt = d.clock
+	if _, err := d.Settle(t.Context(), billing.CallResult{CallID: "pbx-1.1", By: billing.SourceOperator, GiveUp: true}); err != nil {
+		t.Fatal(err)
+	}
+	d.wait(30)
+	d.authorize("pbx-1.1", joelCLID)
+	if charge := d.settle("pbx-1.1", spooled); charge.CallID != "pbx-1.1" || charge.Seconds != 7 {
+		t.Errorf("%+v", charge)
+	}
+	d.money(173, 60)
+}
+
 func TestUnauthorisedCalls(t *testing.T) {
 	t.Parallel()
 	marta := billing.Identity{CallerID: martaCLID}

@@ -17,8 +17,12 @@ import (
 	"talktime/models"
 )
 
-// maxTries bounds how often a transaction is done again.
-const maxTries = 5
+// maxTries bounds how often a transaction is done, and maxLost how often when the database cannot be reached. A deadlock
+// costs next to nothing, and may strike the same transaction several times when many want the same few calls.
+const (
+	maxTries = 12
+	maxLost  = 5
+)
 
 // Update implements billing.Store.
 //
@@ -30,7 +34,8 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 	for try := 1; ; try++ {
 		err := s.updateOnce(ctx, keys, careful, decide)
 		uncertain = uncertain || errors.Is(err, billing.ErrUncertain)
-		if uncertain && err != nil && (try == maxTries || !isTransient(err)) {
+		last := try == maxTries || try >= maxLost && isLost(err)
+		if uncertain && err != nil && (last || !isTransient(err)) {
 			return fmt.Errorf("%w: %w", billing.ErrUncertain, translate(err))
 		}
 		switch {
@@ -44,12 +49,12 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 		case !isTransient(err):
 			return translate(err)
 		}
-		if try == maxTries || ctx.Err() != nil {
+		if last || ctx.Err() != nil {
 			return translate(err)
 		}
 		careful = true
 		if !isDuplicate(err) && !errors.Is(err, errLookAgain) {
-			wait := time.Duration(try) * 10 * time.Millisecond
+			wait := time.Duration(min(try, maxLost)) * 10 * time.Millisecond
 			if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
 				return err
 			}

@@ -17,6 +17,8 @@ type proxy struct {
 	mu        sync.Mutex
 	cut       bool // the next commit's connection
 	delivered bool // after the server has answered it
+	thenDown  bool // and nobody is let through any more
+	down      bool
 	done      int
 	seen      []string
 	conns     sync.WaitGroup
@@ -45,9 +47,15 @@ func (p *proxy) accept() {
 		if err != nil {
 			return
 		}
+		p.mu.Lock()
+		down := p.down
+		p.mu.Unlock()
 		server, err := net.Dial("tcp", p.server)
-		if err != nil {
+		if err != nil || down {
 			_ = client.Close()
+			if err == nil {
+				_ = server.Close()
+			}
 			continue
 		}
 		p.conns.Go(func() { p.forward(client, server) })
@@ -132,9 +140,23 @@ func (p *proxy) inspect(packet []byte) (cut, delivered bool) {
 	if !p.cut || statement != "COMMIT" {
 		return false, false
 	}
-	p.cut = false
+	p.cut, p.down = false, p.thenDown
 	p.done++
 	return true, p.delivered
+}
+
+// goDownAtNextCommit breaks the connection that commits next, after the server has carried it out, and lets nobody
+// through until comeBack.
+func (p *proxy) goDownAtNextCommit() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut, p.delivered, p.thenDown = true, true, true
+}
+
+func (p *proxy) comeBack() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.down, p.thenDown = false, false
 }
 
 // cutNextCommit breaks the connection that commits next: after the server has carried it out, or before it hears of it.
