@@ -13,11 +13,16 @@ servers=() callers=
 stop() {
   trap - EXIT
   trap '' INT TERM   # once is enough
-  if [ -n "$callers" ]; then kill -TERM "$callers" 2> /dev/null; wait "$callers"; fi
+  if [ -n "$callers" ]; then
+    kill -TERM "$callers" 2> /dev/null
+    for _ in {1..50}; do kill -0 "$callers" 2> /dev/null || break; sleep 0.1; done
+    kill -KILL "$callers" 2> /dev/null   # it waits for a server that does not answer
+  fi
   [ ${#servers[@]} -gt 0 ] && kill -TERM "${servers[@]}" 2> /dev/null
   wait
   exit "$1"
 }
+alive() { for pid in "${servers[@]}"; do kill -0 "$pid" 2> /dev/null || return 1; done; }
 trap 'stop 0' INT TERM
 trap 'stop 1' EXIT
 
@@ -26,11 +31,14 @@ setsid bin/admin serve & servers+=($!)
 setsid bin/fastagi & servers+=($!)
 if [ "${1:-}" = demo ]; then
   for _ in {1..50}; do   # the first administrator comes before the demo's users
+    alive || stop 1
     bin/admin user list --json 2> /dev/null | grep -qE '"admin": ?true' && break
     sleep 0.1
   done
   setsid bin/admin simulate --users 5 --balance 600 --loop & callers=$!
 fi
+sleep 0.5
+alive || stop 1
 wait -n   # whichever ends first, ends the others
 code=$?
 callers=${callers:+$(kill -0 "$callers" 2> /dev/null && echo "$callers")}
