@@ -37,6 +37,7 @@ type Config struct {
 // Store is a database of ours. It is safe for use by many goroutines, and by many processes on one database.
 type Store struct {
 	write   *gorm.DB // where transactions that change something begin
+	updates *sql.DB  // where Update's do: a server's sessions there are always in one, which saves it being told to begin
 	read    *gorm.DB // SQLite reads beside its one writer
 	dialect dialect
 	file    string // of SQLite
@@ -95,6 +96,7 @@ func (s *Store) openSQLite(path string) error {
 		return err
 	}
 	pool.SetMaxOpenConns(1)
+	s.updates = pool
 	if pool, err = s.read.DB(); err != nil {
 		return err
 	}
@@ -119,17 +121,29 @@ func (s *Store) openServer(c Config) error {
 	}
 	config.Collation = "utf8mb4_general_ci"
 	config.Logger = mysqldriver.Logger(quiet{})
+	pool, err := openPool(config)
+	if err != nil {
+		return err
+	}
+	config.Params["autocommit"] = "0"
+	if s.updates, err = openPool(config); err != nil {
+		return err
+	}
+	s.write, err = openGORM(mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true}))
+	s.read = s.write
+	return err
+}
+
+func openPool(config *mysqldriver.Config) (*sql.DB, error) {
 	connector, err := mysqldriver.NewConnector(config)
 	if err != nil {
-		return fmt.Errorf("database settings: %w", err)
+		return nil, fmt.Errorf("database settings: %w", err)
 	}
 	pool := sql.OpenDB(readCommitted{connector})
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections)
 	pool.SetConnMaxLifetime(connectionLife)
-	s.write, err = openGORM(mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true}))
-	s.read = s.write
-	return err
+	return pool, nil
 }
 
 func openGORM(d gorm.Dialector) (*gorm.DB, error) {
@@ -174,10 +188,7 @@ func (s *Store) Close() error {
 	if err != nil {
 		return err
 	}
-	if read == write {
-		return write.Close()
-	}
-	return errors.Join(read.Close(), write.Close())
+	return errors.Join(read.Close(), write.Close(), s.updates.Close()) // closing one again does nothing
 }
 
 // Lanes is how many committers this database gains from.
@@ -212,7 +223,8 @@ type dialect struct {
 	now       string // the database's clock, in the form of our columns
 	nowText   string // the same as text
 	forUpdate string
-	maxParams int // in one statement
+	maxParams int    // in one statement
+	begin     string // begins a transaction of Update; empty = a session of its is always in one
 	upsert    string
 	excluded  func(column string) string
 	useOwner  string // hint: read accounts through the index of their owner
@@ -221,6 +233,7 @@ type dialect struct {
 var sqliteDialect = dialect{
 	name: "sqlite3", now: "strftime('%Y-%m-%d %H:%M:%f', 'now')", nowText: "strftime('%Y-%m-%d %H:%M:%f', 'now')",
 	maxParams: 200, // binding costs the square of it
+	begin:     "BEGIN IMMEDIATE",
 	upsert:    " ON CONFLICT (id) DO UPDATE SET ",
 	excluded:  func(column string) string { return column + " = excluded." + column },
 }

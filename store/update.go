@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -74,32 +75,58 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool, decide func(*billing.State)) error {
-	db := s.write.WithContext(ctx).Begin()
-	if db.Error != nil {
-		return db.Error
-	}
-	defer db.Rollback() // after a commit it does nothing
-	tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
-	st, err := tx.load(ctx, keys, careful)
+	conn, err := s.updates.Conn(ctx)
 	if err != nil {
 		return err
 	}
-	decide(st)
-	if !careful && len(st.Doubt) > 0 {
-		if err := tx.lookAgain(ctx, st.Doubt); err != nil {
-			return err
-		}
-	}
-	if err := tx.write(ctx, st); err != nil {
+	defer func() { _ = conn.Close() }()
+	tx := txn{store: s, conn: conn, dialect: s.dialect}
+	if err := tx.decide(ctx, keys, careful, decide); err != nil {
+		rollBack(ctx, conn)
 		return err
 	}
-	if err := db.Commit().Error; err != nil {
+	if ctx.Err() != nil {
+		rollBack(ctx, conn)
+		return ctx.Err()
+	}
+	// Once it was sent, only its answer counts.
+	if _, err := conn.ExecContext(context.WithoutCancel(ctx), "COMMIT"); err != nil {
+		rollBack(ctx, conn)
 		if isLost(err) {
 			err = fmt.Errorf("%w: %w", billing.ErrUncertain, err)
 		}
 		return err
 	}
 	return nil
+}
+
+// decide does all of a transaction but its end.
+func (t *txn) decide(ctx context.Context, keys billing.Keys, careful bool, decide func(*billing.State)) error {
+	if t.dialect.begin != "" {
+		if _, err := t.conn.ExecContext(ctx, t.dialect.begin); err != nil {
+			return err
+		}
+	}
+	st, err := t.load(ctx, keys, careful)
+	if err != nil {
+		return err
+	}
+	decide(st)
+	if !careful && len(st.Doubt) > 0 {
+		if err := t.lookAgain(ctx, st.Doubt); err != nil {
+			return err
+		}
+	}
+	return t.write(ctx, st)
+}
+
+// rollBack leaves a connection as it was before the transaction, or else has it thrown away.
+func rollBack(ctx context.Context, conn *sql.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
+	defer cancel()
+	if _, err := conn.ExecContext(ctx, "ROLLBACK"); err != nil {
+		_ = conn.Raw(func(any) error { return driver.ErrBadConn })
+	}
 }
 
 // errLookAgain says that a call which was said to be new exists, and that a decision rested on its absence.
