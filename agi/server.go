@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -23,7 +24,7 @@ type Server struct {
 
 	Allow        []netip.Prefix // networks Asterisk may call from; default loopback only
 	MaxSessions  int            // calls at once, further ones are closed; default 10,000
-	MaxUngreeted int            // connections that have not finished their greeting; default 1,024
+	MaxUngreeted int            // connections that have not finished their greeting; default 4,096
 	Logger       *slog.Logger   // default: none
 	Now          func() time.Time
 
@@ -48,12 +49,23 @@ type Server struct {
 // ErrStopped is the cause of a call's context that ends because Shutdown had to end the call.
 var ErrStopped = errors.New("agi: server stopped")
 
+// receiveBuffer is what the kernel keeps of a connection that we do not read, in bytes: more than any greeting, and
+// little enough to make a flood wait for us instead of filling memory.
+const receiveBuffer = 32 << 10
+
 // Listen opens a TCP listener whose connections notice within two minutes that Asterisk's host is gone, but
 // do not cost a packet each every 15 seconds, which Go's default would.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
-	lc := net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
-		Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4,
-	}}
+	lc := net.ListenConfig{
+		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: time.Minute, Interval: 15 * time.Second, Count: 4},
+		Control: func(_, _ string, socket syscall.RawConn) error { // connections inherit it
+			var failed error
+			err := socket.Control(func(fd uintptr) {
+				failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, receiveBuffer)
+			})
+			return cmp.Or(err, failed)
+		},
+	}
 	return lc.Listen(ctx, "tcp", address)
 }
 
@@ -188,7 +200,7 @@ func (s *Server) makeRoom(accepting context.Context) {
 	patience := s.greetingTimeout() / 100
 	for accepting.Err() == nil {
 		s.mu.Lock()
-		if s.ungreeted.Len() < cmp.Or(s.MaxUngreeted, 1024) {
+		if s.ungreeted.Len() < cmp.Or(s.MaxUngreeted, 4096) {
 			s.mu.Unlock()
 			return
 		}

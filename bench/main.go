@@ -50,6 +50,7 @@ var measurements = []measurement{
 	{"sqlite", (*bench).measureSQLite},
 	{"growth", (*bench).measureGrowth},
 	{"fastagi", (*bench).measureFastAGI},
+	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},
 }
 
