@@ -51,7 +51,7 @@ func outcomeOf(err error) Outcome {
 		o.Status = StatusLimit
 	case errors.Is(err, billing.ErrNoRate):
 		o.Status = StatusNoRate
-	case errors.Is(err, models.ErrUnavailable), errors.Is(err, billing.ErrBusy), errors.Is(err, billing.ErrLocked):
+	case o.Internal && (errors.Is(err, models.ErrUnavailable) || errors.Is(err, billing.ErrBusy) || errors.Is(err, billing.ErrLocked)):
 		o.Reason = "the database does not answer"
 	}
 	o.Celcom = o.Status

@@ -77,8 +77,10 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 	moved, err := service.Move(ctx, m)
 	var refusal *billing.Refusal
 	switch {
-	case errors.As(err, &refusal), errors.Is(err, models.ErrNotFound):
-		return err
+	case errors.As(err, &refusal):
+		return fmt.Errorf("%s %s for %s: %w", m.Amount, user.Currency, m.Username, err)
+	case errors.Is(err, models.ErrNotFound):
+		return unknownUser(m.Username, err)
 	case err != nil:
 		return fmt.Errorf("nobody knows whether it was done; repeating it with --ref %s is safe: %w", m.Ref, err)
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -52,7 +53,7 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		verb = args[0]
 	}
 	switch {
-	case verb == "-h" || verb == "--help":
+	case slices.Contains(args, "-h") || slices.Contains(args, "--help"):
 		_, _ = fmt.Fprint(env.stdout, usage, config.Usage())
 		return 0
 	case verb == "--version" || verb == "version":

@@ -152,7 +152,7 @@ func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.
 	service := billing.New(billing.Options{Store: noStore{}, Policy: policy(c.Calls), Logger: log})
 	defer service.Close()
 	mux := agi.NewMux()
-	scripts := &agi.Scripts{Billing: service, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
+	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
 	scripts.Register(mux)
 	local, err := localAddr(dialAddr(c.FastAGI.Listen))
 	if err != nil {
@@ -176,6 +176,19 @@ func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.
 	err = errors.Join(err, <-done)
 	scripts.Wait()
 	return err
+}
+
+// noServer is billing without a server. It permits nothing but emergency numbers, and says why.
+type noServer struct {
+	agi.Billing
+	address string
+}
+
+// Authorize implements agi.Billing.
+func (n noServer) Authorize(context.Context, billing.CallRequest) (billing.Authorization, error) {
+	return billing.Authorization{}, &billing.Refusal{
+		Err: models.ErrUnavailable, Reason: "the Talktime server at " + n.address + " does not answer",
+	}
 }
 
 // noStore is the store of a server that cannot be reached.

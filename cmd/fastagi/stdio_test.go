@@ -145,7 +145,7 @@ func TestBridgeWithoutServer(t *testing.T) {
 			s.env["TALKTIME_FASTAGI_LISTEN"] = test.address
 			refused := call("caller")
 			said := s.classic(t, refused)
-			told(t, refused, "ERROR", "the database does not answer")
+			told(t, refused, "ERROR", "the Talktime server at "+test.address+" does not answer")
 			if !strings.Contains(said, "fastagi: stdio caller: no server: ") || strings.Contains(strings.Join(refused.Lines, "\n"), "Dial") {
 				t.Errorf("it says %s after %q", said, refused.Lines)
 			}

@@ -50,10 +50,10 @@ func reconcile(ctx context.Context, reconciler *billing.Reconciler, log *slog.Lo
 
 // settleSpooled settles what was spooled while the database was away.
 func settleSpooled(ctx context.Context, service *billing.Service, waiting *spool.Spool, log *slog.Logger) error {
-	return waiting.Each(func(data []byte) error {
+	return waiting.Each(func(file string, data []byte) error {
 		var record agi.Record
 		if err := json.Unmarshal(data, &record); err != nil || record == (agi.Record{}) {
-			log.Error("a spooled record cannot be read and is set aside", "err", err)
+			log.Error("a spooled record cannot be read and is set aside", "file", file, "err", err)
 			return spool.ErrUseless
 		}
 		err := settleRecord(ctx, service, record, log)
@@ -62,10 +62,10 @@ func settleSpooled(ctx context.Context, service *billing.Service, waiting *spool
 		case err == nil, errors.Is(err, models.ErrUnavailable), errors.Is(err, billing.ErrBusy), ctx.Err() != nil:
 			return err
 		case errors.As(err, &refusal), errors.Is(err, models.ErrInvalid):
-			log.Error("a spooled record was refused and is set aside", "err", err)
+			log.Error("a spooled record was refused and is set aside", "file", file, "err", err)
 			return spool.ErrUseless
 		}
-		log.Error("a spooled record waits", "err", err)
+		log.Error("a spooled record waits", "file", file, "err", err)
 		return spool.ErrLater // the others need not wait for it
 	})
 }

@@ -403,6 +403,15 @@ func TestDotEnv(t *testing.T) {
 			t.Errorf("error = %v, want the line and not its text", err)
 		}
 	})
+	t.Run("one mistake does not hide the others", func(t *testing.T) {
+		t.Parallel()
+		_, err := loadDir(nil, write(t, "TALKTIME_RING_SECONDS=0\nTALKTIME_DIAL='y\nTALKTIME_AMI_SECRET='x\nTALKTIME_MAX_CALL_SECONDS=z\n"))
+		for _, want := range []string{"TALKTIME_RING_SECONDS", "line 2", "line 3", "TALKTIME_MAX_CALL_SECONDS"} {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("error = %v, want %s in it", err, want)
+			}
+		}
+	})
 	t.Run("a folder in its place", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()

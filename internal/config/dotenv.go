@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,7 +12,8 @@ import (
 	"github.com/joho/godotenv"
 )
 
-// readDotEnv returns the variables of the file .env in dir; a missing file is no mistake.
+// readDotEnv returns the variables of the file .env in dir; a missing file is no mistake. With a mistake in it they are
+// those of the lines that are right, so that their mistakes are found too.
 //
 // The parser's own error quotes the text around the fault, which may be a password. It is therefore
 // replaced by the number of the line where that can be told.
@@ -28,14 +30,17 @@ func readDotEnv(dir string) (map[string]string, error) {
 	if err == nil {
 		return values, nil
 	}
+	values = make(map[string]string)
+	var mistakes []error
 	for i, line := range strings.Split(string(text), "\n") {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+		right, err := godotenv.Unmarshal(line)
+		if err != nil {
+			mistakes = append(mistakes, fmt.Errorf("the file %s, line %d, is not NAME=value (quote values with spaces, close every quote)", path, i+1))
 		}
-		if _, err := godotenv.Unmarshal(line); err != nil {
-			return nil, fmt.Errorf("the file %s, line %d, is not NAME=value (quote values with spaces, close every quote)", path, i+1)
-		}
+		maps.Copy(values, right)
 	}
-	return nil, fmt.Errorf("the file %s does not consist of lines NAME=value (close every quote)", path)
+	if mistakes == nil {
+		return nil, fmt.Errorf("the file %s does not consist of lines NAME=value (close every quote)", path)
+	}
+	return values, errors.Join(mistakes...)
 }

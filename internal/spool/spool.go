@@ -3,7 +3,7 @@
 //
 //	s := spool.New("/var/lib/talktime/spool")
 //	err := s.Put(record)
-//	err = s.Each(func(data []byte) error { return use(data) }) // removes what was used
+//	err = s.Each(func(file string, data []byte) error { return use(data) }) // removes what was used
 package spool
 
 import (
@@ -91,10 +91,10 @@ func syncFolder(dir string) error {
 	return errors.Join(folder.Sync(), folder.Close())
 }
 
-// Each hands every record to use, oldest first, and removes those that it used. One for which use returns ErrUseless
+// Each hands every record to use, oldest first, with the name of its file, and removes those that it used. One for which use returns ErrUseless
 // is set aside, one for which it returns ErrLater is left; any other error ends the pass and keeps the record. A file
 // that cannot be read or removed does not keep the others waiting: it is in the error that is returned at the end.
-func (s *Spool) Each(use func(data []byte) error) error {
+func (s *Spool) Each(use func(file string, data []byte) error) error {
 	names, err := s.names()
 	if err != nil {
 		return err
@@ -106,7 +106,7 @@ func (s *Spool) Each(use func(data []byte) error) error {
 			stuck = append(stuck, gone(err))
 			continue
 		}
-		switch err := use(data); {
+		switch err := use(name, data); {
 		case errors.Is(err, ErrUseless):
 			stuck = append(stuck, gone(os.Rename(name, name+useless)))
 		case errors.Is(err, ErrLater):

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 func drain(t *testing.T, s *spool.Spool) []int {
 	t.Helper()
 	var got []int
-	if err := s.Each(func(data []byte) error {
+	if err := s.Each(func(_ string, data []byte) error {
 		var n int
 		err := json.Unmarshal(data, &n)
 		got = append(got, n)
@@ -166,7 +166,7 @@ func TestWhatUseSays(t *testing.T) {
 			s := spool.New(dir)
 			put(t, s, 1, 2, 3)
 			seen := 0
-			err := s.Each(func(data []byte) error {
+			err := s.Each(func(_ string, data []byte) error {
 				seen++
 				if string(data) == "2" {
 					return test.says
@@ -200,7 +200,7 @@ func TestUnreadableFileKeepsNobodyWaiting(t *testing.T) {
 	s := spool.New(dir)
 	put(t, s, 1)
 	used := 0
-	err := s.Each(func([]byte) error { used++; return nil })
+	err := s.Each(func(string, []byte) error { used++; return nil })
 	if used != 1 || err == nil || !strings.Contains(err.Error(), "0.json") {
 		t.Errorf("%d records were used, and the error is %v", used, err)
 	}
@@ -243,7 +243,7 @@ func TestManyAtOnce(t *testing.T) {
 	s := spool.New(filepath.Join(t.TempDir(), "spool"))
 	var mu sync.Mutex
 	seen := map[string]int{}
-	use := func(data []byte) error {
+	use := func(_ string, data []byte) error {
 		var text string
 		if err := json.Unmarshal(data, &text); err != nil || len(text) != 3000 {
 			t.Errorf("half a record: %d bytes, %v", len(data), err)
