@@ -119,6 +119,12 @@ func layers() []layer {
 			[]string{"github.com/joho/godotenv"},
 			"settings are handed to a package as values by cmd, so that config needs to know none of them",
 		},
+		{
+			"internal/wiring",
+			[]string{"store", "internal/config"},
+			[]string{"golang.org/x"},
+			"what both commands do with their settings, and nothing else may",
+		},
 		{"e2e", []string{"*"}, all, "tests the whole"},
 		{"bench", []string{"*"}, all, "measures the whole"},
 		{".", nil, nil, "the root has tests only"},

@@ -16,6 +16,7 @@ import (
 	"talktime/dialplan"
 	"talktime/internal/config"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/pbx"
 )
 
@@ -31,7 +32,7 @@ func checkFastAGI(ctx context.Context, f config.FastAGI) []finding {
 func probeFastAGI(ctx context.Context, f config.FastAGI) finding {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	addr := dialAddr(f.Listen)
+	addr := wiring.DialAddr(f.Listen)
 	p := &agitest.Peer{Greeting: agitest.Greeting{
 		Script: "balance", Channel: "Doctor/probe", Type: "Doctor", CallerID: "doctor", AccountCode: "/doctor", UniqueID: "doctor-0.0",
 	}}
@@ -84,7 +85,7 @@ func joined(prefixes []netip.Prefix) string {
 }
 
 func checkCDRs(ctx context.Context, cfg config.Config) []finding {
-	databases, closeAll, err := openCDRs(cfg)
+	databases, closeAll, err := wiring.OpenCDRs(cfg)
 	if err != nil {
 		return []finding{fine("CDR database", "%s", err).fail("correct the settings DBn_…")}
 	}

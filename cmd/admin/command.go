@@ -193,7 +193,7 @@ func (c *command) withStore(ctx context.Context, do func(*store.Store, config.Co
 	if err != nil {
 		return err
 	}
-	db, err := c.openStore(cfg.Database)
+	db, err := c.openStore(cfg)
 	if err != nil {
 		return err
 	}

@@ -8,23 +8,17 @@ import (
 	"os"
 
 	"talktime/internal/config"
+	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/store"
 )
 
-// storeConfig says the settings of a database in the words of package store.
-func storeConfig(d config.Database) store.Config {
-	if d.Dialect == config.SQLite {
-		return store.Config{Path: d.Path}
-	}
-	return store.Config{Addr: d.Addr(), User: d.User, Password: d.Password.Reveal(), Name: d.Name, TLS: d.TLS}
-}
-
 // openStore opens the database, which need not be reachable. A new file is worth a word: perhaps we were started in
 // the wrong folder.
-func (c *command) openStore(d config.Database) (*store.Store, error) {
+func (c *command) openStore(cfg config.Config) (*store.Store, error) {
+	d := cfg.Database
 	_, statErr := os.Stat(d.Path)
-	db, err := store.Open(storeConfig(d))
+	db, err := store.Open(wiring.StoreConfig(cfg))
 	if err != nil {
 		return nil, aboutDatabase(d, err)
 	}

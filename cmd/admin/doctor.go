@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"talktime/internal/config"
+	"talktime/internal/wiring"
 	"talktime/store"
 )
 
@@ -80,7 +81,7 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 	if err != nil {
 		return findings, nil // the error is a finding
 	}
-	db, err := store.Open(storeConfig(cfg.Database))
+	db, err := store.Open(wiring.StoreConfig(cfg))
 	if err != nil {
 		return append(findings, fine("database", "%s", err).fail("correct TALKTIME_DATABASE_URL or the rights on the file")), nil
 	}

@@ -13,7 +13,7 @@ migrated whenever a command opens it. Several at once are safe.`
 		if err != nil {
 			return err
 		}
-		db, err := c.openStore(cfg.Database)
+		db, err := c.openStore(cfg)
 		if err != nil {
 			return err
 		}

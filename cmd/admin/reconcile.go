@@ -9,6 +9,7 @@ import (
 	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/pbx"
 	"talktime/store"
 )
@@ -29,7 +30,7 @@ call and from the CDR databases; where nobody knows, the held money is released 
 }
 
 func (c *command) reconcile(ctx context.Context, db *store.Store, cfg config.Config, all bool) error {
-	databases, closeAll, err := openCDRs(cfg)
+	databases, closeAll, err := wiring.OpenCDRs(cfg)
 	if err != nil {
 		return err
 	}

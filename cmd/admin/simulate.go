@@ -12,6 +12,7 @@ import (
 
 	"talktime/billing"
 	"talktime/internal/config"
+	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/money"
 	"talktime/store"
@@ -66,7 +67,7 @@ compares what was talked with what was charged, and the audit follows; a differe
 		}
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
 			if g.addr == "" {
-				g.addr = dialAddr(cfg.FastAGI.Listen)
+				g.addr = wiring.DialAddr(cfg.FastAGI.Listen)
 			}
 			return c.play(ctx, db, g)
 		})
@@ -253,34 +254,9 @@ func awaitServer(ctx context.Context, addr string) error {
 		if err == nil {
 			return conn.Close()
 		}
-		if time.Since(started) > serverPatience || !pause(ctx, 100*time.Millisecond) {
+		if time.Since(started) > serverPatience || !wiring.Pause(ctx, 100*time.Millisecond) {
 			return errors.Join(ctx.Err(), fmt.Errorf("nobody listens at %s: start fastagi, or name another address with --addr", addr))
 		}
-	}
-}
-
-// dialAddr is where a server is reached that listens on an address: one on all addresses answers on loopback.
-func dialAddr(listen string) string {
-	host, port, err := net.SplitHostPort(listen)
-	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
-		host = "127.0.0.1"
-		if ip != nil && ip.To4() == nil {
-			host = "::1"
-		}
-		return net.JoinHostPort(host, port)
-	}
-	return listen
-}
-
-// pause waits, and returns false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"talktime/internal/wiring"
 	"talktime/store"
 )
 
@@ -36,14 +37,14 @@ func TestSimulateUntilInterrupted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	for up := 0; up < 4; pause(t.Context(), 10*time.Millisecond) { // they talk, all at once
+	for up := 0; up < 4; wiring.Pause(t.Context(), 10*time.Millisecond) { // they talk, all at once
 		calls, err := db.ListedCalls(t.Context(), "open", 10)
 		if err != nil {
 			t.Fatal(err)
 		}
 		up = len(calls)
 	}
-	pause(t.Context(), 2*maxRinging) // most phones have stopped ringing, which the table does not show
+	wiring.Pause(t.Context(), 2*maxRinging) // most phones have stopped ringing, which the table does not show
 	interrupt()
 	if code := <-ended; code != exitWell {
 		t.Errorf("exit code %d: %s", code, stderr.String())

@@ -15,6 +15,7 @@ import (
 	"talktime/agi/agitest"
 	"talktime/billing"
 	"talktime/dialplan"
+	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/store"
 )
@@ -60,7 +61,7 @@ func (s *simulation) run(ctx context.Context, p *progress) {
 	for n := 1; s.game.loop || n <= s.game.calls; n++ {
 		if s.game.rate > 0 {
 			next = next.Add(time.Duration(float64(time.Second) / s.game.rate))
-			if !pause(ctx, time.Until(next)) {
+			if !wiring.Pause(ctx, time.Until(next)) {
 				break
 			}
 		}
@@ -116,7 +117,7 @@ func (s *simulation) call(ctx context.Context, n int, who caller) {
 		if status == agi.StatusNoCredit && who.demo {
 			s.refill(context.WithoutCancel(ctx), who)
 		}
-		pause(ctx, time.Second) // nobody dials again at once
+		wiring.Pause(ctx, time.Second) // nobody dials again at once
 	}
 	if leg.dialled {
 		s.note(func(t *tally) { t.pending = append(t.pending, expectation{p.UniqueID, leg.talked, leg.answered}) })
@@ -188,7 +189,7 @@ func (l *leg) dial(d *agitest.Dial) {
 	d.Ringing = min(roll(maxRinging/5, maxRinging), time.Duration(d.Ring)*time.Second)
 	fate := mathrand.IntN(100) //nolint:gosec // dice
 	switch {
-	case !pause(l.signals, d.Ringing):
+	case !wiring.Pause(l.signals, d.Ringing):
 		d.Status = "CANCEL"
 	case fate < l.sim.game.busy:
 		d.Status = "BUSY"
@@ -212,7 +213,7 @@ func (l *leg) talk(d *agitest.Dial) {
 	if d.Limit > 0 {
 		wanted = min(wanted, d.Limit)
 	}
-	stopped := !pause(l.signals, wanted)
+	stopped := !wiring.Pause(l.signals, wanted)
 	d.Talk = time.Since(began)
 	vars["STRFTIME(,,%s.%3q)"] = epoch(began.Add(d.Talk))
 	if d.Limit > 0 {

@@ -6,6 +6,8 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
+
+	"talktime/internal/wiring"
 )
 
 // Garbage is cheaper than collecting it often, up to a bound. Under load little memory is in use, and most of it turns
@@ -28,7 +30,7 @@ func watchGarbage(ctx context.Context) {
 	debug.SetGCPercent(mostGarbage)
 	now := uint64(mostGarbage)
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	for pause(ctx, garbageWatched) {
+	for wiring.Pause(ctx, garbageWatched) {
 		metrics.Read(live)
 		used := max(live[0].Value.Uint64(), 1)
 		wanted := min(max(garbageBytes*100/used, leastGarbage), mostGarbage)

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/term"
 
 	"talktime/agi"
 	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/internal/spool"
 	"talktime/internal/version"
+	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/pbx"
 	"talktime/store"
@@ -82,24 +82,16 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		restore() // a signal ends it at once: there is nothing to finish, and the server sees that it has gone
 		return stdio(context.WithoutCancel(ctx), args[1:], c, env)
 	}
-	if err := serve(ctx, restore, c, logger(env.stderr)); err != nil {
+	if err := serve(ctx, restore, c, wiring.Logger(env.stderr)); err != nil {
 		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
 		return exitFailed
 	}
 	return 0
 }
 
-// logger writes text for a person at a terminal and JSON for everything else.
-func logger(w io.Writer) *slog.Logger {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return slog.New(slog.NewTextHandler(w, nil))
-	}
-	return slog.New(slog.NewJSONHandler(w, nil))
-}
-
 // serve builds the server from its settings and runs it until ctx ends.
 func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logger) error {
-	db, err := store.Open(storeConfig(c.Database))
+	db, err := store.Open(wiring.StoreConfig(c))
 	if err != nil {
 		return err
 	}
@@ -154,10 +146,6 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	return err
 }
 
-func storeConfig(d config.Database) store.Config {
-	return store.Config{Path: d.Path, Addr: d.Addr(), User: d.User, Password: string(d.Password), Name: d.Name, TLS: d.TLS}
-}
-
 func policy(c config.Calls) billing.Policy {
 	return billing.Policy{
 		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
@@ -198,42 +186,21 @@ func watchSchema(ctx context.Context, db *store.Store, log *slog.Logger) error {
 			return err
 		}
 		unreachable = true
-		if !pause(ctx, schemaPause) {
+		if !wiring.Pause(ctx, schemaPause) {
 			return nil
 		}
-	}
-}
-
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
 	}
 }
 
 // newReconciler makes the reconciler with all witnesses that are configured.
 func newReconciler(service *billing.Service, db *store.Store, c config.Config, log *slog.Logger) (*billing.Reconciler, func(), error) {
 	r := &billing.Reconciler{Service: service, Calls: db, Logger: log}
-	var open []*store.CDR
-	closeAll := func() {
-		for _, cdr := range open {
-			_ = cdr.Close()
-		}
+	databases, closeAll, err := wiring.OpenCDRs(c)
+	if err != nil {
+		return nil, nil, err
 	}
-	for _, d := range c.CDR.Databases {
-		cdr, err := store.OpenCDR(store.CDRConfig{
-			Label: fmt.Sprintf("DB%d", d.Slot), Addr: d.Addr(), User: d.User, Password: string(d.Password), Name: d.Name, Location: c.Location,
-		})
-		if err != nil {
-			closeAll()
-			return nil, nil, err
-		}
-		open = append(open, cdr)
-		r.CDRs = append(r.CDRs, cdr)
+	for _, d := range databases {
+		r.CDRs = append(r.CDRs, d)
 	}
 	if c.AMI.Addr != "" {
 		r.Live = pbx.AMI{Addr: c.AMI.Addr, User: c.AMI.User, Secret: string(c.AMI.Secret)}

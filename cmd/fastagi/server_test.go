@@ -15,6 +15,7 @@ import (
 
 	"talktime/agi/agitest"
 	"talktime/internal/config"
+	"talktime/internal/wiring"
 	"talktime/store"
 	"talktime/store/storetest"
 )
@@ -319,7 +320,7 @@ func openURL(t *testing.T, url string) *store.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(storeConfig(d))
+	db, err := store.Open(wiring.StoreConfig(config.Config{Database: d}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/models"
 )
 
@@ -50,21 +51,6 @@ func stdio(ctx context.Context, args []string, c config.Config, env environment)
 		return exitFailed
 	}
 	return 0
-}
-
-// dialAddr is where to reach a server that listens on address: one on all addresses is reached on loopback.
-func dialAddr(address string) string {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return address
-	}
-	switch host {
-	case "", "0.0.0.0":
-		host = "127.0.0.1"
-	case "::":
-		host = "::1"
-	}
-	return net.JoinHostPort(host, port)
 }
 
 // localAddr is our address as a server at that address sees it. The identity of a call may rest on it, so it must be
@@ -109,7 +95,7 @@ func readGreeting(in *bufio.Reader, script, address string) (string, error) {
 // room, or is about to end.
 func withServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment) (served bool, err error) {
 	dialer := net.Dialer{Timeout: bridgeDial}
-	conn, err := dialer.DialContext(ctx, "tcp", dialAddr(c.FastAGI.Listen))
+	conn, err := dialer.DialContext(ctx, "tcp", wiring.DialAddr(c.FastAGI.Listen))
 	if err != nil {
 		return false, err
 	}
@@ -148,13 +134,13 @@ func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) (served
 // withoutServer runs the script here, over a database that is never there: the caller is refused with ERROR, an
 // emergency number is dialled, and what must be kept goes to the spool.
 func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment) error {
-	log := logger(env.stderr)
+	log := wiring.Logger(env.stderr)
 	service := billing.New(billing.Options{Store: noStore{}, Policy: policy(c.Calls), Logger: log})
 	defer service.Close()
 	mux := agi.NewMux()
 	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
 	scripts.Register(mux)
-	local, err := localAddr(dialAddr(c.FastAGI.Listen))
+	local, err := localAddr(wiring.DialAddr(c.FastAGI.Listen))
 	if err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ import (
 	"talktime/agi"
 	"talktime/agi/agitest"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/store/storetest"
 )
 
@@ -308,7 +309,7 @@ func TestDialAddr(t *testing.T) {
 		"127.0.0.1:4573": "127.0.0.1:4573", ":4573": "127.0.0.1:4573", "0.0.0.0:4573": "127.0.0.1:4573", "[::]:4573": "[::1]:4573",
 		"[::1]:4573": "[::1]:4573", "pbx.example:4573": "pbx.example:4573",
 	} {
-		if got := dialAddr(listen); got != want {
+		if got := wiring.DialAddr(listen); got != want {
 			t.Errorf("%s is reached at %s, want %s", listen, got, want)
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"talktime/agi"
 	"talktime/billing"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/models"
 )
 
@@ -31,7 +32,7 @@ func work(
 		if !errors.Is(err, models.ErrUnavailable) {
 			reconcile(ctx, reconciler, log)
 		}
-		if !pause(ctx, every) {
+		if !wiring.Pause(ctx, every) {
 			return
 		}
 	}

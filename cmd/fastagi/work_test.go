@@ -14,6 +14,7 @@ import (
 	"talktime/agi"
 	"talktime/billing"
 	"talktime/internal/spool"
+	"talktime/internal/wiring"
 	"talktime/models"
 )
 
@@ -78,7 +79,7 @@ func TestSpooledIsSettledOnce(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := settleSpooled(t.Context(), service, waiting, logger(log)); err != nil {
+		if err := settleSpooled(t.Context(), service, waiting, wiring.Logger(log)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -109,7 +110,7 @@ func TestUselessRecords(t *testing.T) {
 	if err := waiting.Put(ended("pbx-1.1", 5)); err != nil {
 		t.Fatal(err)
 	}
-	if err := settleSpooled(t.Context(), service, waiting, logger(log)); err != nil {
+	if err := settleSpooled(t.Context(), service, waiting, wiring.Logger(log)); err != nil {
 		t.Error(err)
 	}
 	available(t, service, 95)
@@ -133,7 +134,7 @@ func TestRecordThatFails(t *testing.T) {
 		}
 	}
 	for range 2 {
-		if err := settleSpooled(t.Context(), service, waiting, logger(log)); err != nil {
+		if err := settleSpooled(t.Context(), service, waiting, wiring.Logger(log)); err != nil {
 			t.Error(err)
 		}
 	}
@@ -188,7 +189,7 @@ func TestWork(t *testing.T) {
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		work(ctx, time.Millisecond, service, &billing.Reconciler{Service: service, Calls: looked, Logger: logger(log)}, waiting, logger(log))
+		work(ctx, time.Millisecond, service, &billing.Reconciler{Service: service, Calls: looked, Logger: wiring.Logger(log)}, waiting, wiring.Logger(log))
 	}()
 	for range 3 {
 		select {
