@@ -250,7 +250,7 @@ func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
 	if err := m.check(); err != nil {
 		return Moved{}, err
 	}
-	keys := Keys{Refs: []models.Ref{{Kind: m.kind(), Ref: m.Ref}}}
+	keys := Keys{Refs: []models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}}
 	if m.Username != "" {
 		keys.Usernames = []string{m.Username}
 	} else {

@@ -373,6 +373,8 @@ type Movement struct {
 	Amount   money.Amount
 	Ref      string // makes the movement safe to repeat
 	Actor    string
+
+	refill bool // posted as one
 }
 
 // Moved tells what a movement did.
@@ -400,6 +402,9 @@ func (m Movement) check() error {
 func noHouse(currency string) error { return fmt.Errorf("the house has no accounts in %s", currency) }
 
 func (m Movement) kind() string {
+	if m.refill {
+		return models.KindRefill
+	}
 	if m.Amount < 0 {
 		return models.KindDebit
 	}
@@ -417,6 +422,11 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 	ref := models.Ref{Kind: m.kind(), Ref: m.Ref}
 	if done, ok := s.Transactions[ref]; ok {
 		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, wallet)
+	}
+	for _, kind := range []string{models.KindTopUp, models.KindDebit} {
+		if _, ok := s.Transactions[models.Ref{Kind: kind, Ref: m.Ref}]; ok { // the other way round
+			return change{}, Moved{}, refuse(models.ErrConflict, "reference %s was used for another movement", strconv.Quote(m.Ref))
+		}
 	}
 	account, cash := wallet.last(), s.House(user.Currency, models.HouseCash)
 	if account == nil {

@@ -12,6 +12,9 @@ const (
 	KindDebit  = "debit"  // money taken by an operator
 	KindCall   = "call"   // the charge of a call; Ref is its CallID
 	KindClosed = "closed" // the balance of a deleted user; Ref is his id
+
+	KindTransfer = "transfer" // from one user to another; Ref is the payer's, or one we made
+	KindRefill   = "refill"   // a group's, on one of its dates; Ref is the date's id and the member's
 )
 
 // Ref names a transaction for everybody, before and after it is posted.

@@ -31,7 +31,8 @@ type Config struct {
 	Name     string // schema
 	TLS      string // as the driver names it; empty = none
 
-	Now func() time.Time // nil = time.Now
+	Now      func() time.Time // nil = time.Now
+	Location *time.Location   // of days and of timestamps without a zone; nil = the host's
 }
 
 // Store is a database of ours. It is safe for use by many goroutines, and by many processes on one database.
@@ -43,6 +44,8 @@ type Store struct {
 	file    string // of SQLite
 	ids     ids
 	now     func() time.Time
+
+	location *time.Location
 
 	mu    sync.RWMutex
 	house map[houseKey]int64
@@ -68,6 +71,9 @@ func Open(c Config) (*Store, error) {
 		s.now = time.Now
 	}
 	s.ids.now = s.now
+	if s.location = c.Location; s.location == nil {
+		s.location = time.Local
+	}
 	if c.Path != "" {
 		return s, s.openSQLite(c.Path)
 	}
@@ -226,21 +232,25 @@ type dialect struct {
 	maxParams int    // in one statement
 	begin     string // begins a transaction of Update; empty = a session of its is always in one
 	upsert    string
-	excluded  func(column string) string
-	useOwner  string // hint: read accounts through the index of their owner
+
+	insertIgnore string // inserts rows but those that are there
+	excluded     func(column string) string
+	useOwner     string // hint: read accounts through the index of their owner
 }
 
 var sqliteDialect = dialect{
 	name: "sqlite3", now: "strftime('%Y-%m-%d %H:%M:%f', 'now')", nowText: "strftime('%Y-%m-%d %H:%M:%f', 'now')",
 	maxParams: 200, // binding costs the square of it
 	begin:     "BEGIN IMMEDIATE",
-	upsert:    " ON CONFLICT (id) DO UPDATE SET ",
-	excluded:  func(column string) string { return column + " = excluded." + column },
+
+	insertIgnore: "INSERT OR IGNORE",
+	upsert:       " ON CONFLICT (id) DO UPDATE SET ",
+	excluded:     func(column string) string { return column + " = excluded." + column },
 }
 
 var serverDialect = dialect{
 	name: "mysql", now: "UTC_TIMESTAMP(6)", nowText: "DATE_FORMAT(UTC_TIMESTAMP(6), '%Y-%m-%d %H:%i:%s.%f')",
-	forUpdate: " FOR UPDATE", maxParams: 20000,
+	forUpdate: " FOR UPDATE", maxParams: 20000, insertIgnore: "INSERT IGNORE",
 	upsert:   " ON DUPLICATE KEY UPDATE ",
 	excluded: func(column string) string { return column + " = VALUES(" + column + ")" },
 	useOwner: " FORCE INDEX (accounts_owner)",

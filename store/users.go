@@ -59,9 +59,10 @@ func (s *Store) AddUser(ctx context.Context, u models.NewUser, actor string) (mo
 // ImportUsers makes all users that each yields, or none. Each of them is one that Validate accepts.
 func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield func(models.NewUser) error) error) error {
 	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		chunk := make([]models.NewUser, 0, importChunk)
+		chunk, made := make([]models.NewUser, 0, importChunk), 0
 		flush := func() error {
 			err := s.importChunk(ctx, db, actor, chunk)
+			made += len(chunk)
 			chunk = chunk[:0]
 			return err
 		}
@@ -71,10 +72,13 @@ func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield f
 			}
 			return flush()
 		})
+		if err == nil {
+			err = flush()
+		}
 		if err != nil {
 			return err
 		}
-		return flush()
+		return countUsers(db, made)
 	})
 	return conflictWords(err)
 }

@@ -1,0 +1,149 @@
+package models
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"talktime/money"
+)
+
+// ListRequest says which part of a list is wanted.
+type ListRequest struct {
+	Query    string         // in the search language; empty = everything
+	Location *time.Location // of times in the query that have no zone; nil = UTC
+	User     int64          // only what is this user's; 0 = everybody's
+	Number   int            // of the page, from 1
+	Size     int            // of a page
+	After    int64          // only what comes after the row with this key, in place of pages; 0 = from the start
+}
+
+// List is a page of a list.
+type List[T any] struct {
+	Items   []T
+	Total   int64
+	AtLeast bool // there are Total or more: nobody has counted them to the end
+	Single  bool // the query asked for the one object itself
+}
+
+// Failures of a search. They are ErrInvalid.
+var (
+	ErrQueryText  = fmt.Errorf("%w: the query is not JSON", ErrInvalid)
+	ErrQuery      = fmt.Errorf("%w: the query cannot be carried out", ErrInvalid)
+	ErrManyFound  = fmt.Errorf("%w: several were found where one was asked for", ErrInvalid)
+	ErrNoneFound  = fmt.Errorf("%w: none was found where one was asked for", ErrNotFound)
+	ErrDeepPage   = fmt.Errorf("%w: pages have numbers up to %d; go on with after=KEY", ErrInvalid, MaxPage)
+	ErrLastAdmin  = fmt.Errorf("%w: this is the last administrator", ErrConflict)
+	ErrReadOnly   = errors.New("read-only")
+	ErrHoldIsOpen = fmt.Errorf("%w: a call in progress holds money", ErrConflict)
+)
+
+// MaxPage is the highest number of a page. What comes behind it is reached by keys, which cost the same everywhere.
+const MaxPage = 1000
+
+// Profile is what is known of a user beyond his phone and his money.
+type Profile struct {
+	Name      string  // of the person
+	Level     int     // LevelAdmin, LevelUser, LevelCollaborator
+	AccountID *string // what other systems call him; unique
+}
+
+// The levels of users.
+const (
+	LevelAdmin        = 0
+	LevelUser         = 1
+	LevelCollaborator = 2
+)
+
+// UserDetail is a user with everything that is shown of him.
+type UserDetail struct {
+	Balance
+	Profile
+	Historic   []LedgerEntry // newest first, at most 10
+	Originated []CDR         // in the order of their ids, the newest few
+	Received   []CDR
+}
+
+// UserChange is what is to become of a user. What is nil stays.
+type UserChange struct {
+	Username     *string
+	PasswordHash *string // raises the epoch, which ends his sessions
+	CLID         **string
+	IMSI         **string
+	Admin        *bool
+	Name         *string
+	Level        *int
+	AccountID    **string
+}
+
+// Empty reports whether nothing is to be changed.
+func (c UserChange) Empty() bool { return c == UserChange{} }
+
+// Validate returns all mistakes in c, joined; nil when there are none.
+func (c UserChange) Validate() error {
+	u := NewUser{Username: "some"}
+	if c.Username != nil {
+		u.Username = *c.Username
+	}
+	if c.CLID != nil && *c.CLID != nil {
+		u.CLID = **c.CLID
+	}
+	if c.IMSI != nil && *c.IMSI != nil {
+		u.IMSI = **c.IMSI
+	}
+	err := u.Validate()
+	if c.CLID != nil && *c.CLID != nil && u.CLID == "" {
+		err = errors.Join(err, fmt.Errorf(`%w: clid must be 1 to 20 digits, with an optional leading +`, ErrInvalid))
+	}
+	if c.IMSI != nil && *c.IMSI != nil && u.IMSI == "" {
+		err = errors.Join(err, fmt.Errorf(`%w: imsi must be 1 to 16 digits`, ErrInvalid))
+	}
+	if c.Level != nil && (*c.Level < LevelAdmin || *c.Level > LevelCollaborator) {
+		err = errors.Join(err, fmt.Errorf("%w: level must be 0, 1 or 2", ErrInvalid))
+	}
+	if c.Name != nil && !printable(*c.Name, 0, 120) {
+		err = errors.Join(err, fmt.Errorf("%w: name must have at most 120 printable characters", ErrInvalid))
+	}
+	if c.AccountID != nil && *c.AccountID != nil && !printable(**c.AccountID, 1, 64) {
+		err = errors.Join(err, fmt.Errorf("%w: account_id must have 1 to 64 printable characters", ErrInvalid))
+	}
+	return err
+}
+
+// LedgerEntry is one line on a user's account with the transaction it belongs to.
+type LedgerEntry struct {
+	ID        int64 // of the transaction
+	UserID    int64
+	AccountID int64
+	Currency  string
+	Amount    money.Amount // signed
+	Kind      string
+	Ref       string
+	Actor     string
+	PostedAt  time.Time
+}
+
+// CDR is the record of a call that was answered. From and To are 0 for those who are no users of ours.
+type CDR struct {
+	ID       int64
+	CallID   string
+	From, To int64
+	Answer   time.Time
+	BillSec  int64
+}
+
+// AuditLine is a line of the audit log: who did what outside the ledger.
+type AuditLine struct {
+	ID            int64
+	At            time.Time
+	Actor         string
+	Action        string
+	Target        string
+	Before, After string // JSON; empty when there is none
+}
+
+// NamedEntry is a ledger entry with the name of its account: main and the like, or the house's cash, revenue….
+type NamedEntry struct {
+	LedgerEntry
+	Account string
+}

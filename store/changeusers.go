@@ -1,0 +1,291 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"gorm.io/gorm"
+
+	"talktime/billing"
+	"talktime/models"
+)
+
+// countUsers keeps the number of users, in the transaction that makes or deletes some. It comes last, so that others
+// wait for the row no longer than a commit takes.
+func countUsers(db *gorm.DB, more int) error {
+	return db.Exec("UPDATE counters SET value = value + ? WHERE name = 'users'", more).Error
+}
+
+// inTransaction does all of do or nothing, again when another transaction was in its way.
+func (s *Store) inTransaction(ctx context.Context, do func(*gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := s.write.WithContext(ctx).Transaction(do)
+		my, _ := code(err)
+		if my != myDeadlock && my != mySnapshot || try == maxTries {
+			if isLocked(err) {
+				err = fmt.Errorf("%w: %w", models.ErrUnavailable, err)
+			}
+			return err
+		}
+		if err := pause(ctx, time.Duration(try)*10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// logIn notes a change in the audit log, in the change's own transaction.
+func (s *Store) logIn(db *gorm.DB, actor, action, target string, before, after any) error {
+	return db.Exec("INSERT INTO audit_log (at, actor, action, target, before_json, after_json) VALUES (?, ?, ?, ?, ?, ?)",
+		stamp(s.now()), truncate(actor, 80), action, truncate(target, 160), nilOrJSON(before), nilOrJSON(after)).Error
+}
+
+// userFacts is what the audit log says of a user. Passwords are not in it.
+type userFacts struct {
+	Username  string  `json:"username"`
+	CLID      *string `json:"clid"`
+	IMSI      *string `json:"imsi"`
+	Admin     bool    `json:"admin"`
+	Name      string  `json:"name,omitempty"`
+	Level     int     `json:"level"`
+	AccountID *string `json:"account_id,omitempty"`
+	Password  string  `json:"password,omitempty"` // "changed"
+}
+
+// ChangeUsers changes all these users or none, and returns how many there were. A username, clid, imsi or account_id
+// that is taken is models.ErrConflict; taking the last administrator's rights is models.ErrLastAdmin.
+func (s *Store) ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error) {
+	changed := 0
+	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		changed = 0
+		for part := range slices.Chunk(ids, s.dialect.maxParams) {
+			n, err := s.changeUsers(db, part, c, actor)
+			if err != nil {
+				return err
+			}
+			changed += n
+		}
+		if c.Admin != nil && !*c.Admin {
+			return adminLeft(db)
+		}
+		return nil
+	})
+	if errors.Is(err, models.ErrLastAdmin) {
+		return 0, err
+	}
+	return changed, conflictWords(err)
+}
+
+// profileRow is a table as GORM reads it.
+type profileRow struct {
+	UserID    int64 `gorm:"primaryKey"`
+	Name      string
+	Level     int
+	AccountID *string
+}
+
+// TableName implements GORM's Tabler.
+func (profileRow) TableName() string { return "profiles" }
+
+func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor string) (int, error) {
+	var users []userRow
+	if err := db.Where("id IN ? AND deleted_at IS NULL", ids).Find(&users).Error; err != nil {
+		return 0, err
+	}
+	var rows []profileRow
+	if err := db.Where("user_id IN ?", ids).Find(&rows).Error; err != nil {
+		return 0, err
+	}
+	profiles := make(map[int64]profileRow, len(rows))
+	for _, p := range rows {
+		profiles[p.UserID] = p
+	}
+	for _, u := range users {
+		p, known := profiles[u.ID]
+		if !known {
+			p = profileRow{UserID: u.ID, Level: models.LevelUser}
+		}
+		before := facts(u, p)
+		if err := s.changeUser(db, u.ID, c); err != nil {
+			return 0, err
+		}
+		if c.Name != nil || c.Level != nil || c.AccountID != nil {
+			if err := changeProfile(db, &p, known, c); err != nil {
+				return 0, err
+			}
+		}
+		if err := s.logIn(db, actor, "user.change", before.Username, before, changedFacts(before, c)); err != nil {
+			return 0, err
+		}
+	}
+	return len(users), nil
+}
+
+func (s *Store) changeUser(db *gorm.DB, id int64, c models.UserChange) error {
+	set := map[string]any{}
+	if c.Username != nil {
+		set["username"] = *c.Username
+	}
+	if c.PasswordHash != nil {
+		set["password_hash"], set["epoch"] = *c.PasswordHash, gorm.Expr("epoch + 1")
+	}
+	if c.CLID != nil {
+		set["clid"] = *c.CLID
+	}
+	if c.IMSI != nil {
+		set["imsi"] = *c.IMSI
+	}
+	if c.Admin != nil {
+		set["admin"] = *c.Admin
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	return db.Model(&userRow{}).Where("id = ? AND deleted_at IS NULL", id).Updates(set).Error
+}
+
+func changeProfile(db *gorm.DB, p *profileRow, known bool, c models.UserChange) error {
+	if c.Name != nil {
+		p.Name = *c.Name
+	}
+	if c.Level != nil && *c.Level != models.LevelAdmin {
+		p.Level = *c.Level
+	}
+	if c.AccountID != nil {
+		p.AccountID = *c.AccountID
+	}
+	if known {
+		return db.Save(p).Error
+	}
+	return db.Create(p).Error
+}
+
+func facts(u userRow, p profileRow) userFacts {
+	f := userFacts{Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin, Name: p.Name, Level: p.Level, AccountID: p.AccountID}
+	if u.Admin {
+		f.Level = models.LevelAdmin
+	}
+	return f
+}
+
+// changedFacts is what f becomes.
+func changedFacts(f userFacts, c models.UserChange) userFacts {
+	set(&f.Username, c.Username)
+	set(&f.CLID, c.CLID)
+	set(&f.IMSI, c.IMSI)
+	set(&f.Admin, c.Admin)
+	set(&f.Name, c.Name)
+	set(&f.Level, c.Level)
+	set(&f.AccountID, c.AccountID)
+	if c.PasswordHash != nil {
+		f.Password = "changed"
+	}
+	return f
+}
+
+func set[T any](field *T, value *T) {
+	if value != nil {
+		*field = *value
+	}
+}
+
+// adminLeft refuses a transaction that leaves nobody to administrate. Two at once must not each count on the other's
+// administrator: both need the row of the counter first.
+func adminLeft(db *gorm.DB) error {
+	if err := countUsers(db, 0); err != nil {
+		return err
+	}
+	var n int64
+	err := db.Raw("SELECT COUNT(*) FROM (SELECT 1 FROM users WHERE admin AND deleted_at IS NULL LIMIT 1) left_over").Row().Scan(&n)
+	if err == nil && n == 0 {
+		return models.ErrLastAdmin
+	}
+	return err
+}
+
+// NewUserWithProfile makes a user as AddUser does, with what else is known of him, all or nothing.
+func (s *Store) NewUserWithProfile(ctx context.Context, u models.NewUser, c models.UserChange, actor string) (models.UserDetail, error) {
+	var id int64
+	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := s.importChunk(ctx, db, actor, []models.NewUser{u}); err != nil {
+			return err
+		}
+		var made userRow
+		if err := db.Select("id").Where("username = ?", u.Username).Take(&made).Error; err != nil {
+			return err
+		}
+		id = made.ID
+		p := profileRow{UserID: id, Level: models.LevelUser}
+		if c.Name != nil || c.Level != nil || c.AccountID != nil {
+			if err := changeProfile(db, &p, false, c); err != nil {
+				return err
+			}
+		}
+		made = userRow{Username: u.Username, CLID: optional(u.CLID), IMSI: optional(u.IMSI), Admin: u.Admin}
+		if err := s.logIn(db, actor, "user.add", u.Username, nil, facts(made, p)); err != nil {
+			return err
+		}
+		return countUsers(db, 1)
+	})
+	if err != nil {
+		return models.UserDetail{}, conflictWords(err)
+	}
+	return s.UserDetailByID(ctx, id)
+}
+
+// DeleteUser closes a user's accounts and frees his names; his ledger and his calls stay. While a call of his holds
+// money it is models.ErrHoldIsOpen, and models.ErrLastAdmin for the last administrator.
+func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) error {
+	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
+		st, err := tx.load(ctx, billing.Keys{Users: []int64{id}}, false)
+		if err != nil {
+			return err
+		}
+		var user userRow
+		if err := db.Where("id = ? AND deleted_at IS NULL", id).Take(&user).Error; err != nil {
+			return err
+		}
+		var profile profileRow
+		if err := db.Where("user_id = ?", id).Limit(1).Find(&profile).Error; err != nil {
+			return err
+		}
+		if err := billing.DecideClose(st, id, actor, s.now()); err != nil {
+			return err
+		}
+		if err := tx.write(ctx, st); err != nil {
+			return err
+		}
+		for _, statement := range []string{
+			"UPDATE accounts SET status = 'closed', credit_limit = 0 WHERE user_id = ?",
+			"DELETE FROM profiles WHERE user_id = ?",
+			"DELETE FROM members WHERE user_id = ?",
+		} {
+			if err := db.Exec(statement, id).Error; err != nil {
+				return err
+			}
+		}
+		// A name with a slash is nobody's: the old one is free for somebody else.
+		err = db.Exec("UPDATE users SET username = ?, clid = NULL, imsi = NULL, password_hash = '', admin = FALSE, epoch = epoch + 1,"+
+			" deleted_at = ? WHERE id = ?", fmt.Sprintf("deleted/%d", id), stamp(s.now()), id).Error
+		if err != nil {
+			return err
+		}
+		if user.Admin {
+			if err := adminLeft(db); err != nil {
+				return err
+			}
+		}
+		if err := s.logIn(db, actor, "user.delete", user.Username, facts(user, profile), nil); err != nil {
+			return err
+		}
+		return countUsers(db, -1)
+	})
+	var refusal *billing.Refusal
+	if errors.As(err, &refusal) || errors.Is(err, models.ErrLastAdmin) {
+		return err
+	}
+	return translate(err)
+}

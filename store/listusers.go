@@ -1,0 +1,181 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"unicode/utf8"
+
+	"talktime/models"
+)
+
+var usersListing = listing{name: "users", from: "users u", key: "u.id", always: "u.deleted_at IS NULL", owner: "u.id"}
+
+// Newest rows that are shown with a user.
+const (
+	historicRows = 10
+	userCalls    = 100 // with a user alone
+	listedCalls  = 10  // with a user in a list
+)
+
+// ListUsers returns a page of users. A query is models.ErrQueryText or ErrQuery when it makes no sense.
+func (s *Store) ListUsers(ctx context.Context, r models.ListRequest) (models.List[models.UserDetail], error) {
+	q, err := s.search(usersListing, r)
+	if err != nil {
+		return models.List[models.UserDetail]{}, err
+	}
+	keys, err := s.page(ctx, usersListing, r, q)
+	if err != nil {
+		return models.List[models.UserDetail]{}, err
+	}
+	found, err := s.userDetails(ctx, keys.Items, listedCalls)
+	return pick(keys, found), err
+}
+
+// UserIDs returns the ids of all users that a query finds, at most limit.
+func (s *Store) UserIDs(ctx context.Context, r models.ListRequest, limit int) ([]int64, error) {
+	q, err := s.search(usersListing, r)
+	if err != nil {
+		return nil, err
+	}
+	r.Number, r.Size = 1, limit
+	keys, err := s.page(ctx, usersListing, r, q)
+	return keys.Items, err
+}
+
+// UserDetail returns a user with everything that is shown of him, or models.ErrNotFound.
+func (s *Store) UserDetail(ctx context.Context, username string) (models.UserDetail, error) {
+	id, err := s.UserID(ctx, username)
+	if err != nil {
+		return models.UserDetail{}, err
+	}
+	return s.UserDetailByID(ctx, id)
+}
+
+// UserDetailByID is UserDetail for whom the id is known.
+func (s *Store) UserDetailByID(ctx context.Context, id int64) (models.UserDetail, error) {
+	found, err := s.userDetails(ctx, []int64{id}, userCalls)
+	if err != nil {
+		return models.UserDetail{}, err
+	}
+	user, ok := found[id]
+	if !ok {
+		return models.UserDetail{}, fmt.Errorf("user %d: %w", id, models.ErrNotFound)
+	}
+	return user, nil
+}
+
+// UserID returns the id of the user with a name, or models.ErrNotFound.
+func (s *Store) UserID(ctx context.Context, username string) (int64, error) {
+	if !utf8.ValidString(username) {
+		return 0, fmt.Errorf("user %q: %w", username, models.ErrNotFound)
+	}
+	var id int64
+	var name string
+	err := s.read.WithContext(ctx).Raw("SELECT id, username FROM users WHERE username = ? AND deleted_at IS NULL", username).Row().Scan(&id, &name)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && name != username { // MySQL does not look at blanks behind a name
+		return 0, fmt.Errorf("user %q: %w", username, models.ErrNotFound)
+	}
+	return id, translate(err)
+}
+
+// UserIDByIMSI returns the id of the user with an IMSI, or models.ErrNotFound.
+func (s *Store) UserIDByIMSI(ctx context.Context, imsi string) (int64, error) {
+	return s.number(ctx, "SELECT id FROM users WHERE imsi = ? AND deleted_at IS NULL", imsi)
+}
+
+// UsersByID returns the users with these ids, without their calls. Those that do not exist are missing.
+func (s *Store) UsersByID(ctx context.Context, ids []int64) (map[int64]models.UserDetail, error) {
+	return s.userDetails(ctx, ids, 0)
+}
+
+// userDetails reads users, with so many of their newest calls.
+func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[int64]models.UserDetail, error) {
+	users := make(map[int64]models.UserDetail, len(ids))
+	var accounts []int64
+	// CROSS: see balanceQuery.
+	err := eachOf(ctx, s, `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
+		a.id, a.balance, a.held, a.credit_limit, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id
+		FROM users u CROSS JOIN accounts a ON a.user_id = u.id LEFT JOIN profiles p ON p.user_id = u.id
+		WHERE u.id IN (%s) AND u.deleted_at IS NULL`, ids, func(rows *sql.Rows) error {
+		var u models.UserDetail
+		var a models.Account
+		err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt,
+			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &u.Profile.Name, &u.Level, &u.AccountID)
+		if err != nil {
+			return err
+		}
+		accounts = append(accounts, a.ID)
+		if known, ok := users[u.ID]; ok {
+			u = known
+		}
+		if u.Admin {
+			u.Level = models.LevelAdmin
+		}
+		u.Balance.Balance += a.Balance
+		u.Held += a.Held
+		u.Available += a.Available()
+		users[u.ID] = u
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read users: %w", err)
+	}
+	if err := s.addHistoric(ctx, users, accounts); err != nil {
+		return nil, fmt.Errorf("read the ledger of users: %w", err)
+	}
+	if calls == 0 {
+		return users, nil
+	}
+	return users, s.addCalls(ctx, users, ids, calls)
+}
+
+// addHistoric gives users their newest ledger entries.
+func (s *Store) addHistoric(ctx context.Context, users map[int64]models.UserDetail, accounts []int64) error {
+	one := "SELECT " + entryColumns + " FROM " + entriesListing.from + " WHERE e.account_id = ? ORDER BY e.tx_id DESC" + fmt.Sprintf(" LIMIT %d", historicRows)
+	historic := make(map[int64][]models.LedgerEntry)
+	err := newestOf(ctx, s, one, accounts, func(rows *sql.Rows) error {
+		e, err := scanEntry(rows)
+		historic[e.UserID] = append(historic[e.UserID], e)
+		return err
+	})
+	for id, entries := range historic {
+		slices.SortFunc(entries, func(a, b models.LedgerEntry) int { return int(b.ID - a.ID) })
+		if u, ok := users[id]; ok {
+			u.Historic = entries[:min(len(entries), historicRows)]
+			users[id] = u
+		}
+	}
+	return err
+}
+
+// addCalls gives users their newest calls.
+func (s *Store) addCalls(ctx context.Context, users map[int64]models.UserDetail, ids []int64, limit int) error {
+	for _, side := range []struct {
+		column string
+		of     func(*models.UserDetail) *[]models.CDR
+		whose  func(models.CDR) int64
+	}{
+		{"user_id", func(u *models.UserDetail) *[]models.CDR { return &u.Originated }, func(c models.CDR) int64 { return c.From }},
+		{"callee_id", func(u *models.UserDetail) *[]models.CDR { return &u.Received }, func(c models.CDR) int64 { return c.To }},
+	} {
+		one := "SELECT " + cdrColumns + " FROM calls c WHERE c." + side.column + " = ? AND c.state = 'settled' ORDER BY c.id DESC" + fmt.Sprintf(" LIMIT %d", limit)
+		err := newestOf(ctx, s, one, ids, func(rows *sql.Rows) error {
+			c, err := scanCDR(rows)
+			if u, ok := users[side.whose(c)]; ok {
+				*side.of(&u) = append(*side.of(&u), c)
+				users[u.ID] = u
+			}
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("read calls of users: %w", err)
+		}
+		for _, u := range users {
+			slices.SortFunc(*side.of(&u), func(a, b models.CDR) int { return int(a.ID - b.ID) }) // the slice is shared with the map's
+		}
+	}
+	return nil
+}

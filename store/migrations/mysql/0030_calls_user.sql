@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX calls_user ON calls (user_id, id);

@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE counters (
+  name  VARCHAR(16) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  value BIGINT      NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX calls_callee ON calls (callee_id, id);

@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE counters (
+  name  TEXT   NOT NULL PRIMARY KEY,
+  value BIGINT NOT NULL
+);
