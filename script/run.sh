@@ -39,6 +39,20 @@ if [ "${1:-}" = demo ]; then
 fi
 sleep 0.5
 alive || stop 1
+if [ "${1:-}" != demo ]; then
+  scheme=http address=${TALKTIME_ADMIN_LISTEN:-127.0.0.1:5000}
+  [ -n "${TALKTIME_TLS_CERT:-}" ] && scheme=https
+  secret=PASSWORD
+  [ -n "${TALKTIME_ADMIN_PASSWORD:-}" ] && secret='$TALKTIME_ADMIN_PASSWORD'   # by its name: a terminal may be watched
+  cat << END
+
+Try it from another terminal, with the password of admin for PASSWORD:
+  curl -c cookies.txt -d "username=admin&password=$secret" $scheme://$address/login
+  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"username":"marta","password":"marta-2026","clid":"555000204","imsi":"724990000000204","admin":false}' $scheme://$address/api/users
+  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"signal":"+","type_":"increase","value":600,"userId":724990000000204}' $scheme://$address/api/balance
+
+END
+fi
 wait -n   # whichever ends first, ends the others
 code=$?
 callers=${callers:+$(kill -0 "$callers" 2> /dev/null && echo "$callers")}

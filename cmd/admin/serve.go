@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -13,8 +12,11 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"talktime/adminapi"
+	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/internal/password"
+	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/store"
 )
@@ -24,6 +26,7 @@ const (
 	headerTimeout  = 5 * time.Second
 	requestTimeout = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
+	refillPause    = 30 * time.Second
 	schemaPause    = time.Second // between two tries to reach a database that was away at the start
 )
 
@@ -42,21 +45,13 @@ printed once on standard output.
 		for _, warning := range cfg.Warnings {
 			c.note("warning: %s", warning)
 		}
-		db, err := c.openStore(cfg.Database)
+		db, err := c.openStore(cfg)
 		if err != nil {
 			return err
 		}
 		defer func() { _ = db.Close() }()
-		return c.serve(ctx, db, cfg, newLogger(c.stderr))
+		return c.serve(ctx, db, cfg, wiring.Logger(c.stderr))
 	}
-}
-
-// newLogger writes text for people at a terminal, and JSON for everything else.
-func newLogger(w io.Writer) *slog.Logger {
-	if isTerminal(w) {
-		return slog.New(slog.NewTextHandler(w, nil))
-	}
-	return slog.New(slog.NewJSONHandler(w, nil))
 }
 
 // serve runs the admin server until ctx ends. A database that is away does not keep it from starting: it says so at
@@ -66,12 +61,18 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	if ready != nil && !errors.Is(ready, models.ErrUnavailable) {
 		return ready
 	}
+	service := billing.New(billing.Options{Store: db, Logger: log, Lanes: db.Lanes()})
+	defer service.Close()
+	handler, err := api(db, service, cfg, log)
+	if err != nil {
+		return err
+	}
 	listener, err := listen(ctx, cfg.Admin)
 	if err != nil {
 		return err
 	}
 	server := &http.Server{
-		Handler: handler(db), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
 		WriteTimeout: 2 * requestTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "")
@@ -84,11 +85,22 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 		return nil
 	})
 	group.Go(func() error { return c.prepare(ctx, db, cfg, log) })
+	group.Go(func() error { refillDue(ctx, db, log); return nil })
 	group.Go(func() error {
 		<-ctx.Done()
 		return shutDown(server, cfg.ShutdownTimeout, log)
 	})
 	return group.Wait()
+}
+
+// api puts the services together that the API stands on.
+func api(db *store.Store, service *billing.Service, cfg config.Config, log *slog.Logger) (http.Handler, error) {
+	return adminapi.New(adminapi.Deps{
+		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db,
+		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
+		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
+		Location: cfg.Location, Logger: log,
+	})
 }
 
 func listen(ctx context.Context, a config.Admin) (net.Listener, error) {
@@ -126,6 +138,9 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 		if err == nil {
 			err = c.firstAdmin(ctx, db, cfg.Admin.Password.Reveal(), log)
 		}
+		if err == nil {
+			err = hashClearPasswords(ctx, db, log)
+		}
 		switch {
 		case ctx.Err() != nil:
 			return nil
@@ -135,8 +150,42 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 			log.Error("the database cannot be reached; trying again", "err", err)
 			told = true
 		}
-		pause(ctx, schemaPause)
+		wiring.Pause(ctx, schemaPause)
 	}
+}
+
+// refillDue applies the refill dates of groups as they come. It may run in any number of processes.
+func refillDue(ctx context.Context, db *store.Store, log *slog.Logger) {
+	for wiring.Pause(ctx, refillPause); ctx.Err() == nil; wiring.Pause(ctx, refillPause) {
+		applied, err := db.RefillDue(ctx, "admin serve")
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Error("due refills were not applied; trying again", "err", err)
+		case applied > 0:
+			log.Info("due refills are applied", "dates", applied)
+		}
+	}
+}
+
+// hashClearPasswords hashes the passwords that came from an older program as they were typed.
+func hashClearPasswords(ctx context.Context, db *store.Store, log *slog.Logger) error {
+	found, err := db.ClearPasswords(ctx)
+	if err != nil || len(found) == 0 {
+		return err
+	}
+	hasher := password.New(1)
+	for _, p := range found {
+		hash, err := hasher.Hash(ctx, p.Text)
+		if err == nil {
+			err = db.HashedPassword(ctx, p, hash)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	log.Info("clear passwords are hashed", "users", len(found))
+	return nil
 }
 
 // firstAdmin makes the user admin unless there is an administrator.

@@ -14,6 +14,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,6 +24,8 @@ import (
 	"time"
 
 	"talktime/internal/password"
+	"talktime/internal/wiring"
+	"talktime/models"
 	"talktime/store"
 	"talktime/store/storetest"
 )
@@ -82,7 +85,7 @@ func (s *server) end() int {
 func (s *server) get(t *testing.T, client *http.Client, path string, want int) string {
 	t.Helper()
 	var got int
-	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); pause(t.Context(), 20*time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); wiring.Pause(t.Context(), 20*time.Millisecond) {
 		answer, err := client.Get(s.url + path)
 		if err != nil {
 			t.Fatal(err)
@@ -109,16 +112,7 @@ func TestServe(t *testing.T) {
 		t.Errorf("readyz: %q", body)
 	}
 	s.get(t, http.DefaultClient, "/healthz", http.StatusOK)
-	db, err := store.Open(store.Config{Path: path})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer db.Close()
-	for exists := false; !exists; pause(t.Context(), 10*time.Millisecond) {
-		if exists, err = db.HasAdmin(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	db := withAdmin(t, path)
 	if code := s.end(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -140,6 +134,22 @@ func TestServe(t *testing.T) {
 	if code := again.end(); code != 0 || again.stdout.String() != "" {
 		t.Errorf("the second start: exit code %d, %q", code, again.stdout)
 	}
+}
+
+// withAdmin opens a database as soon as it has an administrator.
+func withAdmin(t *testing.T, path string) *store.Store {
+	t.Helper()
+	db, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	for exists := false; !exists; wiring.Pause(t.Context(), 10*time.Millisecond) {
+		if exists, err = db.HasAdmin(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return db
 }
 
 // TestServeWithoutDatabase: a database that is away is no reason to end, a schema that is wrong is.
@@ -221,11 +231,68 @@ func migrateNow(t *testing.T, settings map[string]string) int {
 	return run(t.Context(), []string{"migrate"}, system{getenv: getenv, stdin: strings.NewReader(""), stdout: io.Discard, stderr: os.Stderr})
 }
 
+// TestServeAPI: with the password that was set, by curl or anything like it.
+func TestServeAPI(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "t.db")
+	db, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	if _, err := db.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	storetest.Audited(t, db)
+	// The user comes from an older program, which kept passwords as they were typed.
+	if _, err := db.AddUser(t.Context(), models.NewUser{Username: "marta", PasswordHash: "old-secret"}, "test"); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, map[string]string{"TALKTIME_DATABASE_URL": "sqlite:" + path, "TALKTIME_ADMIN_PASSWORD": "secret7"})
+	s.get(t, http.DefaultClient, "/readyz", http.StatusOK)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := &http.Client{Jar: jar}
+	login := func(username, password string) int {
+		answer, err := client.PostForm(s.url+"/login", url.Values{"username": {username}, "password": {password}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	for hashed := false; !hashed; wiring.Pause(t.Context(), 10*time.Millisecond) {
+		left, err := db.ClearPasswords(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		hashed = len(left) == 0
+	}
+	if code := login("marta", "old-secret"); code != http.StatusOK {
+		t.Errorf("marta logs in: %d", code)
+	}
+	s.get(t, client, "/api/users", http.StatusForbidden)
+	if code := login("admin", "secret7"); code != http.StatusOK {
+		t.Errorf("admin logs in: %d", code)
+	}
+	if body := s.get(t, client, "/api/users", http.StatusOK); !strings.Contains(body, `"num_results":2`) {
+		t.Errorf("%s", body)
+	}
+	client.CloseIdleConnections()
+	if code := s.end(); code != exitWell {
+		t.Errorf("exit code %d", code)
+	}
+}
+
 func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	cert, key := selfSigned(t)
+	path := filepath.Join(t.TempDir(), "t.db")
 	s := startServer(t, map[string]string{
-		"TALKTIME_DATABASE_URL": "sqlite:" + filepath.Join(t.TempDir(), "t.db"), "TALKTIME_TLS_CERT": cert, "TALKTIME_TLS_KEY": key,
+		"TALKTIME_DATABASE_URL": "sqlite:" + path, "TALKTIME_TLS_CERT": cert, "TALKTIME_TLS_KEY": key,
+		"TALKTIME_ADMIN_PASSWORD": "secret7",
 	})
 	pool := x509.NewCertPool()
 	text, err := os.ReadFile(cert)
@@ -234,6 +301,15 @@ func TestServeTLS(t *testing.T) {
 	}
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}}
 	s.get(t, client, "/readyz", http.StatusOK)
+	withAdmin(t, path)
+	answer, err := client.PostForm(s.url+"/login", url.Values{"username": {"admin"}, "password": {"secret7"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if cookie := answer.Header.Get("Set-Cookie"); answer.StatusCode != http.StatusOK || !strings.Contains(cookie, "; Secure") {
+		t.Errorf("login by TLS: %d, %s", answer.StatusCode, cookie)
+	}
 	client.CloseIdleConnections()
 	if code := s.end(); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -62,6 +62,7 @@ type Admin struct {
 	TrustedProxies []netip.Prefix
 	PublicURL      string // without a slash at the end; empty when not given
 	Password       Secret // of the first admin; empty: generate one
+	JSONP          bool   // answers may be wrapped for scripts of other sites
 }
 
 // Calls is what the decision about a call needs besides the database.
@@ -214,6 +215,7 @@ func (l *loader) admin() Admin {
 		TrustedProxies: l.prefixes("TALKTIME_TRUSTED_PROXIES"),
 		PublicURL:      l.url("TALKTIME_PUBLIC_URL"),
 		Password:       l.secret("TALKTIME_ADMIN_PASSWORD"),
+		JSONP:          l.toggle("TALKTIME_JSONP"),
 	}
 	if a.TLSCert != "" && a.TLSKey == "" {
 		l.mistake("TALKTIME_TLS_KEY", "must be given with TALKTIME_TLS_CERT")

@@ -67,12 +67,16 @@ func Describe() []Setting {
 			Meaning: "key file (PEM) of that certificate",
 		},
 		{
-			Name: "TALKTIME_TRUSTED_PROXIES", Later: true, Unset: "none",
+			Name: "TALKTIME_TRUSTED_PROXIES", Unset: "none",
 			Meaning: "networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
 		},
 		{
-			Name: "TALKTIME_PUBLIC_URL", Later: true, Unset: "none",
+			Name: "TALKTIME_PUBLIC_URL", Unset: "none",
 			Meaning: "URL under which people reach the admin page, for links",
+		},
+		{
+			Name: "TALKTIME_JSONP", Default: "off",
+			Meaning: "on: `?callback=` wraps what the API answers for scripts of other sites, which then see what the user who is logged in sees",
 		},
 		{
 			Name: "TALKTIME_ADMIN_PASSWORD", Unset: "generated", Secret: true,

@@ -1,0 +1,200 @@
+package adminapi_test
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"talktime/adminapi"
+	"talktime/models"
+	"talktime/store/storetest"
+)
+
+// scopeTokens has one token for each scope, whose secret is the scope's name, and one with all of them but admin.
+type scopeTokens struct{ adminapi.Tokens }
+
+func (scopeTokens) Token(_ context.Context, secret string) (models.Token, error) {
+	for i, s := range models.Scopes() {
+		if s == secret {
+			return models.Token{ID: int64(i + 1), Name: secret, Scopes: []string{secret}}, nil
+		}
+	}
+	return models.Token{}, models.ErrNotFound
+}
+
+func (scopeTokens) ListTokens(context.Context, models.ListRequest) (models.List[models.Token], error) {
+	return models.List[models.Token]{Items: []models.Token{}}, nil
+}
+
+func (scopeTokens) NewToken(_ context.Context, t models.NewToken, _ string) (models.Token, string, error) {
+	return models.Token{ID: 9, Name: t.Name, Scopes: t.Scopes, ExpiresAt: t.ExpiresAt}, "tt_shown_once", nil
+}
+
+func (scopeTokens) RevokeToken(context.Context, int64, string) error { return models.ErrNotFound }
+
+// TestAuthorisation is checklist 3: each path, asked by everybody who could ask.
+func TestAuthorisation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) {
+		d.Tokens, d.Groups = scopeTokens{}, &memoryGroups{}
+	})
+	s.marta()
+	s.joel()
+
+	// What somebody who is let in is answered: these requests are not meant to succeed.
+	bodies := map[string]string{
+		"POST /api/users":            `{}`,
+		"PATCH /api/users":           `{}`,
+		"PATCH /api/users/:username": `{"shoe_size":44}`,
+		"POST /api/balance":          `{}`,
+	}
+	// Who besides an administrator is let in.
+	const nobody, everybody, self = "", "*", "marta"
+	let := map[string]string{
+		"GET /healthz": everybody, "GET /readyz": everybody, "GET /": everybody, "GET /login": everybody, "POST /login": everybody,
+		"GET /logout": everybody, "POST /logout": everybody, "GET /check": "marta joel",
+		"GET /api/users": "read", "POST /api/users": "users", "PATCH /api/users": "users",
+		"GET /api/users/:username": self + " read", "PATCH /api/users/:username": self + " users", "DELETE /api/users/:username": "users",
+		"GET /api/balance": "read", "POST /api/balance": "money", "GET /api/balance/:id": "read",
+		"PATCH /api/balance/:id": nobody, "DELETE /api/balance/:id": nobody,
+		"GET /api/cdr": "cdr", "GET /api/cdr/:id": "cdr", "POST /api/cdr": nobody, "PATCH /api/cdr/:id": nobody, "DELETE /api/cdr/:id": nobody,
+		"GET /check_voice_balance": "read", "POST /check_voice_balance": "read",
+		"GET /api/calls": "read", "GET /api/calls/:id": "read", "GET /api/calls/:id/explain": "read",
+		"GET /api/holds": "read", "GET /api/holds/:id": "read", "DELETE /api/holds/:id": "money",
+		"GET /api/ledger": "read", "GET /api/audit": "admin", "POST /api/transfers": "money",
+		"GET /api/tokens": "admin", "POST /api/tokens": "admin", "DELETE /api/tokens/:id": "admin",
+		"GET /api/groups": "read", "POST /api/groups": "users", "GET /api/groups/:name": "read", "PATCH /api/groups/:name": "users", "DELETE /api/groups/:name": "users",
+	}
+	askers := map[string]func() *client{"": s.anonymous}
+	for _, name := range []string{"admin", "marta", "joel"} {
+		c := s.login(name)
+		askers[name] = func() *client { again := *c; return &again } // whatever /logout does to another
+	}
+	for _, scope := range models.Scopes() {
+		askers["token "+scope] = func() *client {
+			c := s.anonymous()
+			c.header.Set("Authorization", "Bearer "+scope)
+			return c
+		}
+	}
+	for _, route := range adminapi.Routes() {
+		what := route.Method + " " + route.Path
+		who, listed := let[what]
+		if !listed {
+			t.Errorf("%s is in no row of the table", what)
+			continue
+		}
+		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team").Replace(route.Path)
+		if route.Method == http.MethodDelete {
+			path = strings.Replace(path, "marta", "nobody", 1) // the others need her
+		}
+		if strings.HasSuffix(path, "/logout") {
+			continue // it would end the sessions of this test; TestLogin has it
+		}
+		for name, asker := range askers {
+			allowed := name == "admin" || who == everybody
+			for _, other := range strings.Fields(who) {
+				allowed = allowed || name == other || name == "token "+other
+			}
+			a := asker().do(route.Method, path, bodies[what])
+			if route.JSON && bodies[what] == "" {
+				a = asker().do(route.Method, path, `{"imsi":"1"}`)
+			}
+			refused := http.StatusForbidden
+			if name == "" {
+				refused = http.StatusUnauthorized
+			}
+			if path == "/login" && route.Method == http.MethodPost {
+				continue // TestLogin has it
+			}
+			if (a.status == http.StatusUnauthorized || a.status == http.StatusForbidden) == allowed || !allowed && a.status != refused {
+				t.Errorf("%s by %q: status %d, allowed %v: %s", what, name, a.status, allowed, a.body)
+			}
+			want := map[int]string{401: `{"message":"Not authenticated"}`, 403: `{"message":"Forbidden"}`}[a.status]
+			if route.Kept && want != "" && strings.TrimSpace(a.body) != want {
+				t.Errorf("%s by %q: %s", what, name, a.body)
+			}
+		}
+	}
+	for _, route := range adminapi.Routes() {
+		if s := string(route.Access.Scope); s != "" && !slices.Contains(models.Scopes(), s) {
+			t.Errorf("%s %s needs the scope %s, which no token can have", route.Method, route.Path, s)
+		}
+	}
+	for what := range let {
+		method, path, _ := strings.Cut(what, " ")
+		found := false
+		for _, route := range adminapi.Routes() {
+			found = found || route.Method == method && route.Path == path
+		}
+		if !found {
+			t.Errorf("there is no %s", what)
+		}
+	}
+}
+
+// TestTokens: a token that is wrong is refused, even beside a good cookie, and none makes administrators unasked.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Tokens = scopeTokens{} })
+	s.marta()
+	wrong := *s.admin
+	for _, header := range []string{"Bearer nonsense", "Bearer ", "Bearer", "Basic YWRtaW46c2VjcmV0Nw==", "nonsense"} {
+		wrong.header = http.Header{"Authorization": {header}}
+		a := wrong.get("/api/users").is(http.StatusUnauthorized)
+		if a.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%q: nobody says how to authenticate", header)
+		}
+	}
+	users := s.anonymous()
+	users.header.Set("Authorization", "bearer users")
+	users.post("/api/users", newUser("eve", "5550001")).is(http.StatusCreated)
+	users.post("/api/users", strings.Replace(newUser("eva", "5550002"), "false", "true", 1)).is(http.StatusForbidden)
+	users.patch("/api/users/eve", `{"name":"Eve","clid":"5550003"}`).is(http.StatusOK)
+	users.patch("/api/users/eve", `{"admin":true}`).is(http.StatusForbidden)
+	users.patch("/api/users/eve", `{"level":0}`).is(http.StatusForbidden)
+	users.patch("/api/users/admin", `{"password":"another7"}`).is(http.StatusForbidden)
+	users.delete("/api/users/admin").is(http.StatusForbidden)
+	users.delete("/api/users/eve").is(http.StatusNoContent)
+
+	money := s.anonymous()
+	money.header.Set("Authorization", "Bearer money")
+	money.post("/api/balance", `{"signal":"+","value":5,"userId":2}`).is(http.StatusCreated)
+	if log := s.admin.get("/api/audit"); !strings.Contains(log.body, `"actor":"token/money"`) || !strings.Contains(log.body, `"actor":"token/users"`) {
+		t.Errorf("%s", log.body)
+	}
+}
+
+// TestVoiceBalance: for telephone systems, and for nobody else.
+func TestVoiceBalance(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	s.marta()
+	s.anonymous().post("/check_voice_balance", `{"imsi":"001010000000204"}`).is(http.StatusUnauthorized)
+	s.start(func(d *adminapi.Deps) { d.Asterisk = loopback })
+	asterisk := s.anonymous()
+	a := asterisk.post("/check_voice_balance", `{"imsi":"001010000000204"}`)
+	a.says(http.StatusOK, "180")
+	if got := a.header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain") {
+		t.Errorf("the answer is %s", got)
+	}
+	asterisk.get("/check_voice_balance?imsi=001010000000204").says(http.StatusOK, "180")
+	for _, body := range []string{`{"imsi":"1010000000204"}`, `{"imsi":"x"}`, `{"imsi":""}`} {
+		asterisk.post("/check_voice_balance", body).says(http.StatusOK, "none")
+	}
+	asterisk.post("/check_voice_balance", `{}`).is(http.StatusBadRequest)
+	asterisk.post("/check_voice_balance", `{"imsi":{}}`).is(http.StatusBadRequest)
+	s.start(func(d *adminapi.Deps) { // in one and the same second
+		d.Asterisk, d.Now = loopback, func() time.Time { return time.Unix(1900000000, 0) }
+	})
+	for n := range 51 {
+		want := http.StatusOK
+		if n == 50 {
+			want = http.StatusTooManyRequests
+		}
+		asterisk.post("/check_voice_balance", `{"imsi":"1"}`).is(want)
+	}
+}

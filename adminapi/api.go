@@ -1,0 +1,159 @@
+package adminapi
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/gin-contrib/sessions"
+	"github.com/gin-gonic/gin"
+
+	"talktime/billing"
+	"talktime/internal/password"
+	"talktime/models"
+)
+
+// Deps are what the API stands on.
+type Deps struct {
+	Users    Users
+	Sessions Sessions
+	Ledger   Ledger
+	Calls    Calls
+	Money    Money
+	// Without these there are no such paths.
+	Tokens Tokens
+	Groups Groups
+
+	Ready func(context.Context) error // what keeps the server from its work; its text is told to strangers
+
+	Proxies   []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	Asterisk  []netip.Prefix // who may ask for a balance without a token
+	PublicURL string         // under which browsers know us, where that is not what they ask for; may be empty
+	JSONP     bool           // answer ?callback=, which other sites can read
+	Location  *time.Location // of times without a zone; nil = local
+	Now       func() time.Time
+	Logger    *slog.Logger
+}
+
+// Users are the people and phones.
+type Users interface {
+	ListUsers(context.Context, models.ListRequest) (models.List[models.UserDetail], error)
+	UserDetail(ctx context.Context, username string) (models.UserDetail, error)
+	UserDetailByID(ctx context.Context, id int64) (models.UserDetail, error)
+	UsersByID(ctx context.Context, ids []int64) (map[int64]models.UserDetail, error)
+	UserIDByIMSI(ctx context.Context, imsi string) (int64, error)
+	UserIDs(ctx context.Context, r models.ListRequest, limit int) ([]int64, error)
+	NewUserWithProfile(ctx context.Context, u models.NewUser, c models.UserChange, actor string) (models.UserDetail, error)
+	ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error)
+	DeleteUser(ctx context.Context, id int64, actor string) error
+}
+
+// Sessions keep who is logged in, and how often somebody failed to.
+type Sessions interface {
+	Secret(ctx context.Context, name string) ([]byte, error)
+	SessionUser(ctx context.Context, userID int64, session string) (user models.User, ended bool, err error)
+	EndSession(ctx context.Context, session string, expires time.Time) error
+	LoginFailures(ctx context.Context, who string, since time.Time) (int, error)
+	LoginFailed(ctx context.Context, who string, since time.Time) error
+	LoginWorked(ctx context.Context, who string) error
+	Rehashed(ctx context.Context, userID int64, old, hash string) error
+}
+
+// Ledger is what was posted, and the audit log beside it.
+type Ledger interface {
+	ListEntries(context.Context, models.ListRequest) (models.List[models.LedgerEntry], error)
+	ListLedger(context.Context, models.ListRequest) (models.List[models.LedgerEntry], error)
+	Entry(ctx context.Context, id int64) (models.LedgerEntry, error)
+	CallEntries(ctx context.Context, callID string) ([]models.NamedEntry, error)
+	ListAudit(context.Context, models.ListRequest) (models.List[models.AuditLine], error)
+	Log(ctx context.Context, actor, action, target string, before, after any) error
+}
+
+// Calls are the calls and the money that they hold.
+type Calls interface {
+	ListCDRs(context.Context, models.ListRequest) (models.List[models.CDR], error)
+	CDRByID(ctx context.Context, id int64) (models.CDR, error)
+	ListCalls(context.Context, models.ListRequest) (models.List[models.Call], error)
+	ListHolds(context.Context, models.ListRequest) (models.List[models.Call], error)
+	CallByKey(ctx context.Context, id int64) (models.Call, error)
+}
+
+// Money moves money. It is billing.Service.
+type Money interface {
+	Move(context.Context, billing.Movement) (billing.Moved, error)
+	Transfer(context.Context, billing.Transfer) (models.Transaction, error)
+	Settle(context.Context, billing.CallResult) (billing.Charge, error)
+}
+
+// maxHashing is how many logins may wait for their turn at the password hash, which takes a core for a while each.
+const maxHashing = 256
+
+type api struct {
+	Deps
+	log     *slog.Logger
+	hasher  *password.Hasher
+	turns   chan struct{} // to compare passwords
+	waiting chan struct{} // for a turn
+	origins *http.CrossOriginProtection
+	voice   meter
+
+	mu      sync.Mutex
+	cookies sessions.Store // nil until the database has told the secret
+}
+
+// New returns the handler of everything.
+func New(d Deps) (http.Handler, error) {
+	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
+	a.turns, a.waiting = make(chan struct{}, runtime.NumCPU()), make(chan struct{}, maxHashing)
+	if a.Now == nil {
+		a.Now = time.Now
+	}
+	if a.log == nil {
+		a.log = slog.New(slog.DiscardHandler)
+	}
+	if a.Location == nil {
+		a.Location = time.Local
+	}
+	if d.PublicURL != "" {
+		origin, err := originOf(d.PublicURL)
+		if err == nil {
+			err = a.origins.AddTrustedOrigin(origin)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("the public URL %q: %w", d.PublicURL, err)
+		}
+	}
+	return a.engine()
+}
+
+// engine is the router with everything that happens before a handler.
+func (a *api) engine() (http.Handler, error) {
+	gin.SetMode(gin.ReleaseMode)
+	e := gin.New()
+	e.RedirectTrailingSlash, e.HandleMethodNotAllowed, e.MaxMultipartMemory = false, true, 0
+	proxies := make([]string, len(a.Proxies))
+	for i, p := range a.Proxies {
+		proxies[i] = p.String()
+	}
+	if err := e.SetTrustedProxies(proxies); err != nil {
+		return nil, fmt.Errorf("trusted proxies: %w", err)
+	}
+	e.Use(a.identifyRequest, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
+	for _, r := range Routes() {
+		if r.needs != nil && !r.needs(a.Deps) {
+			continue
+		}
+		e.Handle(r.Method, r.Path, a.serve(r))
+		if r.Method == http.MethodGet {
+			e.Handle(http.MethodHead, r.Path, a.serve(r))
+		}
+	}
+	e.NoRoute(a.serve(Route{Access: Access{Open: true}, handle: func(*request) error { return failure{status: http.StatusNotFound} }}))
+	e.NoMethod(a.serve(Route{Access: Access{Open: true}, handle: func(*request) error { return failure{status: http.StatusMethodNotAllowed} }}))
+	return e, nil
+}

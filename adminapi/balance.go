@@ -1,0 +1,171 @@
+package adminapi
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"talktime/billing"
+	"talktime/models"
+	"talktime/money"
+)
+
+const maxValue = 1<<31 - 1 // of a movement on the kept paths, in whole units
+
+func listBalance(r *request) error { return r.entries(manyRows, r.api.Ledger.ListEntries) }
+
+func (r *request) entries(size int, read func(context.Context, models.ListRequest) (models.List[models.LedgerEntry], error)) error {
+	l, err := r.listRequest(size)
+	if err != nil {
+		return err
+	}
+	list, err := read(r.ctx(), l)
+	if err != nil {
+		return err
+	}
+	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) any { return r.api.showEntry(e) })
+}
+
+func getBalance(r *request) error {
+	id, err := r.id()
+	if err != nil {
+		return err
+	}
+	entry, err := r.api.Ledger.Entry(r.ctx(), id)
+	if err == nil {
+		r.answer(http.StatusOK, r.api.showEntry(entry))
+	}
+	return err
+}
+
+// id is the number in the path. What is none belongs to nothing.
+func (r *request) id() (int64, error) {
+	id, err := strconv.ParseInt(r.Param("id"), 10, 64)
+	if err != nil || id < 1 {
+		return 0, models.ErrNotFound
+	}
+	return id, nil
+}
+
+func createBalance(r *request) error {
+	o, err := r.object()
+	if err != nil {
+		return err
+	}
+	if err := o.unknown("signal", "type_", "value", "userId", "date"); err != nil {
+		return err
+	}
+	sign, err := o.sign()
+	if err != nil {
+		return err
+	}
+	if err := o.missing("value", "userId"); err != nil {
+		return err
+	}
+	user, err := r.payee(o)
+	if err != nil {
+		return err
+	}
+	amount, err := o.value(user.Currency)
+	if err != nil {
+		return err
+	}
+	ref, err := r.idempotencyKey()
+	if err != nil {
+		return err
+	}
+	moved, err := r.api.Money.Move(r.ctx(), billing.Movement{UserID: user.ID, Amount: sign * amount, Ref: ref, Actor: r.who.actor()})
+	if err != nil {
+		return err
+	}
+	entry := models.LedgerEntry{
+		ID: moved.Transaction.ID, UserID: user.ID, Currency: user.Currency, Amount: sign * amount, Ref: ref, PostedAt: moved.Transaction.PostedAt,
+	}
+	if !moved.Already {
+		if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "balance.add", user.Username, nil, r.api.showEntry(entry)); err != nil {
+			r.api.log.Error("a movement of money is not in the audit log", "err", err, "ref", ref)
+		}
+	}
+	r.Header("Location", r.location(strconv.FormatInt(entry.ID, 10)))
+	r.json(http.StatusCreated, r.api.showEntry(entry))
+	return nil
+}
+
+// sign is 1 for money in and -1 for money out. The signal decides; the type alone says the same.
+func (o object) sign() (money.Amount, error) {
+	signs := map[string]money.Amount{"+": 1, "-": -1, "increase": 1, "decrease": -1}
+	var found money.Amount
+	for _, name := range []string{"signal", "type_"} {
+		if !o.has(name) {
+			continue
+		}
+		text, err := o.text(name)
+		sign := signs[text]
+		if err != nil || sign == 0 || len(text) == 1 != (name == "signal") {
+			return 0, badRequest(`signal must be "+" or "-", and type_ "increase" or "decrease"`)
+		}
+		if found != 0 && found != sign {
+			return 0, badRequest("signal and type_ disagree")
+		}
+		found = sign
+	}
+	if found == 0 {
+		return 0, badRequest("missing field: signal")
+	}
+	return found, nil
+}
+
+// payee is the user whose money moves. So long a number is an IMSI.
+func (r *request) payee(o object) (models.UserDetail, error) {
+	text, err := o.number("userId")
+	if err != nil || !digits(text) || len(text) > 18 {
+		return models.UserDetail{}, badRequest("userId must be the id_ of a user")
+	}
+	id, err := strconv.ParseInt(text, 10, 64)
+	if err == nil && len(text) >= 14 && len(text) <= 15 {
+		id, err = r.api.Users.UserIDByIMSI(r.ctx(), text)
+	}
+	var user models.UserDetail
+	if err == nil {
+		user, err = r.api.Users.UserDetailByID(r.ctx(), id)
+	}
+	if isNotFound(err) {
+		return user, badRequest("userId: there is no such user")
+	}
+	return user, err
+}
+
+// value is a positive amount: whole seconds, or decimals of other currencies.
+func (o object) value(currency string) (money.Amount, error) {
+	text, err := o.number("value")
+	if err == nil && currency == models.SEC && !digits(text) {
+		err = badRequest("value must be a positive whole number")
+	}
+	if err != nil {
+		return 0, err
+	}
+	amount, err := o.amount("value")
+	if err == nil && (amount <= 0 || amount > maxValue*money.Unit) {
+		err = badRequest("value must be positive and at most " + strconv.Itoa(maxValue))
+	}
+	return amount, err
+}
+
+// maxKey is how long a key may be that makes a movement safe to repeat.
+const maxKey = 100
+
+// idempotencyKey is the reference of a movement: the client's own, which makes it safe to repeat, or one of ours. Keys
+// of different clients never meet.
+func (r *request) idempotencyKey() (string, error) {
+	key := r.GetHeader("Idempotency-Key")
+	if key == "" {
+		return "api-" + rand.Text(), nil
+	}
+	odd := func(c rune) bool { return c <= ' ' || c > '~' }
+	if len(key) > maxKey || strings.ContainsFunc(key, odd) {
+		return "", badRequest("Idempotency-Key must have at most 100 ASCII characters without blanks")
+	}
+	return "api-" + r.who.key() + ":" + key, nil
+}

@@ -1,0 +1,206 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"talktime/billing"
+	"talktime/models"
+	"talktime/money"
+)
+
+// nameJSON is a user in a newer object. A deleted one has an id, and no name any more.
+type nameJSON struct {
+	ID       int64  `json:"id"`
+	Username string `json:"username,omitempty"`
+}
+
+// callJSON is a call in any state.
+type callJSON struct {
+	ID           int64        `json:"id"`
+	CallID       string       `json:"call_id"`
+	State        string       `json:"state"`
+	User         *nameJSON    `json:"user"`
+	Callee       *nameJSON    `json:"callee"`
+	CallerID     string       `json:"caller_id"`
+	Number       string       `json:"number"`
+	AuthorizedAt time.Time    `json:"authorized_at"`
+	DueAt        time.Time    `json:"due_at"`
+	EndedAt      *time.Time   `json:"ended_at"`
+	LimitSeconds int64        `json:"limit_seconds"`
+	Seconds      int64        `json:"seconds"`
+	Status       string       `json:"status"`
+	Cause        int          `json:"cause"`
+	Currency     string       `json:"currency"`
+	Held         money.Amount `json:"held"`
+	Charge       money.Amount `json:"charge"`
+	Shortfall    money.Amount `json:"shortfall"`
+	SettledBy    string       `json:"settled_by"`
+	Unauthorized bool         `json:"unauthorized"`
+	Disputed     int64        `json:"disputed_seconds"`
+}
+
+// explainJSON is a call with everything that led to its charge.
+type explainJSON struct {
+	Call     callJSON           `json:"call"`
+	Evidence []models.Evidence  `json:"evidence"`
+	Legs     []billing.LegPrice `json:"legs"` // none before the call is settled
+	Charge   money.Amount       `json:"charge"`
+	Entries  []postedJSON       `json:"entries"`
+}
+
+// postedJSON is an entry on an account of a user or of the house.
+type postedJSON struct {
+	TransactionID int64        `json:"transaction_id"`
+	Account       string       `json:"account"`
+	UserID        *int64       `json:"user_id"` // null: the house
+	Amount        money.Amount `json:"amount"`
+	PostedAt      time.Time    `json:"posted_at"`
+}
+
+func listCalls(r *request) error { return r.calls(r.api.Calls.ListCalls) }
+
+func listHolds(r *request) error { return r.calls(r.api.Calls.ListHolds) }
+
+func (r *request) calls(read func(context.Context, models.ListRequest) (models.List[models.Call], error)) error {
+	l, err := r.listRequestOf(manyRows)
+	if err != nil {
+		return err
+	}
+	list, err := read(r.ctx(), l)
+	if err != nil {
+		return err
+	}
+	users, err := r.callUsers(list.Items...)
+	if err != nil {
+		return err
+	}
+	return answerList(r, l, list, func(c models.Call) int64 { return c.ID }, func(c models.Call) any { return showCall(c, users) })
+}
+
+// listRequestOf is listRequest for newer lists, which take ?user=NAME besides.
+func (r *request) listRequestOf(size int) (models.ListRequest, error) {
+	l, err := r.listRequest(size)
+	name := r.Query("user")
+	if err != nil || name == "" {
+		return l, err
+	}
+	user, err := r.api.Users.UserDetail(r.ctx(), name)
+	if isNotFound(err) {
+		err = badRequest("user: there is no such user")
+	}
+	l.User = user.ID
+	return l, err
+}
+
+func (r *request) callUsers(calls ...models.Call) (map[int64]models.UserDetail, error) {
+	var ids []int64
+	for _, c := range calls {
+		ids = append(ids, c.UserID, c.CalleeID)
+	}
+	return r.api.Users.UsersByID(r.ctx(), ids)
+}
+
+func showCall(c models.Call, users map[int64]models.UserDetail) callJSON {
+	name := func(id int64) *nameJSON {
+		if id == 0 {
+			return nil
+		}
+		return &nameJSON{id, users[id].Username}
+	}
+	return callJSON{
+		ID: c.ID, CallID: c.CallID, State: string(c.State), User: name(c.UserID), Callee: name(c.CalleeID), CallerID: c.CallerID,
+		Number: c.Number, AuthorizedAt: c.Authorized.UTC(), DueAt: c.Due.UTC(), EndedAt: c.Ended, LimitSeconds: c.Limit, Seconds: c.Seconds,
+		Status: c.Status, Cause: c.Cause, Currency: c.Rate.Currency, Held: c.Held(), Charge: c.Charge, Shortfall: c.Shortfall,
+		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed,
+	}
+}
+
+// call is the call in the path.
+func (r *request) call() (models.Call, error) {
+	id, err := r.id()
+	if err != nil {
+		return models.Call{}, err
+	}
+	return r.api.Calls.CallByKey(r.ctx(), id)
+}
+
+func getCall(r *request) error {
+	c, err := r.call()
+	if err != nil {
+		return err
+	}
+	return r.answerCall(c)
+}
+
+func (r *request) answerCall(c models.Call) error {
+	users, err := r.callUsers(c)
+	if err == nil {
+		r.answer(http.StatusOK, showCall(c, users))
+	}
+	return err
+}
+
+func explainCall(r *request) error {
+	c, err := r.call()
+	if err != nil {
+		return err
+	}
+	users, err := r.callUsers(c)
+	if err != nil {
+		return err
+	}
+	answer := explainJSON{Call: showCall(c, users), Evidence: c.Notes, Legs: []billing.LegPrice{}, Charge: c.Charge, Entries: []postedJSON{}}
+	if answer.Evidence == nil {
+		answer.Evidence = []models.Evidence{}
+	}
+	if c.State == models.CallSettled {
+		if answer.Legs, err = billing.Explain(c); err != nil {
+			return err
+		}
+	}
+	entries, err := r.api.Ledger.CallEntries(r.ctx(), c.CallID)
+	for _, e := range entries {
+		answer.Entries = append(answer.Entries, postedJSON{e.ID, e.Account, known(e.UserID), e.Amount, e.PostedAt.UTC()})
+	}
+	if err == nil {
+		r.answer(http.StatusOK, answer)
+	}
+	return err
+}
+
+// getHold and releaseHold speak of the call that holds the money.
+func getHold(r *request) error {
+	c, err := r.call()
+	if err == nil && c.State != models.CallOpen {
+		err = models.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	return r.answerCall(c)
+}
+
+// releaseHold gives back the money that a call holds. That ends no talk; when evidence of one comes later, the call is
+// still charged, and until then it is listed as unreconciled.
+func releaseHold(r *request) error {
+	c, err := r.call()
+	if err == nil && c.State != models.CallOpen {
+		err = models.ErrNotFound
+	}
+	if err != nil {
+		return err
+	}
+	charge, err := r.api.Money.Settle(r.ctx(), billing.CallResult{CallID: c.CallID, Exact: true, GiveUp: true, By: "operator"})
+	if err != nil {
+		return err
+	}
+	after := map[string]any{"call_id": c.CallID, "state": charge.State, "released": c.Held().String()}
+	if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "hold.release", strconv.FormatInt(c.ID, 10), nil, after); err != nil {
+		r.api.log.Error("the release of a hold is not in the audit log", "err", err, "call_id", c.CallID)
+	}
+	r.Status(http.StatusNoContent)
+	return nil
+}

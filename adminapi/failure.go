@@ -1,0 +1,164 @@
+package adminapi
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"talktime/billing"
+	"talktime/models"
+)
+
+// failure is an error with its answer.
+type failure struct {
+	status  int
+	message string
+	body    any // in place of the usual one, on kept paths
+	headers map[string]string
+}
+
+func (f failure) Error() string { return f.message }
+
+func refused(status int, message string) failure { return failure{status: status, message: message} }
+
+func badRequest(message string) failure { return refused(http.StatusBadRequest, message) }
+
+func undecodable() failure { return badRequest("Unable to decode data") }
+
+func tooLarge() failure {
+	return refused(http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.Itoa(maxBody)+" bytes")
+}
+
+func unauthenticated() failure {
+	return failure{status: http.StatusUnauthorized, message: "Not authenticated", headers: map[string]string{"WWW-Authenticate": `Bearer realm="talktime"`}}
+}
+
+func forbidden() failure { return refused(http.StatusForbidden, "Forbidden") }
+
+// invalidFields names what is wrong with each field, as the original's validation did.
+func invalidFields(fields map[string]string) failure {
+	texts := make([]string, 0, len(fields))
+	for name, text := range fields {
+		texts = append(texts, name+": "+text)
+	}
+	return failure{status: http.StatusBadRequest, message: strings.Join(texts, "; "), body: map[string]any{"validation_errors": fields}}
+}
+
+// internal is all that is told of an error of ours.
+func internal(requestID string) failure {
+	return failure{status: http.StatusInternalServerError, message: "internal error; the server's log has it under request " + requestID}
+}
+
+// failureOf is the only place where errors become answers. ok is false for errors of ours.
+func failureOf(err error) (f failure, ok bool) {
+	var refusal *billing.Refusal
+	var tooMany *http.MaxBytesError
+	switch {
+	case errors.As(err, &f):
+		return f, true
+	case errors.As(err, &tooMany):
+		return tooLarge(), true
+	case errors.Is(err, models.ErrQueryText):
+		return undecodable(), true
+	case errors.Is(err, models.ErrManyFound):
+		return badRequest("Multiple results found"), true
+	case errors.Is(err, models.ErrNoneFound):
+		return refused(http.StatusNotFound, "No result found"), true
+	case errors.Is(err, models.ErrDeepPage):
+		return badRequest("pages have numbers up to " + strconv.Itoa(models.MaxPage) + "; go on with ?after= and the key of the last object"), true
+	case errors.Is(err, models.ErrQuery):
+		return badRequest("Unable to construct query"), true
+	case errors.Is(err, models.ErrNoDate):
+		return refused(http.StatusConflict, models.ErrNoDate.Error()), true
+	case errors.Is(err, models.ErrLastAdmin):
+		return refused(http.StatusConflict, "this is the last administrator"), true
+	case errors.As(err, &refusal):
+		return refused(refusalStatus(refusal), refusal.Reason), true
+	case errors.Is(err, billing.ErrBusy), errors.Is(err, models.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return failure{status: http.StatusServiceUnavailable, message: "the database cannot be reached; try again", headers: map[string]string{"Retry-After": "5"}}, true
+	case errors.Is(err, models.ErrNotFound):
+		return failure{status: http.StatusNotFound, message: "not found", body: struct{}{}}, true
+	case errors.Is(err, models.ErrConflict):
+		return refused(http.StatusConflict, "IntegrityError"), true
+	case errors.Is(err, models.ErrInvalid):
+		return badRequest(strings.TrimPrefix(strings.ReplaceAll(err.Error(), "\n", "; "), models.ErrInvalid.Error()+": ")), true
+	}
+	return failure{}, false
+}
+
+func refusalStatus(r *billing.Refusal) int {
+	if errors.Is(r, models.ErrInvalid) {
+		return http.StatusBadRequest
+	}
+	if errors.Is(r, models.ErrNotFound) {
+		return http.StatusNotFound
+	}
+	return http.StatusConflict
+}
+
+// fail answers with an error. One of ours is logged here, and nothing of it is told.
+func (r *request) fail(err error) {
+	f, ok := failureOf(err)
+	switch {
+	case ok:
+	case r.ctx().Err() != nil:
+		f = refused(http.StatusServiceUnavailable, "the request was given up")
+	default:
+		id := r.GetString(keyRequestID)
+		r.api.log.Error("a request failed", "request_id", id, "path", maskPath(r.Request.URL.Path), "err", err)
+		f = internal(id)
+	}
+	r.answerFailure(f)
+}
+
+// answerFailure writes a failure: on kept paths as the original did, elsewhere as RFC 9457 says.
+func (r *request) answerFailure(f failure) {
+	for name, value := range f.headers {
+		r.Header(name, value)
+	}
+	message := f.message
+	if message == "" {
+		message = strings.ToLower(http.StatusText(f.status))
+	}
+	switch {
+	case r.route.Kept && f.body != nil:
+		r.json(f.status, f.body)
+	case r.route.Kept || strings.HasPrefix(r.Request.URL.Path, "/api/") && r.route.Path == "":
+		r.json(f.status, messageJSON{message})
+	default:
+		r.writeJSON(f.status, "application/problem+json", problemJSON{
+			Title: http.StatusText(f.status), Status: f.status, Detail: message, Message: message, RequestID: r.GetString(keyRequestID),
+		})
+	}
+}
+
+type messageJSON struct {
+	Message string `json:"message"`
+}
+
+type problemJSON struct {
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	Message   string `json:"message"`
+	RequestID string `json:"request_id"`
+}
+
+// json answers with a document.
+func (r *request) json(status int, v any) { r.writeJSON(status, "application/json", v) }
+
+func (r *request) writeJSON(status int, contentType string, v any) {
+	body, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // records of ours
+	}
+	r.Data(status, contentType, append(body, '\n'))
+}
+
+// html answers with a page of one sentence.
+func (r *request) html(status int, body string) {
+	r.Data(status, "text/html; charset=utf-8", []byte(body))
+}

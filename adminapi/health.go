@@ -1,0 +1,29 @@
+package adminapi
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+const readyTimeout = 3 * time.Second
+
+type healthJSON struct {
+	Status  string `json:"status"`
+	Message string `json:"message,omitempty"`
+}
+
+func healthz(r *request) error {
+	r.json(http.StatusOK, healthJSON{Status: "ok"})
+	return nil
+}
+
+func readyz(r *request) error {
+	ctx, cancel := context.WithTimeout(r.ctx(), readyTimeout)
+	defer cancel()
+	if err := r.api.Ready(ctx); err != nil {
+		r.json(http.StatusServiceUnavailable, healthJSON{"unavailable", err.Error()})
+		return nil
+	}
+	return healthz(r)
+}

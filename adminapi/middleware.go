@@ -1,0 +1,146 @@
+package adminapi
+
+import (
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+)
+
+const (
+	maxBody = 1 << 20 // bytes
+	maxPath = 200     // of a path in the log
+)
+
+// Keys of values in a Gin context.
+const (
+	keyRequestID = "request_id"
+	keyActor     = "actor"
+)
+
+// identifyRequest gives the request a name of our own: what a client sends could stand in the log as something else.
+func (a *api) identifyRequest(c *gin.Context) {
+	id := rand.Text()
+	c.Set(keyRequestID, id)
+	c.Header("X-Request-Id", id)
+}
+
+// logAccess writes one line for each request. The query is left out: it may hold names and numbers.
+func (a *api) logAccess(c *gin.Context) {
+	start := a.Now()
+	c.Next()
+	level := slog.LevelInfo
+	if c.Writer.Status() >= http.StatusInternalServerError {
+		level = slog.LevelError
+	}
+	a.log.Log(c.Request.Context(), level, "request", "method", loggable(c.Request.Method), "path", maskPath(c.Request.URL.Path),
+		"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration_ms", a.Now().Sub(start).Milliseconds(),
+		"client", c.ClientIP(), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID))
+}
+
+// reserved are the words that stand in the place of a token in the paths below /api/v1.
+var reserved = []string{"countries", "csv", "hourly", "daily", "weekly", "monthly"}
+
+// maskPath is a path without the token that it may hold.
+func maskPath(path string) string {
+	if rest, ok := strings.CutPrefix(path, "/api/v1/"); ok {
+		token, more, deeper := strings.Cut(rest, "/")
+		if !slices.Contains(reserved, token) {
+			token = "***"
+		}
+		if path = "/api/v1/" + token; deeper {
+			path += "/" + more
+		}
+	}
+	return loggable(path)
+}
+
+// loggable is text from outside as one short line that cannot be taken for several.
+func loggable(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > maxPath {
+		s = strings.ToValidUTF8(s[:maxPath], "") + "…"
+	}
+	return s
+}
+
+// recovered turns a panic into an answer that tells nothing but the request's name.
+func (a *api) recovered(c *gin.Context) {
+	defer func() {
+		cause := recover()
+		if cause == nil {
+			return
+		}
+		if cause == http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
+			panic(cause)
+		}
+		a.log.Error("a request failed", "request_id", c.GetString(keyRequestID), "err", fmt.Sprint(cause), "stack", string(debug.Stack()))
+		if !c.Writer.Written() {
+			r := &request{Context: c, api: a}
+			r.answerFailure(internal(c.GetString(keyRequestID)))
+		}
+		c.Abort()
+	}()
+	c.Next()
+}
+
+// secureHeaders tells browsers to do as little as possible with what we send.
+func (a *api) secureHeaders(c *gin.Context) {
+	h := c.Writer.Header()
+	h.Set("Content-Security-Policy", "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; object-src 'none'; "+
+		"base-uri 'none'; form-action 'self'; frame-ancestors 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+	h.Set("Cache-Control", "no-store")
+	if (&request{Context: c, api: a}).secure() {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+}
+
+// limitBody refuses bodies that are longer than anything we take: at once where the length is told, else while reading.
+func (a *api) limitBody(c *gin.Context) {
+	if c.Request.ContentLength > maxBody {
+		c.Header("Connection", "close")
+		(&request{Context: c, api: a}).fail(tooLarge())
+		c.Abort()
+		return
+	}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+}
+
+// fromProxy reports whether the connection comes from a proxy that we believe.
+func (a *api) fromProxy(r *http.Request) bool {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	return err == nil && within(a.Proxies, peer.Addr())
+}
+
+func within(networks []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(address.Unmap()) || p.Contains(address) })
+}
+
+// originOf is the scheme and host of a URL.
+func originOf(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "", err
+	}
+	return u.Scheme + "://" + u.Host, nil
+}

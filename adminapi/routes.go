@@ -1,0 +1,78 @@
+package adminapi
+
+import "net/http"
+
+// Route is a path with who may use it.
+type Route struct {
+	Method string
+	Path   string // as Gin writes it
+	Does   string // one line
+	Access Access
+	Kept   bool // answers errors as the original did, not as RFC 9457 says
+	JSON   bool // takes a body, which must be JSON
+
+	handle handler
+	needs  func(Deps) bool // nil: always there
+}
+
+// Routes is every path that there is, in the order of the documentation.
+func Routes() []Route {
+	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	open, login_, admin := Access{Open: true}, Access{Login: true}, Access{}
+	scope := func(s Scope) Access { return Access{Scope: s} }
+	self := func(s Scope) Access { return Access{Scope: s, Self: true} }
+	groups := func(d Deps) bool { return d.Groups != nil }
+	tokens := func(d Deps) bool { return d.Tokens != nil }
+	return []Route{
+		{get, "/healthz", "whether the server runs", open, false, false, healthz, nil},
+		{get, "/readyz", "whether the server can do its work", open, false, false, readyz, nil},
+
+		{get, "/", "greets whoever is logged in", open, true, false, home, nil},
+		{get, "/login", "the form", open, true, false, loginForm, nil},
+		{post, "/login", "begins a session", open, true, false, login, nil},
+		{get, "/logout", "ends the session", open, true, false, logout, nil},
+		{post, "/logout", "ends the session", open, true, false, logout, nil},
+		{get, "/check", "says who is logged in", login_, true, false, check, nil},
+
+		{get, "/api/users", "lists users", scope(ScopeRead), true, false, listUsers, nil},
+		{post, "/api/users", "makes a user", scope(ScopeUsers), true, true, createUser, nil},
+		{patch, "/api/users", "changes the users that a query finds", scope(ScopeUsers), true, true, changeUsers, nil},
+		{get, "/api/users/:username", "a user", self(ScopeRead), true, false, getUser, nil},
+		{patch, "/api/users/:username", "changes a user", self(ScopeUsers), true, true, changeUser, nil},
+		{del, "/api/users/:username", "deletes a user", scope(ScopeUsers), true, false, deleteUser, nil},
+
+		{get, "/api/groups", "lists groups", scope(ScopeRead), true, false, listGroups, groups},
+		{post, "/api/groups", "makes a group with refill dates", scope(ScopeUsers), true, true, createGroup, groups},
+		{get, "/api/groups/:name", "a group", scope(ScopeRead), true, false, getGroup, groups},
+		{patch, "/api/groups/:name", "changes a group, or refills it", scope(ScopeUsers), true, true, changeGroup, groups},
+		{del, "/api/groups/:name", "deletes a group; its members keep their credit", scope(ScopeUsers), true, false, deleteGroup, groups},
+
+		{get, "/api/balance", "lists ledger entries of users", scope(ScopeRead), true, false, listBalance, nil},
+		{post, "/api/balance", "adds or takes money", scope(ScopeMoney), true, true, createBalance, nil},
+		{get, "/api/balance/:id", "a ledger entry", scope(ScopeRead), true, false, getBalance, nil},
+		{patch, "/api/balance/:id", "not allowed: the ledger is never changed", admin, true, false, notAllowed("GET"), nil},
+		{del, "/api/balance/:id", "not allowed: the ledger is never changed", admin, true, false, notAllowed("GET"), nil},
+
+		{get, "/api/cdr", "lists records of answered calls", scope(ScopeCDR), true, false, listCDR, nil},
+		{post, "/api/cdr", "not allowed: calls make their records", admin, true, false, notAllowed("GET"), nil},
+		{get, "/api/cdr/:id", "the record of an answered call", scope(ScopeCDR), true, false, getCDR, nil},
+		{patch, "/api/cdr/:id", "not allowed: records are never changed", admin, true, false, notAllowed("GET"), nil},
+		{del, "/api/cdr/:id", "not allowed: records are never changed", admin, true, false, notAllowed("GET"), nil},
+
+		{get, "/check_voice_balance", "what the owner of a SIM may spend; for telephone systems", open, true, false, voiceBalance, nil},
+		{post, "/check_voice_balance", "the same", open, true, true, voiceBalance, nil},
+
+		{get, "/api/calls", "lists calls in any state, newest first", scope(ScopeRead), false, false, listCalls, nil},
+		{get, "/api/calls/:id", "a call", scope(ScopeRead), false, false, getCall, nil},
+		{get, "/api/calls/:id/explain", "how the charge of a call came about", scope(ScopeRead), false, false, explainCall, nil},
+		{get, "/api/holds", "lists calls that hold money", scope(ScopeRead), false, false, listHolds, nil},
+		{get, "/api/holds/:id", "a call that holds money", scope(ScopeRead), false, false, getHold, nil},
+		{del, "/api/holds/:id", "gives back the money that a call holds", scope(ScopeMoney), false, false, releaseHold, nil},
+		{get, "/api/ledger", "lists ledger entries of users, newest first", scope(ScopeRead), false, false, listLedger, nil},
+		{post, "/api/transfers", "moves money from one user to another", scope(ScopeMoney), false, true, createTransfer, nil},
+		{get, "/api/tokens", "lists tokens", scope(ScopeAdmin), false, false, listTokens, tokens},
+		{post, "/api/tokens", "makes a token, whose secret is shown once", scope(ScopeAdmin), false, true, createToken, tokens},
+		{del, "/api/tokens/:id", "revokes a token", scope(ScopeAdmin), false, false, revokeToken, tokens},
+		{get, "/api/audit", "lists who did what, newest first", scope(ScopeAdmin), false, false, listAudit, nil},
+	}
+}

@@ -1,0 +1,158 @@
+package adminapi
+
+import (
+	"encoding/json"
+	"strconv"
+	"time"
+
+	"talktime/models"
+	"talktime/money"
+)
+
+// The kept objects have their keys in the original's order; what is newer stands behind them.
+
+// plainUserJSON is a user inside another object.
+type plainUserJSON struct {
+	ID       int64         `json:"id_"`
+	Username string        `json:"username"`
+	CLID     *string       `json:"clid"`
+	IMSI     *string       `json:"imsi"`
+	Admin    bool          `json:"admin"`
+	Balance  int64         `json:"BallanceUser"` // whole units, cut off toward zero
+	Historic []stringsJSON `json:"BallanceUserHistoric"`
+}
+
+// userJSON is a user by himself.
+type userJSON struct {
+	plainUserJSON
+	Groups     []any     `json:"tunel"`
+	Originated []cdrJSON `json:"originated_calls"`
+	Received   []cdrJSON `json:"received_calls"`
+
+	Name         string       `json:"name"`
+	Level        int          `json:"level"`
+	AccountID    *string      `json:"account_id"`
+	Currency     string       `json:"currency"`
+	ExactBalance money.Amount `json:"balance"`
+	Held         money.Amount `json:"held"`
+	Available    money.Amount `json:"available"`
+}
+
+// entryJSON is a ledger entry.
+type entryJSON struct {
+	ID     int64  `json:"id_"`
+	UserID int64  `json:"usersId"`
+	Signal string `json:"signal"`
+	Type   string `json:"type_"`
+	Value  int64  `json:"value"` // whole units, cut off
+	Date   string `json:"date"`
+
+	Currency string       `json:"currency"`
+	Amount   money.Amount `json:"amount"` // exact and signed
+	Ref      string       `json:"ref"`
+}
+
+// stringsJSON is a ledger entry in a user's history, where every value is a string.
+type stringsJSON struct {
+	ID     string `json:"id_"`
+	UserID string `json:"usersId"`
+	Signal string `json:"signal"`
+	Type   string `json:"type_"`
+	Value  string `json:"value"`
+	Date   string `json:"date"`
+}
+
+// cdrJSON is a call record inside another object.
+type cdrJSON struct {
+	ID      int64  `json:"id_"`
+	Answer  string `json:"answer"`
+	BillSec int64  `json:"billsec"`
+	From    *int64 `json:"from_user_id"`
+	To      *int64 `json:"to_user_id"`
+}
+
+// fullCDRJSON is a call record by itself.
+type fullCDRJSON struct {
+	cdrJSON
+	FromUser *plainUserJSON `json:"from_user"`
+	ToUser   *plainUserJSON `json:"to_user"`
+}
+
+// naive is a time as the original wrote it: without zone, in the server's own.
+func (a *api) naive(t time.Time) string { return t.In(a.Location).Format("2006-01-02T15:04:05") }
+
+func (a *api) showPlainUser(u models.UserDetail) plainUserJSON {
+	p := plainUserJSON{
+		ID: u.ID, Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin, Balance: u.Balance.Balance.Whole(),
+		Historic: make([]stringsJSON, len(u.Historic)),
+	}
+	for i, e := range u.Historic {
+		shown := a.showEntry(e)
+		p.Historic[i] = stringsJSON{
+			strconv.FormatInt(shown.ID, 10), strconv.FormatInt(shown.UserID, 10), shown.Signal, shown.Type,
+			strconv.FormatInt(shown.Value, 10), shown.Date,
+		}
+	}
+	return p
+}
+
+func (a *api) showUser(u models.UserDetail) userJSON {
+	return userJSON{
+		plainUserJSON: a.showPlainUser(u), Groups: []any{}, Originated: a.showCDRs(u.Originated), Received: a.showCDRs(u.Received),
+		Name: u.Profile.Name, Level: u.Level, AccountID: u.AccountID, Currency: u.Currency,
+		ExactBalance: u.Balance.Balance, Held: u.Held, Available: u.Available,
+	}
+}
+
+func (a *api) showEntry(e models.LedgerEntry) entryJSON {
+	shown := entryJSON{
+		ID: e.ID, UserID: e.UserID, Signal: "+", Type: "increase", Value: e.Amount.Whole(), Date: a.naive(e.PostedAt),
+		Currency: e.Currency, Amount: e.Amount, Ref: e.Ref,
+	}
+	if e.Amount < 0 {
+		shown.Signal, shown.Type, shown.Value = "-", "decrease", -shown.Value
+	}
+	return shown
+}
+
+func (a *api) showCDRs(calls []models.CDR) []cdrJSON {
+	shown := make([]cdrJSON, len(calls))
+	for i, c := range calls {
+		shown[i] = a.showCDR(c)
+	}
+	return shown
+}
+
+func (a *api) showCDR(c models.CDR) cdrJSON {
+	return cdrJSON{ID: c.ID, Answer: a.naive(c.Answer), BillSec: c.BillSec, From: known(c.From), To: known(c.To)}
+}
+
+// showFullCDR shows a call record with its users, of whom those that were deleted are missing.
+func (a *api) showFullCDR(c models.CDR, users map[int64]models.UserDetail) fullCDRJSON {
+	shown := fullCDRJSON{cdrJSON: a.showCDR(c)}
+	if u, ok := users[c.From]; ok {
+		p := a.showPlainUser(u)
+		shown.FromUser = &p
+	}
+	if u, ok := users[c.To]; ok {
+		p := a.showPlainUser(u)
+		shown.ToUser = &p
+	}
+	return shown
+}
+
+// known is an id, or nil for whoever is no user of ours.
+func known(id int64) *int64 {
+	if id == 0 {
+		return nil
+	}
+	return &id
+}
+
+// rawJSON is text from the database that is JSON already; empty is null.
+func rawJSON(text string) json.RawMessage {
+	if text == "" || !json.Valid([]byte(text)) {
+		return json.RawMessage("null")
+	}
+	return json.RawMessage(text)
+}

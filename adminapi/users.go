@@ -1,0 +1,334 @@
+package adminapi
+
+import (
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"talktime/internal/password"
+	"talktime/models"
+)
+
+// Fields of a user that nobody may change.
+var fixedUserFields = []string{
+	"id_", "originated_calls", "received_calls", "BallanceUser", "BallanceUserHistoric", "balance", "held", "available", "currency",
+}
+
+// Fields that a user may not change of himself.
+var adminUserFields = []string{"admin", "clid", "tunel", "level", "account_id"}
+
+// Fields that may be given for a user.
+var userFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "tunel"}
+
+// maxChanged is how many users one request may change.
+const maxChanged = 100_000
+
+func listUsers(r *request) error {
+	l, err := r.listRequest(fewRows)
+	if err != nil {
+		return err
+	}
+	list, err := r.api.Users.ListUsers(r.ctx(), l)
+	if err != nil {
+		return err
+	}
+	shown, err := r.showUsers(list.Items...)
+	if err != nil {
+		return err
+	}
+	page := models.List[userJSON]{Items: shown, Total: list.Total, AtLeast: list.AtLeast, Single: list.Single}
+	return answerList(r, l, page, func(u userJSON) int64 { return u.ID }, func(u userJSON) any { return u })
+}
+
+func getUser(r *request) error {
+	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
+	if err != nil {
+		return err
+	}
+	return r.answerUser(http.StatusOK, user)
+}
+
+func createUser(r *request) error {
+	o, err := r.object()
+	if err != nil {
+		return err
+	}
+	if err := o.unknown(userFields...); err != nil {
+		return err
+	}
+	if err := o.missing("username", "password", "clid", "imsi", "admin"); err != nil {
+		return err
+	}
+	c, secret, err := r.userChange(o)
+	if err != nil {
+		return err
+	}
+	if c.CLID == nil || *c.CLID == nil || c.IMSI == nil || *c.IMSI == nil {
+		return badRequest("clid and imsi must not be null")
+	}
+	if err := r.mayTouch(*c.Admin); err != nil {
+		return err
+	}
+	hash, err := r.api.hasher.Hash(r.ctx(), *secret)
+	if err != nil {
+		return err
+	}
+	u := models.NewUser{Username: *c.Username, PasswordHash: hash, CLID: **c.CLID, IMSI: **c.IMSI, Admin: *c.Admin}
+	user, err := r.api.Users.NewUserWithProfile(r.ctx(), u, c, r.who.actor())
+	if err != nil {
+		return taken(err)
+	}
+	r.Header("Location", r.location(user.Username))
+	if err := r.join(user.ID, o); err != nil {
+		return err
+	}
+	return r.answerUser(http.StatusCreated, user)
+}
+
+// location is where an object of the collection that was posted to is found.
+func (r *request) location(key string) string {
+	return strings.SplitN(r.link(nil), "?", 2)[0] + "/" + url.PathEscape(key)
+}
+
+func taken(err error) error {
+	if errors.Is(err, models.ErrConflict) && !errors.Is(err, models.ErrLastAdmin) {
+		return refused(http.StatusConflict, "the user already exists")
+	}
+	return err
+}
+
+// userChange reads what is to become of a user, and checks it. The password is returned by itself: it is not hashed yet.
+func (r *request) userChange(o object) (c models.UserChange, secret *string, err error) {
+	for _, name := range o.names() {
+		switch name {
+		case "username":
+			c.Username, err = ptr(o.text(name))
+		case "password":
+			if secret, err = ptr(o.text(name)); err == nil {
+				if err := password.Check(*secret); err != nil {
+					return c, nil, badRequest(err.Error())
+				}
+			}
+		case "name":
+			c.Name, err = ptr(o.text(name))
+		case "clid":
+			c.CLID, err = ptr(o.textOrNull(name))
+		case "imsi":
+			c.IMSI, err = ptr(o.textOrNull(name))
+		case "account_id":
+			c.AccountID, err = ptr(o.textOrNull(name))
+		case "admin":
+			c.Admin, err = ptr(o.bool(name))
+		case "level":
+			var level int64
+			level, err = o.whole(name, models.LevelAdmin, models.LevelCollaborator)
+			n := int(level)
+			c.Level = &n
+		}
+		if err != nil {
+			return c, nil, err
+		}
+	}
+	if err := c.Validate(); err != nil {
+		return c, nil, err
+	}
+	return c, secret, sameRights(&c)
+}
+
+// sameRights makes level and admin say the same: level 0 is an administrator.
+func sameRights(c *models.UserChange) error {
+	if c.Level == nil {
+		return nil
+	}
+	admin := *c.Level == models.LevelAdmin
+	if c.Admin != nil && *c.Admin != admin {
+		return badRequest("admin and level disagree: level 0 is an administrator")
+	}
+	c.Admin = &admin
+	return nil
+}
+
+func ptr[T any](v T, err error) (*T, error) { return &v, err }
+
+// textOrNull reads a string, or nil for null.
+func (o object) textOrNull(name string) (*string, error) {
+	if o.isNull(name) {
+		return nil, nil //nolint:nilnil // null is a value here
+	}
+	return ptr(o.text(name))
+}
+
+func changeUser(r *request) error {
+	o, err := r.object()
+	if err != nil {
+		return err
+	}
+	if err := r.mayChange(o); err != nil {
+		return err
+	}
+	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
+	if err != nil {
+		return err
+	}
+	c, err := r.checkedChange(o)
+	if err != nil {
+		return err
+	}
+	// A program must not take over an administrator by his password; nobody but one makes one.
+	if r.who.token != nil && (user.Admin || c.Admin != nil) {
+		if err := r.mayTouch(true); err != nil {
+			return err
+		}
+	}
+	if !c.Empty() {
+		if _, err := r.api.Users.ChangeUsers(r.ctx(), []int64{user.ID}, c, r.who.actor()); err != nil {
+			return taken(err)
+		}
+	}
+	if err := r.join(user.ID, o); err != nil {
+		return err
+	}
+	if user, err = r.api.Users.UserDetailByID(r.ctx(), user.ID); err != nil {
+		return err
+	}
+	// A new password ends the sessions, but not that of the one who chose it.
+	if c.PasswordHash != nil && r.who.user != nil && r.who.user.ID == user.ID {
+		if err := r.begin(user.User); err != nil {
+			return err
+		}
+	}
+	return r.answerUser(http.StatusOK, user)
+}
+
+// join changes the groups of a user, when that is asked for.
+func (r *request) join(user int64, o object) error {
+	if !o.has("tunel") || r.api.Groups == nil {
+		return nil
+	}
+	m, err := o.membership("tunel")
+	if err != nil {
+		return err
+	}
+	return r.api.Groups.Join(r.ctx(), user, m, r.who.actor())
+}
+
+// mayChange refuses what nobody may change, what a user may not change of himself, and what there is not.
+func (r *request) mayChange(o object) error {
+	for _, name := range o.names() {
+		switch {
+		case slices.Contains(fixedUserFields, name):
+			return forbidden()
+		case !slices.Contains(userFields, name):
+			return badRequest("Model does not have field '" + name + "'")
+		case slices.Contains(adminUserFields, name) && r.who.user != nil && !r.who.user.Admin:
+			return forbidden()
+		}
+	}
+	return nil
+}
+
+// checkedChange reads a change whole, with its password hashed.
+func (r *request) checkedChange(o object) (models.UserChange, error) {
+	c, secret, err := r.userChange(o)
+	if err != nil || secret == nil {
+		return c, err
+	}
+	c.PasswordHash, err = ptr(r.api.hasher.Hash(r.ctx(), *secret))
+	return c, err
+}
+
+func changeUsers(r *request) error {
+	o, err := r.object()
+	if err != nil {
+		return err
+	}
+	query, err := o.query()
+	if err != nil {
+		return err
+	}
+	delete(o, "q")
+	if err := r.mayChange(o); err != nil {
+		return err
+	}
+	c, err := r.checkedChange(o)
+	if err != nil {
+		return err
+	}
+	ids, err := r.api.Users.UserIDs(r.ctx(), models.ListRequest{Query: query, Location: r.api.Location}, maxChanged+1)
+	if err != nil {
+		return err
+	}
+	if len(ids) > maxChanged {
+		return badRequest("more than 100000 users at once; narrow the query")
+	}
+	if r.who.token != nil {
+		if err := r.spareAdmins(ids, c); err != nil {
+			return err
+		}
+	}
+	n := len(ids)
+	if !c.Empty() {
+		if n, err = r.api.Users.ChangeUsers(r.ctx(), ids, c, r.who.actor()); err != nil {
+			return taken(err)
+		}
+	}
+	r.json(http.StatusOK, map[string]int{"num_modified": n})
+	return nil
+}
+
+// spareAdmins keeps a program from changing administrators among many users.
+func (r *request) spareAdmins(ids []int64, c models.UserChange) error {
+	if c.Admin != nil {
+		return r.mayTouch(true)
+	}
+	users, err := r.api.Users.UsersByID(r.ctx(), ids)
+	if err != nil {
+		return err
+	}
+	for _, u := range users {
+		if err := r.mayTouch(u.Admin); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// query takes the search out of a change of many. Without a filter it would be everybody: that is refused.
+func (o object) query() (string, error) {
+	raw, ok := o["q"]
+	if !ok {
+		return "", badRequest("missing field: q; it says which users, by at least one filter")
+	}
+	var text string
+	if json.Unmarshal(raw, &text) == nil { // the search as a string of JSON
+		raw = json.RawMessage(text)
+	}
+	var q struct {
+		Filters []json.RawMessage `json:"filters"`
+	}
+	if json.Unmarshal(raw, &q) != nil {
+		return "", undecodable()
+	}
+	if len(q.Filters) == 0 {
+		return "", badRequest("q must have at least one filter")
+	}
+	return string(raw), nil
+}
+
+func deleteUser(r *request) error {
+	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
+	if err != nil {
+		return err
+	}
+	if err := r.mayTouch(user.Admin); err != nil {
+		return err
+	}
+	if err := r.api.Users.DeleteUser(r.ctx(), user.ID, r.who.actor()); err != nil {
+		return err
+	}
+	r.Status(http.StatusNoContent)
+	return nil
+}

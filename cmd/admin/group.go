@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+)
+
+// groupJSON is a group as --json shows it.
+type groupJSON struct {
+	ID      int64        `json:"id"`
+	Name    string       `json:"name"`
+	Value   money.Amount `json:"value"`
+	Mode    string       `json:"mode"`
+	Dates   []string     `json:"dates"`
+	Members []string     `json:"members"` // usernames
+}
+
+func groupAdd(c *command) action {
+	c.reports()
+	first := c.flags.String("first", "", "DATE|the first refill's day, as 2030-01-31")
+	count := c.wholeNumber("count", 12, 1, 1200, "N|monthly refills, the first included")
+	value := c.flags.String("value", "", "AMOUNT|of a refill, in each member's currency; 1250 seconds when left out")
+	mode := c.flags.String("mode", models.ModeTopUp, "MODE|topup raises each member's balance to the value and never lowers one; add adds it")
+	users := c.flags.String("users", "", "LIST|usernames of the members, separated by commas")
+	c.examples = []string{"admin group add field-team --first 2030-01-31 --count 12 --value 1250 --users marta,joel"}
+	return func(ctx context.Context, operands []string) error {
+		g := models.NewGroup{Name: operands[0], Count: *count, Mode: *mode}
+		switch {
+		case !goodName(g.Name) || strings.Contains(g.Name, "/"):
+			return usagef("the name must be 1 to 64 printable characters without a slash, and without blanks at the ends")
+		case g.Mode != models.ModeTopUp && g.Mode != models.ModeAdd:
+			return usagef("--mode is %q, but must be topup or add", g.Mode)
+		}
+		if *value != "" {
+			amount, err := money.Parse(*value)
+			if err != nil || amount <= 0 {
+				return usagef("--value is %q, but must be a positive amount", *value)
+			}
+			g.Value = &amount
+		}
+		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+			var err error
+			if g.First, err = time.Parse(time.DateOnly, *first); err != nil {
+				return usagef("--first is %q, but must be a date such as 2030-01-31", *first)
+			}
+			now, err := db.Clock(ctx)
+			if err != nil {
+				return err
+			}
+			if *first < now.In(cfg.Location).Format(time.DateOnly) {
+				return usagef("--first is %s, which is over", *first)
+			}
+			for username := range strings.FieldsFuncSeq(*users, func(r rune) bool { return r == ',' }) {
+				u, err := db.UserByName(ctx, strings.TrimSpace(username))
+				if err != nil {
+					return unknownUser(username, err)
+				}
+				g.Users = append(g.Users, u.ID)
+			}
+			made, err := db.NewGroup(ctx, g, actor())
+			if errors.Is(err, models.ErrConflict) {
+				return fmt.Errorf("there is a group %q already", g.Name)
+			}
+			if err != nil {
+				return err
+			}
+			return c.printGroups(ctx, db, made)
+		})
+	}
+}
+
+func groupList(c *command) action {
+	c.reports()
+	return func(ctx context.Context, _ []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			groups, err := everything(func(r models.ListRequest) (models.List[models.Group], error) { return db.ListGroups(ctx, r) })
+			if err != nil {
+				return err
+			}
+			return c.printGroups(ctx, db, groups...)
+		})
+	}
+}
+
+func groupRefill(c *command) action {
+	c.reports()
+	force := c.flags.Bool("force", false, "apply the earliest date that is left, due or not")
+	c.about = "\nWithout --force only dates that are due are applied, which a running admin server does by itself."
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			g, err := db.Refill(ctx, operands[0], *force, actor())
+			if errors.Is(err, models.ErrNotFound) {
+				return fmt.Errorf("there is no group %q", operands[0])
+			}
+			if err != nil {
+				return fmt.Errorf("group %s: %w", operands[0], err)
+			}
+			return c.printGroups(ctx, db, g)
+		})
+	}
+}
+
+func groupRemove(c *command) action {
+	c.about = "\nMembers keep their credit."
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			err := db.DeleteGroup(ctx, operands[0], actor())
+			if errors.Is(err, models.ErrNotFound) {
+				return fmt.Errorf("there is no group %q", operands[0])
+			}
+			if err == nil {
+				c.out.f("group %s is removed\n", operands[0])
+			}
+			return err
+		})
+	}
+}
+
+func (c *command) printGroups(ctx context.Context, db *store.Store, groups ...models.Group) error {
+	var ids []int64
+	for _, g := range groups {
+		ids = append(ids, g.Members...)
+	}
+	users, err := db.UsersByID(ctx, ids)
+	if err != nil {
+		return err
+	}
+	shown := make([]groupJSON, len(groups))
+	rows := make([][]string, len(groups))
+	for i, g := range groups {
+		shown[i] = groupJSON{g.ID, g.Name, g.Value, g.Mode, []string{}, []string{}}
+		for _, d := range g.Dates {
+			shown[i].Dates = append(shown[i].Dates, d.Date.Format(time.DateOnly))
+		}
+		for _, id := range g.Members {
+			if u, ok := users[id]; ok {
+				shown[i].Members = append(shown[i].Members, u.Username)
+			}
+		}
+		next := "none"
+		if len(shown[i].Dates) > 0 {
+			next = shown[i].Dates[0]
+		}
+		rows[i] = []string{
+			strconv.FormatInt(g.ID, 10), g.Name, g.Value.String(), g.Mode, next, strconv.Itoa(len(g.Dates)), strconv.Itoa(len(g.Members)),
+		}
+	}
+	if c.json {
+		return c.out.json(shown)
+	}
+	table{{"ID", true}, {"NAME", false}, {"VALUE", true}, {"MODE", false}, {"NEXT REFILL", false}, {"LEFT", true}, {"MEMBERS", true}}.write(c.out, rows)
+	return nil
+}
