@@ -377,12 +377,12 @@ func (p *parser) exists(relation Relation, inner any, depth int) (string, error)
 }
 
 func (p *parser) compare(name string, field Field, op operator, value any) (string, error) {
-	switch op {
-	case opNull, opNotNull:
+	switch {
+	case op == opNull || op == opNotNull:
 		return "(" + field.SQL + " " + string(op) + ")", nil
-	case opLike, opILike:
+	case op == opLike || op == opILike:
 		return p.like(name, field, op, value)
-	case opIn, opNotIn:
+	case op == opIn || op == opNotIn:
 		return p.in(name, field, op, value)
 	}
 	bound, err := p.convert(name, field, value)

@@ -53,24 +53,34 @@ func TestSQL(t *testing.T) {
 		{`{"filters":[{"name":"name","op":"==","val":"x"}]}`, `((p.name = ?))`, `[x]`},
 		{`{"filters":[{"name":"age","op":"gt","val":"007"}]}`, `((p.age > ?))`, `[7]`},
 		{`{"filters":[{"name":"age","op":"gt","field":"id","val":9}]}`, `((p.age > p.id))`, `[]`},
-		{`{"filters":[{"or":[{"name":"age","op":"lt","val":1},{"and":[{"name":"age","op":"gt","val":2},{"name":"nick","op":"is_null"}]}]}]}`,
-			`(((p.age < ?) OR ((p.age > ?) AND (p.nick IS NULL))))`, `[1 2]`},
-		{`{"filters":[{"name":"age","op":"in","val":[1,"2"]},{"name":"name","op":"not_in","val":["a"]}]}`,
-			`((p.age IN (?,?)) AND (p.name NOT IN (?)))`, `[1 2 a]`},
+		{
+			`{"filters":[{"or":[{"name":"age","op":"lt","val":1},{"and":[{"name":"age","op":"gt","val":2},{"name":"nick","op":"is_null"}]}]}]}`,
+			`(((p.age < ?) OR ((p.age > ?) AND (p.nick IS NULL))))`, `[1 2]`,
+		},
+		{
+			`{"filters":[{"name":"age","op":"in","val":[1,"2"]},{"name":"name","op":"not_in","val":["a"]}]}`,
+			`((p.age IN (?,?)) AND (p.name NOT IN (?)))`, `[1 2 a]`,
+		},
 		{`{"filters":[{"name":"age","op":"in","val":[]},{"name":"name","op":"not_in","val":[]}]}`, `((1 = 0) AND (1 = 1))`, `[]`},
 		{`{"filters":[{"name":"name","op":"like","val":"a%b_c!\\%"}]}`, `((p.name LIKE ? ESCAPE '!'))`, `[a%b_c!!!%]`},
 		{`{"filters":[{"name":"name","op":"ilike","val":"ÄB%"}]}`, `((LOWER(p.name) LIKE ? ESCAPE '!'))`, `[äb%]`},
 		{`{"filters":[{"name":"active","op":"eq","val":true},{"name":"active","op":"ne","val":"false"}]}`, `((p.active = ?) AND (p.active <> ?))`, `[1 0]`},
 		{`{"filters":[{"name":"debt","op":"eq","val":0.5}]}`, `((p.age * 100 = ?))`, `[50]`},
-		{`{"filters":[{"name":"born","op":"in","val":["2027-01-02","2027-01-02T03:04:05Z","2027-01-02 03:04:05","00:30:00 31/12/2026"]}]}`,
-			`((p.born IN (?,?,?,?)))`, `[2027-01-01 23:00:00 2027-01-02 03:04:05 2027-01-02 02:04:05 2026-12-30 23:30:00]`},
-		{`{"filters":[{"name":"born","op":"lt","val":"current_timestamp"},{"or":[{"name":"born","op":"ge","val":"CURRENT_DATE"}]}]}`,
-			`((p.born < ?) AND ((p.born >= ?)))`, `[2027-03-04 05:06:07 2027-03-03 23:00:00]`},
+		{
+			`{"filters":[{"name":"born","op":"in","val":["2027-01-02","2027-01-02T03:04:05Z","2027-01-02 03:04:05","00:30:00 31/12/2026"]}]}`,
+			`((p.born IN (?,?,?,?)))`, `[2027-01-01 23:00:00 2027-01-02 03:04:05 2027-01-02 02:04:05 2026-12-30 23:30:00]`,
+		},
+		{
+			`{"filters":[{"name":"born","op":"lt","val":"current_timestamp"},{"or":[{"name":"born","op":"ge","val":"CURRENT_DATE"}]}]}`,
+			`((p.born < ?) AND ((p.born >= ?)))`, `[2027-03-04 05:06:07 2027-03-03 23:00:00]`,
+		},
 		{`{"filters":[{"name":"pets__name","op":"any","val":"rex"}]}`, `(EXISTS (SELECT 1 FROM pets t WHERE t.owner_id = p.id AND (t.name = ?)))`, `[rex]`},
 		{`{"filters":[{"name":"pets","op":"any","val":{"name":"legs","op":"ge","val":4}}]}`, `(EXISTS (SELECT 1 FROM pets t WHERE t.owner_id = p.id AND (t.legs >= ?)))`, `[4]`},
 		{`{"filters":[{"name":"pets__legs","op":"ge","val":4}]}`, `(EXISTS (SELECT 1 FROM pets t WHERE t.owner_id = p.id AND (t.legs >= ?)))`, `[4]`},
-		{`{"filters":[{"name":"pets","op":"any","val":{"name":"owner__age","op":"has","val":4}}]}`,
-			`(EXISTS (SELECT 1 FROM pets t WHERE t.owner_id = p.id AND EXISTS (SELECT 1 FROM people p WHERE p.id = t.owner_id AND (p.age = ?))))`, `[4]`},
+		{
+			`{"filters":[{"name":"pets","op":"any","val":{"name":"owner__age","op":"has","val":4}}]}`,
+			`(EXISTS (SELECT 1 FROM pets t WHERE t.owner_id = p.id AND EXISTS (SELECT 1 FROM people p WHERE p.id = t.owner_id AND (p.age = ?))))`, `[4]`,
+		},
 	} {
 		q, err := filter.Parse(test.query, people(), options())
 		if err != nil {
