@@ -4,6 +4,8 @@ import (
 	"sync"
 
 	"gorm.io/gorm/schema"
+
+	"talktime/models"
 )
 
 // Columns are those that our code knows of each table: by GORM, and by hand.
@@ -19,7 +21,7 @@ func Columns() (byGORM, byHand map[string][]string, err error) {
 	return byGORM, map[string][]string{
 		"users":        append(splitColumns(userColumns), "deleted_at"),
 		"accounts":     {"balance", "held", "credit_limit"},
-		"calls":        append(splitColumns(callColumns), "claimed_until"),
+		"calls":        append(splitColumns(callColumns), "claimed_until", "writes"),
 		"transactions": {"id", "kind", "ref", "posted_at", "actor"},
 		"entries":      {"account_id", "tx_id", "amount"},
 		"audit_log":    {"id", "at", "actor", "action", "target", "before_json", "after_json"},
@@ -38,4 +40,12 @@ func (s *Store) SetSlot(slot int64) {
 func (s *Store) Pragma(name string) (value string, err error) {
 	err = s.write.Raw("PRAGMA " + name).Row().Scan(&value)
 	return value, err
+}
+
+// Opened is what is remembered of a call that this process has made.
+func (s *Store) Opened(callID string) (models.Call, bool) {
+	s.opened.mu.Lock()
+	defer s.opened.mu.Unlock()
+	c, ok := s.opened.calls[callID]
+	return c, ok
 }

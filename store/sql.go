@@ -60,6 +60,7 @@ type inserter struct {
 	table   string
 	columns []string
 	updates []string
+	counted string // column that counts changes of a row
 	args    []any
 	rows    int
 }
@@ -101,6 +102,9 @@ func (w *inserter) statement(rows int) string {
 				b.WriteByte(',')
 			}
 			b.WriteString(w.t.dialect.excluded(column))
+		}
+		if w.counted != "" {
+			b.WriteString("," + w.counted + " = " + w.table + "." + w.counted + " + 1")
 		}
 	}
 	return b.String()

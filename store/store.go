@@ -49,6 +49,8 @@ type Store struct {
 
 	mu    sync.RWMutex
 	house map[houseKey]int64
+
+	opened opened
 }
 
 type houseKey struct{ currency, name string }

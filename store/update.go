@@ -97,6 +97,7 @@ func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool,
 		}
 		return err
 	}
+	s.opened.remember(tx.opened)
 	return nil
 }
 
@@ -146,6 +147,7 @@ type txn struct {
 	conn    gorm.ConnPool
 	dialect dialect
 	loaded  map[string]bool // CallIDs that are in the table
+	opened  []models.Call   // that it makes
 }
 
 // load locks and reads the rows that keys name. The order is always calls, then accounts by owner, so that two
@@ -194,7 +196,29 @@ func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) er
 // maxAttempts bounds how many of the latest calls of a channel are loaded: late evidence may be about any of them.
 const maxAttempts = 16
 
+// queryCalls locks and reads calls. Of those that this process has made itself it reads only whether somebody has written
+// to them since.
 func (t *txn) queryCalls(ctx context.Context, st *billing.State, ids []string) error {
+	ours, ids := t.store.opened.take(ids)
+	err := chunks(t.dialect.maxParams, sortedKeys(ours), func(ids []string) error {
+		query := "SELECT call_id FROM calls WHERE writes = 0 AND call_id IN (" + marks(len(ids)) + ")" + t.dialect.forUpdate
+		return t.query(ctx, query, anys(ids), func(rows *sql.Rows) error {
+			var id string
+			err := rows.Scan(&id)
+			if err == nil {
+				st.Calls[id], t.loaded[id] = ours[id], true
+				delete(ours, id)
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return t.queryWholeCalls(ctx, st, append(ids, sortedKeys(ours)...))
+}
+
+func (t *txn) queryWholeCalls(ctx context.Context, st *billing.State, ids []string) error {
 	return chunks(t.dialect.maxParams, ids, func(ids []string) error {
 		query := "SELECT " + callColumns + " FROM calls WHERE call_id IN (" + marks(len(ids)) + ")" + t.dialect.forUpdate
 		return t.query(ctx, query, anys(ids), func(rows *sql.Rows) error {
@@ -480,6 +504,8 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 			len(c.Legs) == 0 && len(c.Notes) == 0:
 			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
 				holds, stamp(c.Authorized), stamp(c.Due))
+			c.CallerID, c.Authorized, c.Due = truncate(c.CallerID, 80), asStored(c.Authorized), asStored(c.Due)
+			t.opened = append(t.opened, c)
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
 			c.Shortfall == 0 && c.Attempts == 1 && !c.Unauthorized:
 			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
@@ -495,6 +521,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 				c.SettledBy, c.Unauthorized, c.Disputed)
 		}
 	}
+	ended.counted, whole.counted = "writes", "writes"
 	for _, w := range []*inserter{opened, fresh, ended, whole} {
 		if err := w.exec(ctx); err != nil {
 			return err

@@ -29,5 +29,6 @@ CREATE TABLE calls (
   unauthorized  BOOLEAN      NOT NULL DEFAULT FALSE,
   disputed      INT          NOT NULL DEFAULT 0 COMMENT 'seconds that later evidence claims',
   claimed_until DATETIME(6)  NULL,
+  writes        INT          NOT NULL DEFAULT 0 COMMENT 'since it was made, but for claims',
   UNIQUE KEY calls_call_id (call_id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

@@ -28,5 +28,6 @@ CREATE TABLE calls (
   settled_by    TEXT     NOT NULL DEFAULT '',
   unauthorized  BOOLEAN  NOT NULL DEFAULT FALSE,
   disputed      INTEGER  NOT NULL DEFAULT 0, -- seconds that later evidence claims
-  claimed_until DATETIME NULL
+  claimed_until DATETIME NULL,
+  writes        INTEGER  NOT NULL DEFAULT 0 -- since it was made, but for claims
 );
