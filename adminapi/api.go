@@ -86,7 +86,7 @@ type Calls interface {
 // Money moves money. It is billing.Service.
 type Money interface {
 	Move(context.Context, billing.Movement) (billing.Moved, error)
-	Transfer(context.Context, billing.Transfer) (models.Transaction, error)
+	Transfer(context.Context, billing.Transfer) (billing.Moved, error)
 	Settle(context.Context, billing.CallResult) (billing.Charge, error)
 }
 

@@ -197,8 +197,9 @@ func releaseHold(r *request) error {
 	if err != nil {
 		return err
 	}
-	after := map[string]any{"call_id": c.CallID, "state": charge.State, "released": c.Held().String()}
-	if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "hold.release", strconv.FormatInt(c.ID, 10), nil, after); err != nil {
+	before := map[string]any{"call_id": c.CallID, "state": c.State, "held": c.Held().String()}
+	after := map[string]any{"call_id": c.CallID, "state": charge.State, "held": "0", "charged": charge.Amount.String()}
+	if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "hold.release", strconv.FormatInt(c.ID, 10), before, after); err != nil {
 		r.api.log.Error("the release of a hold is not in the audit log", "err", err, "call_id", c.CallID)
 	}
 	r.Status(http.StatusNoContent)

@@ -332,6 +332,9 @@ func TestTokensOfPrograms(t *testing.T) {
 		if marta["BallanceUser"] != 150.0 || joel["BallanceUser"] != 30.0 {
 			t.Errorf("%v, %v", marta, joel)
 		}
+		if log := s.admin.get("/api/audit").body; strings.Count(log, `"action":"transfer.add"`) != 1 {
+			t.Errorf("the transfer is not in the audit log, once: %s", log)
+		}
 		entries := s.admin.get("/api/ledger").objects()
 		if len(entries) != 3 || entries[0]["transaction_id"] != entries[1]["transaction_id"] || entries[0]["user_id"] == entries[1]["user_id"] {
 			t.Errorf("%v", entries)

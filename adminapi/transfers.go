@@ -56,12 +56,19 @@ func createTransfer(r *request) error {
 	if err != nil {
 		return err
 	}
-	done, err := r.api.Money.Transfer(r.ctx(), billing.Transfer{From: from.ID, To: to.ID, Amount: amount, Ref: ref, Actor: r.who.actor()})
+	moved, err := r.api.Money.Transfer(r.ctx(), billing.Transfer{From: from.ID, To: to.ID, Amount: amount, Ref: ref, Actor: r.who.actor()})
 	if err != nil {
 		return err
 	}
+	done := moved.Transaction
+	shown := transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, ref, done.PostedAt.UTC().Truncate(time.Microsecond)}
+	if !moved.Already {
+		if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "transfer.add", from.Username, nil, shown); err != nil {
+			r.api.log.Error("a transfer is not in the audit log", "err", err, "ref", ref)
+		}
+	}
 	r.Header("Location", "/api/balance/"+strconv.FormatInt(done.ID, 10))
-	r.json(http.StatusCreated, transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, ref, done.PostedAt.UTC().Truncate(time.Microsecond)})
+	r.json(http.StatusCreated, shown)
 	return nil
 }
 

@@ -20,55 +20,55 @@ type Transfer struct {
 }
 
 // Transfer moves money from one user to another, at most what is available, or finds it done under the same reference.
-// A *Refusal says why not; under a reference of another transfer it is models.ErrConflict.
-func (s *Service) Transfer(ctx context.Context, t Transfer) (models.Transaction, error) {
+// It returns the payer's side. A *Refusal says why not; under a reference of another transfer it is models.ErrConflict.
+func (s *Service) Transfer(ctx context.Context, t Transfer) (Moved, error) {
 	if err := (Movement{Ref: t.Ref}).check(); err != nil {
-		return models.Transaction{}, err
+		return Moved{}, err
 	}
 	keys := Keys{Users: []int64{t.From, t.To}, Refs: []models.Ref{t.ref()}}
-	var done models.Transaction
+	var moved Moved
 	err := s.do(ctx, strconv.FormatInt(t.From, 10), keys, nil, func(st *State) error {
-		c, transaction, err := transfer(st, t, s.now())
-		if err == nil {
+		var c change
+		var err error
+		if c, moved, err = transfer(st, t, s.now()); err == nil {
 			st.apply(c)
-			done = transaction
 		}
 		return err
 	})
 	if err != nil {
-		return models.Transaction{}, err
+		return Moved{}, err
 	}
-	return done, nil
+	return moved, nil
 }
 
 func (t Transfer) ref() models.Ref { return models.Ref{Kind: models.KindTransfer, Ref: t.Ref} }
 
-func transfer(s *State, t Transfer, now time.Time) (change, models.Transaction, error) {
+func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 	for _, id := range []int64{t.From, t.To} {
 		if _, ok := s.Users[id]; !ok {
-			return change{}, models.Transaction{}, fmt.Errorf("user %d: %w", id, models.ErrNotFound)
+			return change{}, Moved{}, fmt.Errorf("user %d: %w", id, models.ErrNotFound)
 		}
 	}
 	from, to := s.purse(t.From), s.purse(t.To)
 	if done, ok := s.Transactions[t.ref()]; ok {
-		return change{}, done, t.same(done, from, to)
+		return change{}, Moved{Transaction: done, UserID: t.From, Available: from.available(), Already: true}, t.same(done, from, to)
 	}
 	account := to.last()
 	switch {
 	case t.From == t.To:
-		return change{}, models.Transaction{}, refuse(models.ErrInvalid, "a transfer needs two users")
+		return change{}, Moved{}, refuse(models.ErrInvalid, "a transfer needs two users")
 	case t.Amount <= 0 || t.Amount > maxBalance:
-		return change{}, models.Transaction{}, refuse(models.ErrInvalid, "the amount must be positive and at most %s", maxBalance)
+		return change{}, Moved{}, refuse(models.ErrInvalid, "the amount must be positive and at most %s", maxBalance)
 	case s.Users[t.From].Currency != s.Users[t.To].Currency:
-		return change{}, models.Transaction{}, refuse(models.ErrConflict, "the users have different currencies")
+		return change{}, Moved{}, refuse(models.ErrConflict, "the users have different currencies")
 	case account == nil:
-		return change{}, models.Transaction{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(s.Users[t.To].Username))
+		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(s.Users[t.To].Username))
 	case from.available() < t.Amount:
-		return change{}, models.Transaction{}, refuse(ErrInsufficientFunds, "insufficient balance")
+		return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
 	}
 	sum, err := money.Add(account.Balance, t.Amount)
 	if err != nil || sum > maxBalance {
-		return change{}, models.Transaction{}, refuse(models.ErrInvalid, "the balance would pass %s", maxBalance)
+		return change{}, Moved{}, refuse(models.ErrInvalid, "the balance would pass %s", maxBalance)
 	}
 	account.Balance = sum
 	entries, _ := from.take(t.Amount, nil)
@@ -77,7 +77,7 @@ func transfer(s *State, t Transfer, now time.Time) (change, models.Transaction, 
 		Entries: append(entries, models.Entry{AccountID: account.ID, Amount: t.Amount}),
 	}
 	accounts := slices.Concat(from.changed(s, t.From), to.changed(s, t.To))
-	return change{accounts: accounts, transactions: []models.Transaction{done}}, done, nil
+	return change{accounts: accounts, transactions: []models.Transaction{done}}, Moved{Transaction: done, UserID: t.From, Available: from.available()}, nil
 }
 
 // same checks that a posted transaction is this very transfer.

@@ -15,7 +15,7 @@ const DefaultRefill = 1250 * money.Unit
 
 // Modes of refills.
 const (
-	ModeTopUp = "topup" // raises each member's balance to the value, never lowers one
+	ModeTopUp = "topup" // raises each member's balance, of which a part may be held for calls, to the value, and never lowers one
 	ModeAdd   = "add"   // adds the value to each member
 )
 
@@ -40,7 +40,7 @@ type RefillDate struct {
 type NewGroup struct {
 	Name      string
 	AccountID *string
-	First     time.Time // the first refill's day
+	First     time.Time // the first refill's day, of which only the date counts
 	Count     int       // monthly refills, the first included
 	Value     *money.Amount
 	Mode      string
@@ -66,13 +66,13 @@ type Membership struct {
 func (m Membership) Empty() bool { return m.All == nil && len(m.Add) == 0 && len(m.Remove) == 0 }
 
 // Monthly are the days of count refills from a first one on: the same day of each month, or a month's last day where it
-// is shorter. All are midnights in the zone of first.
+// is shorter. Only their dates count: they are midnights in UTC, since not every day has one elsewhere.
 func Monthly(first time.Time, count int) []time.Time {
 	year, month, day := first.Date()
 	days := make([]time.Time, count)
 	for i := range days {
-		last := time.Date(year, month+time.Month(i)+1, 0, 0, 0, 0, 0, first.Location()).Day()
-		days[i] = time.Date(year, month+time.Month(i), min(day, last), 0, 0, 0, 0, first.Location())
+		last := time.Date(year, month+time.Month(i)+1, 0, 0, 0, 0, 0, time.UTC).Day()
+		days[i] = time.Date(year, month+time.Month(i), min(day, last), 0, 0, 0, 0, time.UTC)
 	}
 	return days
 }

@@ -100,3 +100,8 @@ func (s *Store) Counter(ctx context.Context) (int64, error) {
 	}
 	return s.number(ctx, "SELECT value FROM counters WHERE name = 'users'")
 }
+
+// DuePlan is how the refills that are due are found.
+func (s *Store) DuePlan(ctx context.Context) ([]PlanStep, error) {
+	return s.explain(ctx, fmt.Sprintf(dueQuery, "", ""), []any{"2026-01-01"})
+}

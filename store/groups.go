@@ -3,18 +3,24 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"talktime/billing"
 	"talktime/models"
 	"talktime/money"
 )
+
+// groupColumns are the columns of a group g.
+var groupColumns = fmt.Sprintf("g.id, g.name, g.account_id, COALESCE(g.value, %d), g.mode", models.DefaultRefill)
 
 var groupsListing = listing{name: "groups", from: "user_groups g", key: "g.id", always: "1 = 1"}
 
@@ -23,8 +29,15 @@ type groupRow struct {
 	ID        int64 `gorm:"primaryKey"`
 	Name      string
 	AccountID *string
-	Value     int64
+	Value     *int64 // nil: the default, which only seconds have
 	Mode      string
+}
+
+func (g groupRow) value() money.Amount {
+	if g.Value == nil {
+		return models.DefaultRefill
+	}
+	return money.Amount(*g.Value)
 }
 
 // TableName implements GORM's Tabler.
@@ -73,7 +86,7 @@ func groupNamed(db *gorm.DB, name string) (groupRow, error) {
 // groups reads groups, with all that belongs to them or the row alone.
 func (s *Store) groups(ctx context.Context, ids []int64, whole bool) (map[int64]models.Group, error) {
 	groups := make(map[int64]models.Group, len(ids))
-	err := eachOf(ctx, s, "SELECT id, name, account_id, value, mode FROM user_groups WHERE id IN (%s)", ids, func(rows *sql.Rows) error {
+	err := eachOf(ctx, s, "SELECT "+groupColumns+" FROM user_groups g WHERE g.id IN (%s)", ids, func(rows *sql.Rows) error {
 		g := models.Group{Members: []int64{}, Dates: []models.RefillDate{}}
 		err := rows.Scan(&g.ID, &g.Name, &g.AccountID, &g.Value, &g.Mode)
 		groups[g.ID] = g
@@ -102,7 +115,7 @@ func (s *Store) groups(ctx context.Context, ids []int64, whole bool) (map[int64]
 				return err
 			}
 			var err error
-			if date.Date, err = time.ParseInLocation(time.DateOnly, day, s.location); err != nil {
+			if date.Date, err = dayBegins(day, s.location); err != nil {
 				return err
 			}
 			g := groups[id]
@@ -116,7 +129,7 @@ func (s *Store) groups(ctx context.Context, ids []int64, whole bool) (map[int64]
 // GroupsOf returns the groups of each of these users, without their members and dates.
 func (s *Store) GroupsOf(ctx context.Context, users []int64) (map[int64][]models.Group, error) {
 	of := make(map[int64][]models.Group)
-	err := eachOf(ctx, s, "SELECT m.user_id, g.id, g.name, g.account_id, g.value, g.mode FROM members m JOIN user_groups g ON g.id = m.group_id"+
+	err := eachOf(ctx, s, "SELECT m.user_id, "+groupColumns+" FROM members m JOIN user_groups g ON g.id = m.group_id"+
 		" WHERE m.user_id IN (%s) ORDER BY m.user_id, g.id", users, func(rows *sql.Rows) error {
 		var user int64
 		var g models.Group
@@ -127,6 +140,28 @@ func (s *Store) GroupsOf(ctx context.Context, users []int64) (map[int64][]models
 	return of, err
 }
 
+// dayBegins is the first moment of a day. Where the clock jumps over midnight into summer time, that is an hour later.
+func dayBegins(day string, zone *time.Location) (time.Time, error) {
+	begins, err := time.ParseInLocation(time.DateOnly, day, zone)
+	if err == nil && begins.Format(time.DateOnly) != day {
+		begins = begins.Add(time.Hour)
+	}
+	return begins, err
+}
+
+// idList is written as a list where that is short. A line of the audit log does not hold the members of every group.
+type idList []int64
+
+const maxLogged = 1000
+
+// MarshalJSON implements json.Marshaler.
+func (l idList) MarshalJSON() ([]byte, error) {
+	if len(l) > maxLogged {
+		return json.Marshal(fmt.Sprintf("%d ids", len(l)))
+	}
+	return json.Marshal([]int64(l))
+}
+
 // groupFacts is what the audit log says of a group.
 type groupFacts struct {
 	Name      string  `json:"name"`
@@ -135,27 +170,75 @@ type groupFacts struct {
 	Mode      string  `json:"mode"`
 	First     string  `json:"first,omitempty"`
 	Count     int     `json:"count,omitempty"`
-	Members   []int64 `json:"members,omitempty"`
-	Added     []int64 `json:"added,omitempty"`
-	Removed   []int64 `json:"removed,omitempty"`
+	Members   idList  `json:"members,omitempty"`
+	Added     idList  `json:"added,omitempty"`
+	Removed   idList  `json:"removed,omitempty"`
 }
+
+func (g groupRow) facts() groupFacts {
+	return groupFacts{Name: g.Name, AccountID: g.AccountID, Value: g.value().String(), Mode: g.Mode}
+}
+
+// lockGroup reads the group with an id, or where that is 0 a name, for a transaction that changes it: two that do so come
+// one after the other. It returns gorm.ErrRecordNotFound when there is none.
+func lockGroup(db *gorm.DB, id int64, name string) (groupRow, error) {
+	db = db.Clauses(clause.Locking{Strength: clause.LockingStrengthUpdate})
+	if id == 0 {
+		return groupNamed(db, name)
+	}
+	var row groupRow
+	return row, db.Where("id = ?", id).Take(&row).Error
+}
+
+// checkValue refuses a value that does not go with the money of a member: the default is for seconds alone, and those are
+// whole.
+func checkValue(db *gorm.DB, row groupRow) error {
+	wrong := ""
+	switch {
+	case row.Value == nil:
+		wrong = "u.currency <> ?"
+	case row.value()%money.Unit != 0:
+		wrong = "u.currency = ?"
+	default:
+		return nil
+	}
+	var found struct {
+		ID       int64
+		Currency string
+	}
+	err := db.Raw("SELECT u.id, u.currency FROM members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ? AND "+wrong+" LIMIT 1",
+		row.ID, models.SEC).Scan(&found).Error
+	switch {
+	case err != nil || found.ID == 0:
+		return err
+	case row.Value == nil:
+		return fmt.Errorf("%w: the group needs a value, because the money of user %d is %s", models.ErrInvalid, found.ID, found.Currency)
+	}
+	return fmt.Errorf("%w: value must be whole, because the money of user %d is %s", models.ErrInvalid, found.ID, found.Currency)
+}
+
+// lastDay is the last that a refill may be on: days are compared as text.
+const lastDay = "9999-12-31"
 
 // NewGroup makes a group. A name that is taken is models.ErrConflict; members that do not exist, and a missing value
 // where a member's money is not seconds, are models.ErrInvalid.
 func (s *Store) NewGroup(ctx context.Context, g models.NewGroup, actor string) (models.Group, error) {
-	row := groupRow{Name: g.Name, AccountID: g.AccountID, Value: int64(models.DefaultRefill), Mode: g.Mode}
-	if g.Value != nil {
-		row.Value = int64(*g.Value)
+	row := groupRow{Name: g.Name, AccountID: g.AccountID, Value: (*int64)(g.Value), Mode: g.Mode}
+	days := models.Monthly(g.First, g.Count)
+	if len(days) == 0 || len(days[len(days)-1].Format(time.DateOnly)) > len(lastDay) {
+		return models.Group{}, fmt.Errorf("%w: there must be at least one refill, and none after %s", models.ErrInvalid, lastDay)
 	}
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
 		row.ID = 0
 		if err := db.Create(&row).Error; err != nil {
 			return err
 		}
-		if err := s.addMembers(db, row.ID, g.Users, g.Value != nil); err != nil {
+		if err := s.addMembers(db, row.ID, g.Users); err != nil {
 			return err
 		}
-		days := models.Monthly(g.First, g.Count)
+		if err := checkValue(db, row); err != nil {
+			return err
+		}
 		for part := range slices.Chunk(days, s.dialect.maxParams/2) {
 			var args []any
 			for _, day := range part {
@@ -165,9 +248,9 @@ func (s *Store) NewGroup(ctx context.Context, g models.NewGroup, actor string) (
 				return err
 			}
 		}
-		return s.logIn(db, actor, "group.add", g.Name, nil, groupFacts{
-			Name: g.Name, AccountID: g.AccountID, Value: money.Amount(row.Value).String(), Mode: g.Mode, First: g.First.Format(time.DateOnly), Count: g.Count, Members: g.Users,
-		})
+		facts := row.facts()
+		facts.First, facts.Count, facts.Members = days[0].Format(time.DateOnly), g.Count, g.Users
+		return s.logIn(db, actor, "group.add", g.Name, nil, facts)
 	})
 	if err != nil {
 		return models.Group{}, groupError(err)
@@ -186,20 +269,16 @@ func groupError(err error) error {
 }
 
 // addMembers adds those who are not members yet.
-func (s *Store) addMembers(db *gorm.DB, group int64, users []int64, hasValue bool) error {
-	slices.Sort(users)
-	users = slices.Compact(slices.Clone(users))
+func (s *Store) addMembers(db *gorm.DB, group int64, users []int64) error {
+	users = slices.Compact(slices.Sorted(slices.Values(users)))
 	for part := range slices.Chunk(users, s.dialect.maxParams/2) {
 		var found []userRow
-		if err := db.Select("id", "currency").Where("id IN ? AND deleted_at IS NULL", part).Find(&found).Error; err != nil {
+		if err := db.Select("id").Where("id IN ? AND deleted_at IS NULL", part).Find(&found).Error; err != nil {
 			return err
 		}
 		known := make(map[int64]bool, len(found))
 		for _, u := range found {
 			known[u.ID] = true
-			if u.Currency != models.SEC && !hasValue {
-				return fmt.Errorf("%w: value must be given, because the money of user %d is %s", models.ErrInvalid, u.ID, u.Currency)
-			}
 		}
 		for _, id := range part {
 			if !known[id] {
@@ -218,15 +297,20 @@ func (s *Store) addMembers(db *gorm.DB, group int64, users []int64, hasValue boo
 	return nil
 }
 
-// ChangeGroup changes a group and returns what has become of it.
+// ChangeGroup changes a group and returns what has become of it. It fails as NewGroup does.
 func (s *Store) ChangeGroup(ctx context.Context, name string, c models.GroupChange, actor string) (models.Group, error) {
 	now := name
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		row, err := groupNamed(db, name)
+		row, err := lockGroup(db, 0, name)
 		if err != nil {
 			return err
 		}
-		before := groupFacts{Name: row.Name, AccountID: row.AccountID, Value: money.Amount(row.Value).String(), Mode: row.Mode}
+		before := row.facts()
+		if c.Members.All != nil {
+			if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
+				return err
+			}
+		}
 		columns := map[string]any{}
 		if c.Name != nil {
 			columns["name"], row.Name = *c.Name, *c.Name
@@ -235,7 +319,7 @@ func (s *Store) ChangeGroup(ctx context.Context, name string, c models.GroupChan
 			columns["account_id"], row.AccountID = *c.AccountID, *c.AccountID
 		}
 		if c.Value != nil {
-			columns["value"], row.Value = int64(*c.Value), int64(*c.Value)
+			columns["value"], row.Value = int64(*c.Value), (*int64)(c.Value)
 		}
 		if c.Mode != nil {
 			columns["mode"], row.Mode = *c.Mode, *c.Mode
@@ -248,10 +332,14 @@ func (s *Store) ChangeGroup(ctx context.Context, name string, c models.GroupChan
 		if err := s.changeMembers(db, row.ID, c.Members); err != nil {
 			return err
 		}
-		now = row.Name
-		after := groupFacts{
-			Name: row.Name, AccountID: row.AccountID, Value: money.Amount(row.Value).String(), Mode: row.Mode, Added: c.Members.Add, Removed: c.Members.Remove,
+		if c.Value != nil || !c.Members.Empty() {
+			if err := checkValue(db, row); err != nil {
+				return err
+			}
 		}
+		now = row.Name
+		after := row.facts()
+		after.Added, after.Removed = c.Members.Add, c.Members.Remove
 		if c.Members.All != nil {
 			after.Members = *c.Members.All
 		}
@@ -275,46 +363,73 @@ func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) err
 			return err
 		}
 	}
-	return s.addMembers(db, group, m.Add, true)
+	return s.addMembers(db, group, m.Add)
 }
 
-// Join changes the groups of a user. Those that do not exist are models.ErrInvalid.
+// Join changes the groups of a user. Those that do not exist, and those whose value does not go with his money, are
+// models.ErrInvalid.
 func (s *Store) Join(ctx context.Context, user int64, m models.Membership, actor string) error {
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		before, err := groupIDs(db, user)
+		if err != nil {
+			return err
+		}
+		add := m.Add
 		if m.All != nil {
 			if err := db.Exec("DELETE FROM members WHERE user_id = ?", user).Error; err != nil {
 				return err
 			}
-			m.Add = append(slices.Clone(*m.All), m.Add...)
+			add = slices.Concat(*m.All, m.Add)
 		}
-		for _, group := range m.Remove {
-			if err := db.Exec("DELETE FROM members WHERE group_id = ? AND user_id = ?", group, user).Error; err != nil {
+		for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
+			if err := db.Exec("DELETE FROM members WHERE user_id = ? AND group_id IN ?", user, part).Error; err != nil {
 				return err
 			}
 		}
-		for _, group := range m.Add {
-			var row groupRow
-			err := db.Where("id = ?", group).Take(&row).Error
-			if errors.Is(err, gorm.ErrRecordNotFound) {
-				return fmt.Errorf("%w: there is no group with the id %d", models.ErrInvalid, group)
-			}
-			if err == nil {
-				err = s.addMembers(db, group, []int64{user}, true)
-			}
-			if err != nil {
+		for _, group := range slices.Compact(slices.Sorted(slices.Values(add))) {
+			if err := s.join(db, user, group); err != nil {
 				return err
 			}
 		}
-		return s.logIn(db, actor, "user.groups", fmt.Sprint(user), nil, m)
+		after, err := groupIDs(db, user)
+		if err != nil {
+			return err
+		}
+		return s.logIn(db, actor, "user.groups", strconv.FormatInt(user, 10), before, after)
 	})
 	return groupError(err)
+}
+
+func (s *Store) join(db *gorm.DB, user, group int64) error {
+	row, err := lockGroup(db, group, "")
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return fmt.Errorf("%w: there is no group with the id %d", models.ErrInvalid, group)
+	}
+	if err == nil {
+		err = s.addMembers(db, group, []int64{user})
+	}
+	if err == nil {
+		err = checkValue(db, row)
+	}
+	return err
+}
+
+// groupIDs are the groups of a user, as the audit log shows them.
+func groupIDs(db *gorm.DB, user int64) (map[string]idList, error) {
+	ids := idList{}
+	err := db.Raw("SELECT group_id FROM members WHERE user_id = ? ORDER BY group_id", user).Scan(&ids).Error
+	return map[string]idList{"groups": ids}, err
 }
 
 // DeleteGroup deletes a group; its members keep their credit.
 func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error {
-		row, err := groupNamed(db, name)
+		row, err := lockGroup(db, 0, name)
 		if err != nil {
+			return err
+		}
+		before := row.facts()
+		if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
 			return err
 		}
 		for _, statement := range []string{
@@ -324,133 +439,205 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 				return err
 			}
 		}
-		return s.logIn(db, actor, "group.delete", name, groupFacts{Name: row.Name, Value: money.Amount(row.Value).String(), Mode: row.Mode}, nil)
+		return s.logIn(db, actor, "group.delete", name, before, nil)
 	}))
 }
 
 // refillPart is how many members get their refill in one transaction: calls of theirs wait for no more.
 const refillPart = 200
 
-// Refill applies a group's dates that are due. With force it applies the earliest date that is left, due or not, and is
-// models.ErrNoDate when none is.
+// Refill applies a group's dates that are due. With force it applies the earliest date that nobody has begun, due or not,
+// and is models.ErrNoDate when there is none. A forced refill that has begun is a refill: what an error left of it is
+// finished by RefillDue.
 func (s *Store) Refill(ctx context.Context, name string, force bool, actor string) (models.Group, error) {
 	row, err := groupNamed(s.read.WithContext(ctx), name)
 	if err != nil {
 		return models.Group{}, groupError(err)
 	}
-	today, err := s.today(ctx)
+	if force {
+		err = s.refillNext(ctx, row.ID, actor)
+	} else {
+		_, err = s.refillDue(ctx, row.ID, actor)
+	}
 	if err != nil {
 		return models.Group{}, err
-	}
-	last := today
-	if force {
-		last = "9999-12-31"
-	}
-	for done := 0; !force || done == 0; done++ {
-		applied, err := s.refillNext(ctx, "group_id = ? AND (day <= ? OR reached > 0)", []any{row.ID, last}, actor)
-		if err != nil {
-			return models.Group{}, err
-		}
-		if !applied && force {
-			return models.Group{}, models.ErrNoDate
-		}
-		if !applied {
-			break
-		}
 	}
 	return s.Group(ctx, name)
 }
 
 // RefillDue applies every date of every group that is due, oldest first, and returns how many. Each is applied once,
-// however many processes do this at once, and one that was broken off is finished.
+// however many processes do this at once, and one that was broken off is finished. A date that cannot be applied keeps
+// back the later ones of its own group only; the error tells of it.
 func (s *Store) RefillDue(ctx context.Context, actor string) (int, error) {
-	today, err := s.today(ctx)
+	return s.refillDue(ctx, 0, actor)
+}
+
+// refillDue is RefillDue for one group, or for all when it is 0.
+func (s *Store) refillDue(ctx context.Context, group int64, actor string) (applied int, err error) {
+	dates, err := s.dueDates(ctx, group)
 	if err != nil {
 		return 0, err
 	}
-	for applied := 0; ; applied++ {
-		more, err := s.refillNext(ctx, "(day <= ? OR reached > 0)", []any{today}, actor)
-		if !more || err != nil {
-			return applied, err
+	failed := make(map[int64]bool) // groups
+	var first error
+	for _, date := range dates {
+		if failed[date.group] {
+			continue
 		}
+		_, finished, err := s.refill(ctx, date.id, false, actor)
+		if finished {
+			applied++
+		}
+		if err == nil {
+			continue
+		}
+		failed[date.group] = true
+		if first == nil {
+			first = fmt.Errorf("group %d: %w", date.group, err)
+		}
+		if err := s.Ping(ctx); err != nil {
+			return applied, first
+		}
+	}
+	if len(failed) > 1 {
+		first = fmt.Errorf("%d groups wait for their refill; %w", len(failed), first)
+	}
+	return applied, first
+}
+
+// refillDate is a date that is to be applied.
+type refillDate struct{ id, group int64 }
+
+// dueQuery looks along an index for what is due and along another for what was begun. A date may be both.
+const dueQuery = "SELECT id, group_id, day FROM refill_dates WHERE done_at IS NULL AND day <= ?%s" +
+	" UNION SELECT id, group_id, day FROM refill_dates WHERE done_at IS NULL AND reached > 0%s ORDER BY day, id"
+
+// dueDates are the dates that are due, and those that somebody began and left, in their order. It locks nothing. The day is
+// that of the database's clock in the zone of the settings.
+func (s *Store) dueDates(ctx context.Context, group int64) ([]refillDate, error) {
+	now, err := s.Clock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	of, args := "", []any{now.In(s.location).Format(time.DateOnly)}
+	if group != 0 {
+		of, args = " AND group_id = ?", []any{args[0], group, group}
+	}
+	var dates []refillDate
+	err = s.each(ctx, fmt.Sprintf(dueQuery, of, of), args, func(rows *sql.Rows) error {
+		var date refillDate
+		var day string
+		err := rows.Scan(&date.id, &date.group, &day)
+		dates = append(dates, date)
+		return err
+	})
+	return dates, err
+}
+
+// refillNext applies a group's earliest date that nobody has begun.
+func (s *Store) refillNext(ctx context.Context, group int64, actor string) error {
+	for {
+		var date int64
+		err := s.each(ctx, "SELECT id FROM refill_dates WHERE group_id = ? AND done_at IS NULL AND reached = 0 ORDER BY day, id LIMIT 1", []any{group},
+			func(rows *sql.Rows) error { return rows.Scan(&date) })
+		if err != nil {
+			return err
+		}
+		if date == 0 {
+			return models.ErrNoDate
+		}
+		begun, _, err := s.refill(ctx, date, true, actor)
+		if begun && err != nil {
+			return fmt.Errorf("a part of the members has the refill; it must not be forced again for the rest, which comes with the next due ones: %w", err)
+		}
+		if begun || err != nil {
+			return err
+		}
+		// Somebody else was quicker.
 	}
 }
 
-// today is the day in the zone of the settings, by the database's clock.
-func (s *Store) today(ctx context.Context) (string, error) {
-	now, err := s.Clock(ctx)
-	return now.In(s.location).Format(time.DateOnly), err
-}
-
-// refillNext applies the earliest date that satisfies a condition; it is false when there is none.
-func (s *Store) refillNext(ctx context.Context, condition string, args []any, actor string) (bool, error) {
-	var date int64
+// refill applies a date, in as many transactions as its members need; with fresh only when nobody has begun it. It tells
+// whether it did something of it, and whether it did the last.
+func (s *Store) refill(ctx context.Context, date int64, fresh bool, actor string) (begun, finished bool, err error) {
 	for {
-		found, done := int64(0), false
+		var found, done bool
 		err := s.inTransaction(ctx, func(db *gorm.DB) (err error) {
-			found, done, err = s.refillSome(ctx, db, date, condition, args, actor)
+			found, done, err = s.refillSome(ctx, db, date, fresh && !begun, actor)
 			return err
 		})
-		if err != nil {
-			return false, fmt.Errorf("refill: %w", translate(err))
+		switch {
+		case err != nil:
+			return begun, false, fmt.Errorf("refill: %w", translate(err))
+		case !found: // somebody else has finished it
+			return begun, false, nil
+		case done:
+			return true, true, nil
 		}
-		if done || date == 0 && found == 0 {
-			return done, nil
-		}
-		date = found // 0: somebody else has finished it, and there may be another
+		begun = true
 	}
 }
 
-// refillSome gives a refill to the next members of a group, or marks the date as done when all have theirs. Date is 0 to
-// look for one; found is 0 when there is none, or none any more. What is already done is in the date's own row, which stays locked meanwhile, and each member's entry
-// has a reference that can be posted once.
-func (s *Store) refillSome(ctx context.Context, db *gorm.DB, date int64, condition string, args []any, actor string) (found int64, done bool, err error) {
-	if date != 0 {
-		condition, args = "id = ?", []any{date}
+// refillSome gives a refill to the next members of a group, and marks the date as done when those were the last. It has
+// found nothing where the date is done, or with fresh begun. How far it got is in the date's own row, which is locked
+// meanwhile, and changes with the ledger or not at all; besides, each member's entry has a reference that is posted once.
+func (s *Store) refillSome(ctx context.Context, db *gorm.DB, date int64, fresh bool, actor string) (found, done bool, err error) {
+	var row struct {
+		GroupID, Reached int64
+		Day              string
 	}
-	var row struct{ ID, GroupID, Reached int64 }
-	err = db.Raw("SELECT id, group_id, reached FROM refill_dates WHERE done_at IS NULL AND "+condition+" ORDER BY day, id LIMIT 1"+s.dialect.forUpdate,
-		args...).Scan(&row).Error
-	if err != nil {
-		return 0, false, err
+	condition := ""
+	if fresh {
+		condition = " AND reached = 0"
 	}
-	if row.ID == 0 {
-		return 0, false, nil
+	err = db.Raw("SELECT group_id, reached, day FROM refill_dates WHERE id = ? AND done_at IS NULL"+condition+s.dialect.forUpdate, date).Scan(&row).Error
+	if err != nil || row.GroupID == 0 {
+		return false, false, err
 	}
 	var group groupRow
 	if err := db.Where("id = ?", row.GroupID).Take(&group).Error; err != nil {
-		return 0, false, err
+		return false, false, err
 	}
 	var users []int64
 	err = db.Raw("SELECT m.user_id FROM members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ? AND m.user_id > ? AND u.deleted_at IS NULL"+
 		fmt.Sprintf(" ORDER BY m.user_id LIMIT %d", refillPart), row.GroupID, row.Reached).Scan(&users).Error
 	if err != nil {
-		return 0, false, err
+		return false, false, err
 	}
-	if len(users) == 0 {
-		err := db.Exec("UPDATE refill_dates SET done_at = "+s.dialect.now+" WHERE id = ?", row.ID).Error
-		if err == nil {
-			err = s.logIn(db, actor, "group.refill", group.Name, nil, map[string]any{"date_id": row.ID, "value": money.Amount(group.Value).String(), "mode": group.Mode})
+	if len(users) > 0 {
+		row.Reached = users[len(users)-1]
+		if err := s.refillUsers(ctx, db, group, date, users, actor); err != nil {
+			return false, false, err
 		}
-		return row.ID, err == nil, err
 	}
+	if len(users) == refillPart { // there may be more
+		return true, false, db.Exec("UPDATE refill_dates SET reached = ? WHERE id = ?", row.Reached, date).Error
+	}
+	if err := db.Exec("UPDATE refill_dates SET reached = ?, done_at = "+s.dialect.now+" WHERE id = ?", row.Reached, date).Error; err != nil {
+		return false, false, err
+	}
+	return true, true, s.logIn(db, actor, "group.refill", group.Name, nil, map[string]any{"day": row.Day, "value": group.value().String(), "mode": group.Mode})
+}
+
+// refillUsers posts a refill of these users. Those who cannot have it, because their account is closed or full, are
+// noted in the audit log.
+func (s *Store) refillUsers(ctx context.Context, db *gorm.DB, group groupRow, date int64, users []int64, actor string) error {
 	tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
 	st, err := tx.load(ctx, billing.Keys{Users: users}, false)
 	if err != nil {
-		return 0, false, err
+		return err
 	}
-	refill := billing.Refill{ID: row.ID, Value: money.Amount(group.Value), Mode: group.Mode, Actor: actor}
-	left, err := billing.DecideRefill(st, users, refill, s.now())
+	left, err := billing.DecideRefill(st, users, billing.Refill{ID: date, Value: group.value(), Mode: group.Mode, Actor: actor}, s.now())
 	if err != nil {
-		return 0, false, err
+		return err
 	}
 	if err := tx.write(ctx, st); err != nil {
-		return 0, false, err
+		return err
 	}
 	for user, why := range left {
-		if err := s.logIn(db, actor, "group.refill.left", group.Name, nil, map[string]any{"date_id": row.ID, "user": user, "why": why.Error()}); err != nil {
-			return 0, false, err
+		if err := s.logIn(db, actor, "group.refill.left", group.Name, nil, map[string]any{"date_id": date, "user": user, "why": why.Error()}); err != nil {
+			return err
 		}
 	}
-	return row.ID, false, db.Exec("UPDATE refill_dates SET reached = ? WHERE id = ?", users[len(users)-1], row.ID).Error
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -392,13 +393,39 @@ func TestOneKeyIsOneTransfer(t *testing.T) {
 					t.Error(err)
 				}
 				mu.Lock()
-				seen[done.ID] = true
+				seen[done.Transaction.ID] = true
 				mu.Unlock()
 			})
 		}
 		wg.Wait()
 		if got := balances(t, s); len(seen) != 1 || got[40] != 1 || got[160] != 1 {
 			t.Errorf("%d transactions, balances %v", len(seen), got)
+		}
+	})
+}
+
+// TestLookingForRefillsIsCheap: it reads what is due and what was begun, however many dates are still to come.
+func TestLookingForRefillsIsCheap(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s, _ := twoStores(t, d)
+		for i := range 5 {
+			group(t, s, models.NewGroup{Name: fmt.Sprint("g", i), First: ahead, Count: 1200})
+		}
+		if d.Server != nil {
+			if _, err := d.SQL(t).ExecContext(t.Context(), "ANALYZE TABLE refill_dates"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		plan, err := s.DuePlan(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := fmt.Sprint(plan)
+		for _, index := range []string{"refill_dates_due", "refill_dates_begun"} {
+			if !strings.Contains(text, index) {
+				t.Errorf("%s is not used: %s", index, text)
+			}
 		}
 	})
 }

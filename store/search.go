@@ -122,7 +122,7 @@ func (s *Store) plainCDRFields() *filter.Table {
 
 func plainGroupFields() *filter.Table {
 	return &filter.Table{Fields: map[string]filter.Field{
-		"id_": whole("g.id"), "name": text("g.name"), "value": amount("g.value"), "mode": text("g.mode"), "account_id": text("g.account_id"),
+		"id_": whole("g.id"), "name": text("g.name"), "value": amount(fmt.Sprintf("COALESCE(g.value, %d)", models.DefaultRefill)), "mode": text("g.mode"), "account_id": text("g.account_id"),
 	}}
 }
 

@@ -2,10 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"talktime/internal/config"
@@ -34,18 +31,12 @@ func groupAdd(c *command) action {
 	c.examples = []string{"admin group add field-team --first 2030-01-31 --count 12 --value 1250 --users marta,joel"}
 	return func(ctx context.Context, operands []string) error {
 		g := models.NewGroup{Name: operands[0], Count: *count, Mode: *mode}
-		switch {
-		case !goodName(g.Name) || strings.Contains(g.Name, "/"):
-			return usagef("the name must be 1 to 64 printable characters without a slash, and without blanks at the ends")
-		case g.Mode != models.ModeTopUp && g.Mode != models.ModeAdd:
-			return usagef("--mode is %q, but must be topup or add", g.Mode)
+		if err := goodGroup(g.Name, g.Mode); err != nil {
+			return err
 		}
-		if *value != "" {
-			amount, err := money.Parse(*value)
-			if err != nil || amount <= 0 {
-				return usagef("--value is %q, but must be a positive amount", *value)
-			}
-			g.Value = &amount
+		var err error
+		if g.Value, err = groupValue(*value); err != nil {
+			return err
 		}
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
 			var err error
@@ -59,19 +50,12 @@ func groupAdd(c *command) action {
 			if *first < now.In(cfg.Location).Format(time.DateOnly) {
 				return usagef("--first is %s, which is over", *first)
 			}
-			for username := range strings.FieldsFuncSeq(*users, func(r rune) bool { return r == ',' }) {
-				u, err := db.UserByName(ctx, strings.TrimSpace(username))
-				if err != nil {
-					return unknownUser(username, err)
-				}
-				g.Users = append(g.Users, u.ID)
+			if g.Users, err = userIDs(ctx, db, *users); err != nil {
+				return err
 			}
 			made, err := db.NewGroup(ctx, g, actor())
-			if errors.Is(err, models.ErrConflict) {
-				return fmt.Errorf("there is a group %q already", g.Name)
-			}
 			if err != nil {
-				return err
+				return aboutGroup(g.Name, err)
 			}
 			return c.printGroups(ctx, db, made)
 		})
@@ -98,11 +82,8 @@ func groupRefill(c *command) action {
 	return func(ctx context.Context, operands []string) error {
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
 			g, err := db.Refill(ctx, operands[0], *force, actor())
-			if errors.Is(err, models.ErrNotFound) {
-				return fmt.Errorf("there is no group %q", operands[0])
-			}
 			if err != nil {
-				return fmt.Errorf("group %s: %w", operands[0], err)
+				return aboutGroup(operands[0], err)
 			}
 			return c.printGroups(ctx, db, g)
 		})
@@ -113,14 +94,11 @@ func groupRemove(c *command) action {
 	c.about = "\nMembers keep their credit."
 	return func(ctx context.Context, operands []string) error {
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
-			err := db.DeleteGroup(ctx, operands[0], actor())
-			if errors.Is(err, models.ErrNotFound) {
-				return fmt.Errorf("there is no group %q", operands[0])
+			if err := db.DeleteGroup(ctx, operands[0], actor()); err != nil {
+				return aboutGroup(operands[0], err)
 			}
-			if err == nil {
-				c.out.f("group %s is removed\n", operands[0])
-			}
-			return err
+			c.out.f("group %s is removed\n", operands[0])
+			return nil
 		})
 	}
 }

@@ -47,6 +47,8 @@ func verbs() []verb {
 		{"topup", "USERNAME AMOUNT", "puts money on a user's account; a negative amount takes it", topUp},
 		{"group add", "NAME", "makes a group of users that is refilled on monthly dates", groupAdd},
 		{"group list", "", "lists all groups", groupList},
+		{"group show", "NAME", "shows a group's members and dates", groupShow},
+		{"group change", "NAME", "changes a group's members, value, mode or name", groupChange},
 		{"group refill", "NAME", "applies a group's due refills, or forces the next", groupRefill},
 		{"group remove", "NAME", "removes a group", groupRemove},
 		{"token add", "", "makes a token for a program", tokenAdd},

@@ -84,8 +84,13 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 		}
 		return nil
 	})
-	group.Go(func() error { return c.prepare(ctx, db, cfg, log) })
-	group.Go(func() error { refillDue(ctx, db, log); return nil })
+	group.Go(func() error {
+		err := c.prepare(ctx, db, cfg, log)
+		if err == nil {
+			refillDue(ctx, db, log)
+		}
+		return err
+	})
 	group.Go(func() error {
 		<-ctx.Done()
 		return shutDown(server, cfg.ShutdownTimeout, log)
@@ -156,7 +161,7 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 
 // refillDue applies the refill dates of groups as they come. It may run in any number of processes.
 func refillDue(ctx context.Context, db *store.Store, log *slog.Logger) {
-	for wiring.Pause(ctx, refillPause); ctx.Err() == nil; wiring.Pause(ctx, refillPause) {
+	for ; ctx.Err() == nil; wiring.Pause(ctx, refillPause) {
 		applied, err := db.RefillDue(ctx, "admin serve")
 		switch {
 		case ctx.Err() != nil:

@@ -6,5 +6,6 @@ CREATE TABLE refill_dates (
   reached  BIGINT   NOT NULL DEFAULT 0 COMMENT 'all members up to this one have theirs',
   done_at  DATETIME(6) NULL,
   KEY refill_dates_group (group_id, done_at, day),
-  KEY refill_dates_due (done_at, day)
+  KEY refill_dates_due (done_at, day),
+  KEY refill_dates_begun (done_at, reached)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

@@ -9,3 +9,4 @@ CREATE TABLE refill_dates (
 
 CREATE INDEX refill_dates_group ON refill_dates (group_id, done_at, day);
 CREATE INDEX refill_dates_due ON refill_dates (done_at, day);
+CREATE INDEX refill_dates_begun ON refill_dates (done_at, reached);
