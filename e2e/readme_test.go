@@ -31,6 +31,7 @@ func TestREADME(t *testing.T) {
 		for line := range strings.Lines(block[1]) {
 			if line = strings.TrimSpace(line); line != "" {
 				commands++
+				line = strings.ReplaceAll(line, "127.0.0.1:5000", r.admin)
 				r.typeIn(line)
 			}
 		}

@@ -25,6 +25,7 @@ packages() {
   command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null || echo mariadb-server-core
   command -v mariadb >/dev/null || echo mariadb-client-core
   command -v ss >/dev/null || echo iproute2
+  command -v curl >/dev/null || echo curl
   command -v gcc >/dev/null || echo gcc
   [ -e /usr/include/stdlib.h ] || echo libc6-dev
   if [ "$browser" ]; then command -v chromium >/dev/null || echo chromium; fi
