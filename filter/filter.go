@@ -5,20 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
 // Bounds of a query. They keep one request from costing the database more than a few thousand comparisons.
 const (
-	MaxText     = 16 << 10 // bytes
+	MaxText     = 16 << 10 // bytes; what fits into the address of a request
 	MaxFilters  = 50       // comparisons
-	MaxDepth    = 8        // of filters in filters
-	MaxElements = 1000     // of a list for in and not_in
-	maxOrders   = 10       // fields in order_by, and in group_by
+	MaxDepth    = 8        // of filters in filters; databases read conditions recursively
+	MaxElements = 1000     // of a list for in and not_in; databases bound the question marks of a statement
+	MaxPattern  = 256      // characters of a pattern, longer than any field; a database may go through a text once for each
+	MaxOrders   = 10       // fields in order_by, and in group_by
+	MaxCount    = 1 << 53  // for limit and offset, so that sums of them and of pages do not overflow
 )
 
 // The ways in which a query can be wrong.
@@ -27,23 +27,48 @@ var (
 	ErrQuery = errors.New("the query cannot be carried out")
 )
 
+// Error is what is wrong with a query. All errors of this package are of this type.
+type Error struct {
+	Kind  error  // ErrText or ErrQuery
+	Cause string // for people; may quote some of the query
+}
+
+// Error returns the kind and the cause.
+func (e *Error) Error() string { return e.Kind.Error() + ": " + e.Cause }
+
+// Unwrap returns ErrText or ErrQuery.
+func (e *Error) Unwrap() error { return e.Kind }
+
+// Message is what the original's language told a client of it.
+func (e *Error) Message() string {
+	if errors.Is(e.Kind, ErrText) {
+		return "Unable to decode data"
+	}
+	return "Unable to construct query"
+}
+
+func wrong(format string, args ...any) error {
+	return &Error{Kind: ErrQuery, Cause: fmt.Sprintf(format, args...)}
+}
+
 // Kind is what a field holds.
 type Kind int
 
 // The kinds of fields.
 const (
-	Text Kind = iota
-	Int
-	Bool
-	Time
-	Other // see Field.Convert
+	Text  Kind = iota // compared byte by byte, whatever the database's collation
+	Int               // of 64 bits; values may be written as text
+	Bool              // 0 or 1 in the database; values may be 0, 1, "0", "1", "true", "false" too
+	Time              // see Options.Stamp
+	Other             // see Field.Convert
 )
 
 // Field is one that may be searched and sorted by.
 type Field struct {
-	SQL  string // expression, with the alias of its table
+	SQL  string // expression, with the alias of its table; never with anything of a client
 	Kind Kind
-	// Convert turns a string or a json.Number into what the database holds, for fields of the kind Other.
+	// Convert turns a string or a json.Number into what the database holds. It belongs to fields of the kind Other and
+	// must be set there. Two such fields of one table can be compared with each other.
 	Convert func(any) (any, error)
 }
 
@@ -51,7 +76,7 @@ type Field struct {
 type Relation struct {
 	Many  bool // there may be several: "any"; else one at most: "has"
 	Table *Table
-	From  string // tables with their aliases
+	From  string // tables with their aliases, which must not be the alias of the row they belong to
 	On    string // condition that ties them to the alias of the row they belong to
 }
 
@@ -67,22 +92,74 @@ type Options struct {
 	Location *time.Location      // of timestamps without a zone; nil = UTC
 	Stamp    func(time.Time) any // the form in which the database holds instants; nil: as they are
 	Layouts  []string            // of timestamps, besides ISO 8601
-	Glob     bool                // patterns are matched by SQLite's GLOB, for its LIKE is blind to case
+	// Glob is for SQLite, where patterns are matched by GLOB because its LIKE is blind to case. Without it the SQL is that
+	// of MySQL and MariaDB.
+	Glob bool
 }
 
 // Query is one that was read.
 type Query struct {
 	Filters int    // comparisons in it
-	Where   string // SQL with a question mark for each of Args; empty = everything
+	Where   string // SQL in parentheses with a question mark for each of Args; empty = everything
 	Args    []any
 	Order   string // SQL; empty = in the order of the keys
 	Group   string // SQL; empty = every row; else only the row with the lowest key of those that agree in it
 	Limit   int64  // rows; 0 = all
 	Offset  int64
 	Single  bool // the one row itself is wanted, and it is an error when there is none or another
+
+	Filtered []string // names of the fields in the filters, each once; relation__field for those of related rows
+	Ordered  []Order  // what Order was made of
+	Grouped  []string // what Group was made of
 }
 
-// Parse reads a query for a table. Its errors are ErrText and ErrQuery.
+// Order is a field to sort by.
+type Order struct {
+	Field string
+	Desc  bool
+}
+
+// Only reports whether filters, order and groups look at no other fields than these. A caller who knows that they are in
+// an index can then go through it from where the last page ended.
+func (q Query) Only(fields ...string) bool {
+	known := func(name string) bool { return slices.Contains(fields, name) }
+	for _, order := range q.Ordered {
+		if !known(order.Field) {
+			return false
+		}
+	}
+	for _, name := range slices.Concat(q.Filtered, q.Grouped) {
+		if !known(name) {
+			return false
+		}
+	}
+	return true
+}
+
+// Condition is SQL with a question mark for each of Args.
+type Condition struct {
+	SQL  string
+	Args []any
+}
+
+// Eq is the condition that a field has a value, which must be in the form in which the database holds it.
+func Eq(field Field, value any) Condition { return Condition{"(" + field.SQL + " = ?)", []any{value}} }
+
+// And returns the query with conditions that must hold too, whatever its own filters say. They do not count among Filters
+// and Filtered.
+func (q Query) And(conditions ...Condition) Query {
+	for _, c := range conditions {
+		q.Args = slices.Concat(q.Args, c.Args)
+		if q.Where == "" {
+			q.Where = "(" + c.SQL + ")"
+		} else {
+			q.Where = "(" + q.Where + " AND (" + c.SQL + "))"
+		}
+	}
+	return q
+}
+
+// Parse reads a query for a table. Its errors are of the type *Error, either ErrText or ErrQuery.
 func Parse(text string, table *Table, options Options) (Query, error) {
 	if len(text) > MaxText {
 		return Query{}, wrong("it is longer than %d bytes", MaxText)
@@ -91,44 +168,45 @@ func Parse(text string, table *Table, options Options) (Query, error) {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return Query{}, fmt.Errorf("%w: %w", ErrText, err)
+		return Query{}, &Error{ErrText, err.Error()}
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Query{}, fmt.Errorf("%w: something follows it", ErrText)
+		return Query{}, &Error{ErrText, "something follows it"}
 	}
 	query, ok := value.(map[string]any)
 	if !ok {
 		return Query{}, wrong("it must be an object")
 	}
-	p := parser{options: options}
-	return p.query(query, table)
+	p := parser{options: options, table: table}
+	return p.query(query)
 }
 
-func wrong(format string, args ...any) error {
-	return fmt.Errorf("%w: %s", ErrQuery, fmt.Sprintf(format, args...))
-}
-
+// parser reads one query.
 type parser struct {
-	options Options
-	leaves  int
-	args    []any
+	options  Options
+	table    *Table // whose fields are meant now
+	prefix   string // of their names, when it is a relation's
+	depth    int
+	leaves   int
+	args     []any
+	filtered []string
 }
 
-func (p *parser) query(text map[string]any, table *Table) (q Query, err error) {
-	filters, err := list(text, "filters")
+func (p *parser) query(text map[string]any) (q Query, err error) {
+	filters, err := list(text, "filters", MaxFilters)
 	if err != nil {
 		return q, err
 	}
 	if len(filters) > 0 {
-		if q.Where, err = p.all(filters, " AND ", table, 1); err != nil {
+		if q.Where, err = p.all(filters, " AND "); err != nil {
 			return q, err
 		}
 	}
-	q.Args, q.Filters = p.args, p.leaves
-	if q.Order, err = p.order(text, table); err != nil {
+	q.Args, q.Filters, q.Filtered = p.args, p.leaves, p.filtered
+	if err = p.order(text, &q); err != nil {
 		return q, err
 	}
-	if q.Group, err = group(text, table); err != nil {
+	if err = p.group(text, &q); err != nil {
 		return q, err
 	}
 	if q.Limit, err = count(text, "limit"); err != nil {
@@ -141,10 +219,13 @@ func (p *parser) query(text map[string]any, table *Table) (q Query, err error) {
 	return q, nil
 }
 
-func list(text map[string]any, name string) ([]any, error) {
+func list(text map[string]any, name string, most int) ([]any, error) {
 	values, ok := text[name].([]any)
 	if !ok && text[name] != nil {
 		return nil, wrong("%s must be a list", name)
+	}
+	if len(values) > most {
+		return nil, wrong("%s must have at most %d elements", name, most)
 	}
 	return values, nil
 }
@@ -158,8 +239,8 @@ func count(text map[string]any, name string) (int64, error) {
 		return 0, wrong("%s must be a number", name)
 	}
 	n, err := number.Int64()
-	if err != nil || n < 0 {
-		return 0, wrong("%s must be a whole number that is not negative", name)
+	if err != nil || n < 0 || n > MaxCount {
+		return 0, wrong("%s must be a whole number from 0 to %d", name, int64(MaxCount))
 	}
 	return n, nil
 }
@@ -184,43 +265,43 @@ func truthy(v any) bool {
 	return true
 }
 
-func (p *parser) order(text map[string]any, table *Table) (string, error) {
-	orders, err := list(text, "order_by")
-	if err != nil || len(orders) > maxOrders {
-		return "", errors.Join(err, wrong("order_by must be a list of at most %d", maxOrders))
+func (p *parser) order(text map[string]any, q *Query) error {
+	orders, err := list(text, "order_by", MaxOrders)
+	if err != nil {
+		return err
 	}
 	var columns []string
 	for _, each := range orders {
 		order, _ := each.(map[string]any)
 		name, ok := order["field"].(string)
 		if !ok {
-			return "", wrong(`order_by must be a list of {"field": …}`)
+			return wrong(`order_by must be a list of {"field": …}`)
 		}
-		column, err := orderColumn(name, table)
+		column, err := p.orderColumn(name)
 		if err != nil {
-			return "", err
+			return err
 		}
-		direction := order["direction"]
-		switch direction {
-		case nil, "asc":
-		case "desc":
+		desc := order["direction"] == "desc"
+		if direction := order["direction"]; !desc && direction != nil && direction != "asc" {
+			return wrong("direction must be asc or desc")
+		}
+		if desc {
 			column += " DESC"
-		default:
-			return "", wrong("direction must be asc or desc")
 		}
-		columns = append(columns, column)
+		columns, q.Ordered = append(columns, column), append(q.Ordered, Order{name, desc})
 	}
-	return strings.Join(columns, ", "), nil
+	q.Order = strings.Join(columns, ", ")
+	return nil
 }
 
 // orderColumn is a field to sort by; of many related rows the lowest counts.
-func orderColumn(name string, table *Table) (string, error) {
+func (p *parser) orderColumn(name string) (string, error) {
 	relationName, fieldName, related := strings.Cut(name, "__")
 	if !related {
-		field, err := table.field(name)
-		return field.SQL, err
+		field, err := p.table.field(name)
+		return p.sorted(field), err
 	}
-	relation, err := table.relation(relationName)
+	relation, err := p.table.relation(relationName)
 	if err != nil {
 		return "", err
 	}
@@ -228,34 +309,44 @@ func orderColumn(name string, table *Table) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("(SELECT MIN(%s) FROM %s WHERE %s)", field.SQL, relation.From, relation.On), nil
+	return fmt.Sprintf("(SELECT MIN(%s) FROM %s WHERE %s)", p.sorted(field), relation.From, relation.On), nil
 }
 
-func group(text map[string]any, table *Table) (string, error) {
-	groups, err := list(text, "group_by")
-	if err != nil || len(groups) > maxOrders {
-		return "", errors.Join(err, wrong("group_by must be a list of at most %d", maxOrders))
+// sorted is what to sort a field by. A column sorts as its collation says, since only so an index can help; an expression
+// would sort as the connection's says, which is blind to case.
+func (p *parser) sorted(field Field) string {
+	if field.isColumn() {
+		return field.SQL
+	}
+	return p.exact(field)
+}
+
+func (p *parser) group(text map[string]any, q *Query) error {
+	groups, err := list(text, "group_by", MaxOrders)
+	if err != nil {
+		return err
 	}
 	var columns []string
 	for _, each := range groups {
 		of, _ := each.(map[string]any)
 		name, ok := of["field"].(string)
 		if !ok {
-			return "", wrong(`group_by must be a list of {"field": …}`)
+			return wrong(`group_by must be a list of {"field": …}`)
 		}
-		field, err := table.field(name)
+		field, err := p.table.field(name)
 		if err != nil {
-			return "", err
+			return err
 		}
-		columns = append(columns, field.SQL)
+		columns, q.Grouped = append(columns, p.exact(field)), append(q.Grouped, name)
 	}
-	return strings.Join(columns, ", "), nil
+	q.Group = strings.Join(columns, ", ")
+	return nil
 }
 
 func (t *Table) field(name string) (Field, error) {
 	field, ok := t.Fields[name]
 	if !ok {
-		return Field{}, wrong("there is no field %q; there are %s", name, strings.Join(slices.Sorted(maps.Keys(t.Fields)), ", "))
+		return Field{}, wrong("there is no field %.80q", name)
 	}
 	return field, nil
 }
@@ -263,249 +354,7 @@ func (t *Table) field(name string) (Field, error) {
 func (t *Table) relation(name string) (Relation, error) {
 	relation, ok := t.Relations[name]
 	if !ok {
-		return Relation{}, wrong("there is no relation %q", name)
+		return Relation{}, wrong("there is no relation %.80q", name)
 	}
 	return relation, nil
-}
-
-// all joins filters.
-func (p *parser) all(filters []any, with string, table *Table, depth int) (string, error) {
-	if len(filters) == 0 {
-		return "", wrong("a list of filters must not be empty")
-	}
-	parts := make([]string, len(filters))
-	for i, each := range filters {
-		var err error
-		if parts[i], err = p.filter(each, table, depth); err != nil {
-			return "", err
-		}
-	}
-	return "(" + strings.Join(parts, with) + ")", nil
-}
-
-func (p *parser) filter(value any, table *Table, depth int) (string, error) {
-	text, ok := value.(map[string]any)
-	if !ok {
-		return "", wrong("a filter must be an object")
-	}
-	if depth > MaxDepth {
-		return "", wrong("filters are nested more than %d deep", MaxDepth)
-	}
-	or, isOr := text["or"]
-	and, isAnd := text["and"]
-	if !isOr && !isAnd {
-		return p.comparison(text, table, depth)
-	}
-	if isOr && isAnd {
-		return "", wrong("a filter is either an or, or an and")
-	}
-	inner, with := and, " AND "
-	if isOr {
-		inner, with = or, " OR "
-	}
-	filters, ok := inner.([]any)
-	if !ok {
-		return "", wrong("or and and take a list")
-	}
-	return p.all(filters, with, table, depth+1)
-}
-
-// comparison is one filter that is no or and no and.
-func (p *parser) comparison(text map[string]any, table *Table, depth int) (string, error) {
-	if p.leaves++; p.leaves > MaxFilters {
-		return "", wrong("there are more than %d filters", MaxFilters)
-	}
-	name, _ := text["name"].(string)
-	spelling, _ := text["op"].(string)
-	op, ok := operators[spelling]
-	if !ok {
-		return "", wrong("there is no operator %q", spelling)
-	}
-	relationName, fieldName, related := strings.Cut(name, "__")
-	if op == opAny || op == opHas {
-		relation, err := table.relation(relationName)
-		if err != nil {
-			return "", err
-		}
-		if relation.Many != (op == opAny) {
-			return "", wrong("%s is not for the relation %s", spelling, relationName)
-		}
-		inner, isFilter := text["val"].(map[string]any)
-		if !isFilter && !related {
-			return "", wrong("%s needs a filter, or the name of a field: %s__FIELD", spelling, relationName)
-		}
-		if !isFilter {
-			inner = map[string]any{"name": fieldName, "op": "eq", "val": text["val"]}
-		}
-		p.leaves-- // the inner one counts
-		return p.exists(relation, inner, depth)
-	}
-	if related {
-		relation, err := table.relation(relationName)
-		if err != nil {
-			return "", err
-		}
-		inner := maps.Clone(text)
-		inner["name"] = fieldName
-		p.leaves--
-		return p.exists(relation, inner, depth)
-	}
-	field, err := table.field(name)
-	if err != nil {
-		return "", err
-	}
-	if other, given := text["field"]; given && op.binary() {
-		otherName, _ := other.(string)
-		second, err := table.field(otherName)
-		if err != nil {
-			return "", err
-		}
-		if second.Kind != field.Kind {
-			return "", wrong("%s and %s cannot be compared", name, otherName)
-		}
-		return "(" + field.SQL + " " + string(op) + " " + second.SQL + ")", nil
-	}
-	return p.compare(name, field, op, text["val"])
-}
-
-func (p *parser) exists(relation Relation, inner any, depth int) (string, error) {
-	condition, err := p.filter(inner, relation.Table, depth+1)
-	if err != nil {
-		return "", err
-	}
-	return fmt.Sprintf("EXISTS (SELECT 1 FROM %s WHERE %s AND %s)", relation.From, relation.On, condition), nil
-}
-
-func (p *parser) compare(name string, field Field, op operator, value any) (string, error) {
-	switch {
-	case op == opNull || op == opNotNull:
-		return "(" + field.SQL + " " + string(op) + ")", nil
-	case op == opLike || op == opILike:
-		return p.like(name, field, op, value)
-	case op == opIn || op == opNotIn:
-		return p.in(name, field, op, value)
-	}
-	bound, err := p.convert(name, field, value)
-	if err != nil {
-		return "", err
-	}
-	p.args = append(p.args, bound)
-	return "(" + field.SQL + " " + string(op) + " ?)", nil
-}
-
-func (p *parser) in(name string, field Field, op operator, value any) (string, error) {
-	values, ok := value.([]any)
-	if !ok || len(values) > MaxElements {
-		return "", wrong("%s takes a list of at most %d values", op, MaxElements)
-	}
-	if len(values) == 0 {
-		return map[operator]string{opIn: "(1 = 0)", opNotIn: "(1 = 1)"}[op], nil
-	}
-	for _, each := range values {
-		bound, err := p.convert(name, field, each)
-		if err != nil {
-			return "", err
-		}
-		p.args = append(p.args, bound)
-	}
-	return "(" + field.SQL + " " + string(op) + " (?" + strings.Repeat(",?", len(values)-1) + "))", nil
-}
-
-// convert gives a value the form in which the database holds the field.
-func (p *parser) convert(name string, field Field, value any) (any, error) {
-	bad := func() (any, error) { return nil, wrong("%s cannot be compared with %s", name, describe(value)) }
-	number, isNumber := value.(json.Number)
-	text, isText := value.(string)
-	if !isNumber && !isText {
-		truth, isBool := value.(bool)
-		if !isBool || field.Kind != Bool {
-			return bad()
-		}
-		return binary(truth), nil
-	}
-	switch field.Kind {
-	case Text:
-		if isNumber {
-			return number.String(), nil
-		}
-		return text, nil
-	case Int:
-		n, err := strconv.ParseInt(strings.TrimSpace(text+number.String()), 10, 64)
-		if err != nil {
-			return bad()
-		}
-		return n, nil
-	case Bool:
-		switch text + number.String() {
-		case "1", "true":
-			return binary(true), nil
-		case "0", "false":
-			return binary(false), nil
-		}
-		return bad()
-	case Time:
-		if !isText {
-			return bad()
-		}
-		return p.instant(name, text)
-	case Other:
-		converted, err := field.Convert(value)
-		if err != nil {
-			return nil, wrong("%s: %v", name, err)
-		}
-		return converted, nil
-	}
-	return bad()
-}
-
-func binary(b bool) int64 {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func describe(value any) string {
-	switch value.(type) {
-	case nil:
-		return "null, or nothing: is_null and is_not_null are for that"
-	case []any:
-		return "a list"
-	case map[string]any:
-		return "an object"
-	}
-	return "such a value"
-}
-
-// layouts of ISO 8601 without a zone, and with one.
-var (
-	naive = []string{"2006-01-02T15:04:05", "2006-01-02 15:04:05", "2006-01-02T15:04", "2006-01-02 15:04", "2006-01-02"}
-	zoned = []string{time.RFC3339, "2006-01-02 15:04:05Z07:00", "2006-01-02T15:04:05Z0700", "2006-01-02T15:04Z07:00"}
-)
-
-func (p *parser) instant(name, text string) (any, error) {
-	location := p.options.Location
-	if location == nil {
-		location = time.UTC
-	}
-	stamp := p.options.Stamp
-	if stamp == nil {
-		stamp = func(t time.Time) any { return t }
-	}
-	now := p.options.Now.In(location)
-	switch strings.ToUpper(strings.TrimSpace(text)) {
-	case "":
-		return nil, wrong("%s cannot be compared with an empty date: is_null and is_not_null are for that", name)
-	case "CURRENT_TIMESTAMP", "LOCALTIMESTAMP":
-		return stamp(now), nil
-	case "CURRENT_DATE":
-		year, month, day := now.Date()
-		return stamp(time.Date(year, month, day, 0, 0, 0, 0, location)), nil
-	}
-	for _, layout := range slices.Concat(zoned, naive, p.options.Layouts) {
-		if t, err := time.ParseInLocation(layout, strings.TrimSpace(text), location); err == nil {
-			return stamp(t), nil
-		}
-	}
-	return nil, wrong("%s: %q is no date", name, text)
 }

@@ -18,7 +18,8 @@ import (
 
 var tokensListing = listing{name: "tokens", from: "tokens k", key: "k.id", always: "1 = 1"}
 
-const columnsOfTokens = "k.id, k.name, k.scopes, k.account, k.created_at, k.expires_at, k.last_used"
+// programColumns are those of a token, which is what a program logs in with.
+const programColumns = "k.id, k.name, k.scopes, k.account, k.created_at, k.expires_at, k.last_used"
 
 // tokenUse is how fine the last use of a token is noted: a write with each request would cost more than it tells.
 const tokenUse = time.Minute
@@ -46,7 +47,7 @@ func hashed(secret string) string {
 
 // Token returns the token with a secret, or models.ErrNotFound when there is none, or it has expired.
 func (s *Store) Token(ctx context.Context, secret string) (models.Token, error) {
-	t, err := scanToken(s.read.WithContext(ctx).Raw("SELECT "+columnsOfTokens+" FROM tokens k WHERE k.hash = ?", hashed(secret)).Row())
+	t, err := scanToken(s.read.WithContext(ctx).Raw("SELECT "+programColumns+" FROM tokens k WHERE k.hash = ?", hashed(secret)).Row())
 	if err != nil {
 		return models.Token{}, translate(err)
 	}
@@ -75,7 +76,7 @@ func (s *Store) ListTokens(ctx context.Context, r models.ListRequest) (models.Li
 		return models.List[models.Token]{}, err
 	}
 	found := make(map[int64]models.Token)
-	err = eachOf(ctx, s, "SELECT "+columnsOfTokens+" FROM tokens k WHERE k.id IN (%s)", keys.Items, func(rows *sql.Rows) error {
+	err = eachOf(ctx, s, "SELECT "+programColumns+" FROM tokens k WHERE k.id IN (%s)", keys.Items, func(rows *sql.Rows) error {
 		t, err := scanToken(rows)
 		found[t.ID] = t
 		return err
@@ -117,14 +118,14 @@ func (s *Store) NewToken(ctx context.Context, t models.NewToken, actor string) (
 	if err != nil {
 		return models.Token{}, "", translate(err)
 	}
-	token, err := scanToken(s.read.WithContext(ctx).Raw("SELECT "+columnsOfTokens+" FROM tokens k WHERE k.id = ?", id).Row())
+	token, err := scanToken(s.read.WithContext(ctx).Raw("SELECT "+programColumns+" FROM tokens k WHERE k.id = ?", id).Row())
 	return token, secret, translate(err)
 }
 
 // RevokeToken ends a token at once, in every process. models.ErrNotFound when there is none.
 func (s *Store) RevokeToken(ctx context.Context, id int64, actor string) error {
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		t, err := scanToken(db.Raw("SELECT "+columnsOfTokens+" FROM tokens k WHERE k.id = ?", id).Row())
+		t, err := scanToken(db.Raw("SELECT "+programColumns+" FROM tokens k WHERE k.id = ?", id).Row())
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("token %d: %w", id, models.ErrNotFound)
 		}
