@@ -24,12 +24,11 @@ func (s *Scripts) balance(ctx context.Context, ch *Channel) error {
 	}
 	ch.SetStatus(StatusOK)
 	ch.Note(slog.Int64("user_id", user.ID))
-	for _, v := range [][2]string{
-		{dialplan.VarBalance, available.String()}, {dialplan.VarStatus, StatusOK}, {dialplan.VarCelcomStatus, StatusOK},
-	} {
-		if err := ch.Set(v[0], v[1]); err != nil {
-			return ignoreHangup(err)
-		}
+	err = setAll(ch, [][2]string{
+		{dialplan.VarBalance, available.String()}, {dialplan.VarReason, ""}, {dialplan.VarCelcomStatus, StatusOK}, {dialplan.VarStatus, StatusOK},
+	})
+	if err != nil {
+		return ignoreHangup(err)
 	}
 	if err := ch.Answer(); err != nil {
 		return ignoreHangup(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"talktime/billing"
@@ -51,43 +52,53 @@ func (s *Scripts) caller(ctx context.Context, ch *Channel) error {
 func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args string, limit time.Duration, err error) {
 	args = fmt.Sprintf("%s,%d,", auth.Target, auth.Ring)
 	absolute := int64(0) // none
-	if auth.Emergency {
-		if err := ch.Set(dialplan.VarEmergency, "1"); err != nil {
-			return "", 0, err
-		}
-	} else {
+	emergency := "1"
+	if !auth.Emergency {
+		emergency = "" // as an earlier call of the channel may have left it
 		args += fmt.Sprintf(limitOption, auth.Seconds*1000)
 		// A redirect sheds L(); the channel's own timer stays.
 		absolute = auth.Ring + auth.Seconds + 1
 		limit = time.Duration(absolute)*time.Second + dialMargin
 		args += forwardOption + s.routines.option(ch)
 	}
-	if billing.ChannelOf(auth.CallID) != auth.CallID {
-		if err := forgetDial(ch); err != nil {
-			return "", 0, err
-		}
+	if err := tidy(ch, append(forgetDial(auth), [][2]string{{dialplan.VarReason, ""}, {dialplan.VarEmergency, emergency}}...)); err != nil {
+		return "", 0, err
 	}
-	for _, v := range [][2]string{
-		{dialplan.VarStatus, StatusOK},
-		{dialplan.VarCelcomStatus, StatusOK},
-		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
-	} {
-		if err := ch.Set(v[0], v[1]); err != nil {
-			return "", 0, err
-		}
-	}
-	return args, limit, nil
+	return args, limit, setAll(ch, [][2]string{
+		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)}, {dialplan.VarCelcomStatus, StatusOK}, {dialplan.VarStatus, StatusOK},
+	})
 }
 
 // forgetDial empties what an earlier dial left on the channel: should this one never take place, the reducer must
-// not take the old result for its own. Dial sets all of them anew.
-func forgetDial(ch *Channel) error {
-	for _, name := range []string{"DIALSTATUS", "ANSWEREDTIME", "ANSWEREDTIME_MS", dialplan.VarAnswered} {
-		if err := ch.Set(name, ""); err != nil {
+// not take the old result for its own. Dial sets all of them anew. Under a hold that goes on the old result still counts.
+func forgetDial(auth billing.Authorization) [][2]string {
+	if auth.Emergency || auth.Repeated {
+		return nil
+	}
+	return [][2]string{{"DIALSTATUS", ""}, {"ANSWEREDTIME", ""}, {"ANSWEREDTIME_MS", ""}, {dialplan.VarAnswered, ""}}
+}
+
+// setAll sets variables one by one, as every AGI peer understands it: these are what dialplans read.
+func setAll(ch *Channel, values [][2]string) error {
+	for _, v := range values {
+		if err := ch.Set(v[0], v[1]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// tidy sets what only we read with one command, since each costs a journey to Asterisk and back. The values are our own
+// words and numbers: none has a comma, a quote or an odd parenthesis, which would mean something to MSet.
+func tidy(ch *Channel, values [][2]string) error {
+	pairs := make([]string, len(values))
+	for i, v := range values {
+		pairs[i] = v[0] + "=" + v[1]
+	}
+	if _, err := ch.Exec("MSet", strings.Join(pairs, ",")); err == nil || ch.broken != nil {
+		return err
+	}
+	return setAll(ch, values) // not every AGI peer has the application
 }
 
 // ignoreHangup drops the error of a caller who went away, which is no failure.

@@ -95,7 +95,8 @@ func (c *Channel) Request() Request { return c.request }
 // Without it the caller may be gone too: under AGISIGHUP=no Asterisk does not say so.
 func (c *Channel) Hungup() bool { return c.in.hungup }
 
-// Note adds to the one line that is logged when the call ends. The caller's number does not belong there.
+// Note adds to the one line that is logged when the call ends. The numbers of a call that was permitted do not belong
+// there: it is in the books.
 func (c *Channel) Note(attrs ...slog.Attr) { c.notes = append(c.notes, attrs...) }
 
 // SetStatus names the outcome of the script for the log and the metrics: one of a few fixed words.

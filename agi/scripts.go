@@ -125,6 +125,9 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 		auth, err = emergency, emergencyErr
 	} else if err == nil {
 		auth, err = s.Billing.Authorize(ctx, req)
+		if err == nil && auth.Repeated && s.settleEarlier(ctx, ch, req, auth) {
+			auth, err = s.Billing.Authorize(ctx, req) // as a call of its own
+		}
 	}
 	if err != nil {
 		s.refuse(ch, err)
@@ -133,6 +136,27 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 	ch.SetStatus(StatusOK)
 	ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
 	return req, auth, true
+}
+
+// settleEarlier settles what the channel still shows of a dial under the hold that goes on, if that dial has ended: the
+// dialplan made it and nobody was told, or what the caller's leg saw of it was lost or is in the spool. The next dial
+// would wipe it out. It reports whether the call is over with that.
+func (s *Scripts) settleEarlier(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization) bool {
+	seen, err := readEvidence(ch, billing.SourceCaller)
+	timed := seen.AnsweredMS != nil || seen.Answered != nil
+	if err != nil || seen.emergency || !timed && (seen.DialStatus == "" || seen.DialStatus == "ANSWER") {
+		return false // of a channel that was redirected away from its dial only the end can tell
+	}
+	seen.Leg = auth.Before
+	charge, err := s.Billing.Settle(ctx, billing.CallResult{
+		CallID: auth.CallID, Exact: true, Earlier: true, Identity: req.Identity, Evidence: seen.Evidence,
+	})
+	if err != nil {
+		s.Logger.Error("an earlier dial of a channel was not settled; its reducer or the reconciler will", "call_id", auth.CallID, "err", err)
+		return false
+	}
+	ch.Note(slog.String("earlier", charge.CallID), slog.String("earlier_state", string(charge.State)), slog.Int64("earlier_billsec", charge.Seconds))
+	return charge.State != models.CallOpen
 }
 
 // recordEmergency notes the call beside the dial, for nothing may delay it.
@@ -153,11 +177,18 @@ func (s *Scripts) recordEmergency(req billing.CallRequest) {
 
 const emergencyTimeout = 10 * time.Second
 
-// refuse tells the dialplan why there is no call. It never dials.
+// refuse tells the dialplan why there is no call, and the log who it was: no call in the books tells that later. It
+// never dials.
 func (s *Scripts) refuse(ch *Channel, err error) {
 	o := outcomeOf(err)
+	q := ch.Request()
 	ch.SetStatus(o.Status)
-	ch.Note(slog.String("reason", o.Reason))
+	ch.Note(slog.String("reason", o.Reason), slog.String("caller_id", short(q.CallerID)),
+		slog.String("account", short(q.AccountCode)), slog.String("number", short(number(q))))
+	var refusal *billing.Refusal
+	if errors.As(err, &refusal) && refusal.Detail != "" {
+		ch.Note(slog.String("detail", refusal.Detail))
+	}
 	if o.Internal {
 		ch.Note(slog.Any("err", err))
 	}

@@ -490,6 +490,7 @@ func TestTranscripts(t *testing.T) {
 			CalleeUpMS: n(1795210438_126), ChannelUp: n(1795210436_123), EndedMS: n(1795210441_131),
 		}},
 		{"caller-busy", permits(), "", models.Evidence{Source: "caller", DialStatus: "BUSY", BillSec: n(0), Cause: 17}},
+		{"caller-without-mset", permits(), "", models.Evidence{Source: "caller", DialStatus: "BUSY", BillSec: n(0), Cause: 17}},
 		{"caller-again", &clerk{auth: second}, "", models.Evidence{
 			Source: "caller", Leg: 1, DialStatus: "ANSWER", AnsweredMS: n(9020), Answered: n(9), Cause: 16,
 		}},

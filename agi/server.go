@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -409,7 +410,12 @@ func wait(ctx context.Context, signal <-chan struct{}, d time.Duration) {
 	}
 }
 
-// short bounds text from a peer for the log; slog escapes what is odd in it.
+// short makes text from a peer fit for the log: bounded, and a question mark for whatever is no printable ASCII.
 func short(text string) string {
-	return text[:min(len(text), 64)]
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, text[:min(len(text), 64)])
 }

@@ -62,6 +62,7 @@ type Authorization struct {
 	Seconds   int64 // longest talk; 0 only for emergency calls, which have no limit
 	Leg       int   // 0 unless an open call goes on to another number
 	Dial      int   // which authorisation of the Call this is, from 1
+	Before    int   // of a repeated one, the leg that was dialled last
 	Repeated  bool  // the hold was already there
 	Emergency bool
 }
@@ -182,10 +183,13 @@ func (p Policy) proceed(
 	s *State, req CallRequest, call models.Call, rate models.Rate, callee int64, auth Authorization, now time.Time,
 ) (change, Authorization, error) {
 	if call.UserID != auth.UserID {
-		return change{}, Authorization{}, refuse(ErrIdentityConflict, "this call was authorised for another user")
+		return change{}, Authorization{}, &Refusal{
+			Err: ErrIdentityConflict, Reason: "this call was authorised for another user",
+			Detail: fmt.Sprintf("call %s is of user %d, and user %d asks for it", call.CallID, call.UserID, auth.UserID),
+		}
 	}
 	call.Dials++
-	auth.CallID, auth.Repeated, auth.Dial = call.CallID, true, call.Dials
+	auth.CallID, auth.Repeated, auth.Dial, auth.Before = call.CallID, true, call.Dials, len(call.Legs)
 	elapsed := max(int64(now.Sub(call.Authorized)/time.Second), 0)
 	if req.Number == call.Number {
 		auth.Seconds = call.Limit - elapsed

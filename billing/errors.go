@@ -19,10 +19,12 @@ var (
 )
 
 // Refusal is a decision against a request, as opposed to a failure. Reason is one clause fit for a phone's
-// dialplan and a log: it names no secrets.
+// dialplan and a log: it names no secrets. Detail is for the log alone: whoever hears of it could learn who else has an
+// account. It is often empty.
 type Refusal struct {
 	Err    error
 	Reason string
+	Detail string
 }
 
 func (r *Refusal) Error() string { return r.Reason }

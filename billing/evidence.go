@@ -132,9 +132,17 @@ func everyLegUnanswered(legs int, evidence []models.Evidence) bool {
 	return true
 }
 
-// dials counts the dials of a leg, and those that the caller's leg told of. The reducer tells of the last one.
+// dials counts the dials of a leg, and those that the caller's leg told of. The reducer tells of the last one, which is
+// one more unless the caller's leg has told of that too.
 func dials(leg int, evidence []models.Evidence) (all, told int, byReducer bool) {
 	all = 1
+	var last time.Time // when the last dial was permitted, where that was noted
+	for _, e := range evidence {
+		if e.Leg == leg && e.Source == SourceRepeat && e.SeenAt.After(last) {
+			last = e.SeenAt
+		}
+	}
+	lastTold := false
 	answers := make(map[int64]bool)
 	for _, e := range evidence {
 		if e.Leg != leg {
@@ -148,11 +156,12 @@ func dials(leg int, evidence []models.Evidence) (all, told int, byReducer bool) 
 			all++
 		case SourceCaller:
 			told++
+			lastTold = lastTold || !last.IsZero() && !e.SeenAt.Before(last)
 		case SourceReducer:
 			byReducer = true
 		}
 	}
-	return max(all, told, len(answers)), told, byReducer
+	return max(all, told, len(answers)), told, byReducer && !lastTold
 }
 
 // untold reports whether a leg was dialled more often than witnesses tell of.
@@ -273,7 +282,7 @@ func sumOfLegs(legs int, evidence []models.Evidence) (int64, bool) {
 // legBillSec is what CDR(billsec) says of one leg, over all its dials; 0 for a leg that nobody answered.
 func legBillSec(leg int, evidence []models.Evidence) (int64, bool) {
 	var read, fromReducer int64
-	timed, untimed, answered, nobody := false, false, false, false
+	timed, untimed, answered, nobody, answeredLast := false, false, false, false, false
 	for _, e := range evidence {
 		switch {
 		case e.Leg != leg || e.Source == SourceCDR:
@@ -285,14 +294,17 @@ func legBillSec(leg int, evidence []models.Evidence) (int64, bool) {
 			read, timed = read+max(*e.BillSec, 0), true
 		case e.Source == SourceCaller:
 			untimed = true
-		case positive(e.BillSec):
-			fromReducer = *e.BillSec
+		case e.Source == SourceReducer:
+			answeredLast = true
+			if positive(e.BillSec) {
+				fromReducer = *e.BillSec
+			}
 		}
 		answered = true
 	}
-	all, _, _ := dials(leg, evidence)
+	all, told, byReducer := dials(leg, evidence)
 	switch {
-	case untold(leg, evidence) || untimed:
+	case untold(leg, evidence) || untimed || all > 1 && told < all && byReducer && answeredLast:
 		return 0, false
 	case timed:
 		return read, true

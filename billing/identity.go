@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
 	"unicode/utf8"
@@ -72,18 +73,21 @@ func (id Identity) keys(identify []string) Keys {
 // conflict: one of them is forged or mistaken, and nobody may pay for it.
 func (id Identity) caller(s *State, identify []string) (models.User, error) {
 	var found int64
+	var foundBy string
 	k := id.keys(identify)
 	for _, lookup := range []struct {
+		by     string
 		values []string
 		index  map[string]int64
-	}{{k.CLIDs, s.ByCLID}, {k.Usernames, s.ByUsername}, {k.IMSIs, s.ByIMSI}} {
+	}{{"caller id", k.CLIDs, s.ByCLID}, {"account code", k.Usernames, s.ByUsername}, {"IMSI", k.IMSIs, s.ByIMSI}} {
 		for _, value := range lookup.values {
 			user, ok := lookup.index[value]
 			if ok && found != 0 && user != found {
-				return models.User{}, refuse(ErrUnknownCaller, "identity conflict")
+				return models.User{}, &Refusal{Err: ErrUnknownCaller, Reason: "identity conflict", Detail: fmt.Sprintf(
+					"the %s is of user %q, the %s of user %q", foundBy, s.Users[found].Username, lookup.by, s.Users[user].Username)}
 			}
 			if ok {
-				found = user
+				found, foundBy = user, lookup.by
 			}
 		}
 	}

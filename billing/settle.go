@@ -34,6 +34,7 @@ type CallResult struct {
 	GiveUp   bool   // release the hold even when nobody knows what was talked
 	Dial     int    // with GiveUp: the authorisation that is given up; a later one keeps the hold
 	Exact    bool   // CallID names this very Call, even when its channel has made others since
+	Earlier  bool   // it is what the channel still showed, after a repeated permission, of the dial before
 	// Emergency says that the channel called an emergency number, which is not billed even if it was not recorded.
 	Emergency bool
 }
@@ -149,11 +150,17 @@ func sameWord(a, b models.Evidence) bool {
 
 func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
 	evidence := res.Evidence
-	if last := len(call.Notes) - 1; last >= 0 && sameWord(call.Notes[last], evidence) {
+	place := len(call.Notes)
+	if res.Earlier {
+		if place = beforePermission(call, evidence.Leg); place < len(call.Notes) {
+			evidence.SeenAt = call.Notes[place].SeenAt.Add(-time.Millisecond)
+		}
+	}
+	if place > 0 && sameWord(call.Notes[place-1], evidence) || told(call, evidence) {
 		evidence.Source = "" // said before: a spool or a hook may repeat it for ever
 	}
 	if evidence.Source != "" {
-		call.Notes = append(slices.Clone(call.Notes), evidence)
+		call.Notes = slices.Insert(slices.Clone(call.Notes), place, evidence)
 		if len(call.Notes) > 2*maxNotes { // a hook that tells something else each time
 			call.Notes = slices.Delete(call.Notes, maxNotes, maxNotes+1)
 		}
@@ -185,15 +192,46 @@ func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string
 	return p.closeCall(s, call, v, wallet, call.Holds, by, now)
 }
 
+// told reports whether a word that nobody answered is about a dial of which the caller's leg has told before.
+func told(call models.Call, evidence models.Evidence) bool {
+	if evidence.Source != SourceCaller || evidence.SeenAt.IsZero() || saysAnswered(evidence) {
+		return false
+	}
+	dial := func(seen models.Evidence) (n int) { // under one hold, of one number
+		for _, e := range call.Notes {
+			if e.Source == SourceRepeat && e.Leg == seen.Leg && !e.SeenAt.After(seen.SeenAt) {
+				n++
+			}
+		}
+		return n
+	}
+	return slices.ContainsFunc(call.Notes, func(e models.Evidence) bool {
+		return e.Source == SourceCaller && e.Leg == evidence.Leg && dial(e) == dial(evidence)
+	})
+}
+
+// beforePermission is where a word about the dial before the last permission belongs among the notes of a call: in
+// front of that permission, which is noted only for the same number.
+func beforePermission(call models.Call, leg int) int {
+	last := len(call.Notes) - 1
+	if last >= 0 && call.Notes[last].Source == SourceRepeat && call.Notes[last].Leg == leg && leg == len(call.Legs) {
+		return last
+	}
+	return len(call.Notes)
+}
+
 // settleLate charges a call that the reconciler had given up: from what is available now, the rest to shortfall.
 func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
 	if res.Evidence.Source == "" {
 		return change{}, chargeOf(call), nil
 	}
-	notes := append(slices.Clone(call.Notes), res.Evidence)
-	v := Judge(call, notes)
 	already := chargeOf(call)
 	already.Already = true
+	if told(call, res.Evidence) {
+		return change{}, already, nil
+	}
+	notes := append(slices.Clone(call.Notes), res.Evidence)
+	v := Judge(call, notes)
 	if call.UserID == 0 || !v.Known {
 		if len(call.Notes) >= maxNotes || slices.ContainsFunc(call.Notes, func(n models.Evidence) bool { return sameWord(n, res.Evidence) }) {
 			return change{}, already, nil

@@ -112,6 +112,11 @@ func (p *Peer) exec(app, args string) (goOn bool) {
 	case app == "set":
 		name, value, _ := strings.Cut(args, "=")
 		p.Vars[strings.TrimLeft(name, "_")] = value
+	case app == "mset":
+		for pair := range strings.SplitSeq(args, ",") { // a comma in parentheses does not come in
+			name, value, _ := strings.Cut(pair, "=")
+			p.Vars[strings.TrimLeft(name, "_")] = value
+		}
 	case app == "answer":
 		p.up = true
 	case !slices.Contains([]string{"noop", "verbose", "playback", "wait", "ringing", "progress", "hangup"}, app):

@@ -1,0 +1,283 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"talktime/billing"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+	"talktime/store/storetest"
+)
+
+// phoneCall is a channel of Asterisk as it was observed: what it did, what it shows of that, and what we are told of it.
+// All its times are whole seconds, and nobody's phone rings.
+type phoneCall struct {
+	*rapid.T
+	service    *billing.Service
+	store      *store.Store
+	reconciler *billing.Reconciler
+	clock      time.Time
+	id, clid   string
+
+	up       time.Time // when the channel was first answered; zero: it was not
+	status   string    // DIALSTATUS
+	answered *int64    // ANSWEREDTIME_MS
+	spool    []billing.CallResult
+
+	talked int64  // with somebody, in seconds
+	unsure int64  // seconds under a hold that goes on, in which the channel did something else
+	last   string // call of the channel,
+	open   bool   // which may be open: what passes may count
+	said   []string
+}
+
+func (p *phoneCall) say(format string, args ...any) {
+	p.said = append(p.said, fmt.Sprintf("%3.0fs ", p.clock.Sub(began).Seconds())+fmt.Sprintf(format, args...))
+}
+
+var began = time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)
+
+func (p *phoneCall) wait(seconds int64) {
+	p.clock = p.clock.Add(time.Duration(seconds) * time.Second)
+}
+
+func (p *phoneCall) face() billing.Identity { return billing.Identity{CallerID: p.clid} }
+
+// witness hands in what somebody saw: now, later, or never.
+func (p *phoneCall) witness(who string, res billing.CallResult) {
+	res.Identity, res.Evidence.SeenAt = p.face(), p.clock
+	switch fate := rapid.SampledFrom([]string{"comes", "comes", "waits in the spool", "is lost"}).Draw(p.T, who); fate {
+	case "comes":
+		p.settle(who, res)
+	case "waits in the spool":
+		p.say("%s is spooled: %s", who, word(res.Evidence))
+		p.spool = append(p.spool, res)
+	default:
+		p.say("%s is lost: %s", who, word(res.Evidence))
+	}
+}
+
+func (p *phoneCall) settle(who string, res billing.CallResult) {
+	charge, err := p.service.Settle(p.Context(), res)
+	if err != nil {
+		p.Fatalf("%s: %v", who, err)
+	}
+	p.say("%s: %s: %s is %s with %d s", who, word(res.Evidence), charge.CallID, charge.State, charge.Seconds)
+	if charge.CallID == p.last && charge.State != models.CallOpen {
+		p.open = false
+	}
+}
+
+func word(e models.Evidence) string {
+	text := e.DialStatus
+	if e.AnsweredMS != nil {
+		text += fmt.Sprintf(" answered %d ms", *e.AnsweredMS)
+	}
+	if e.BillSec != nil {
+		text += fmt.Sprintf(" billsec %d", *e.BillSec)
+	}
+	return text
+}
+
+// authorizes asks for a permission.
+func (p *phoneCall) authorizes(number string) (auth billing.Authorization, ok bool) {
+	auth, err := p.service.Authorize(p.Context(), billing.CallRequest{CallID: p.id, Identity: p.face(), Number: number})
+	var refusal *billing.Refusal
+	if errors.As(err, &refusal) {
+		p.say("refused: %v", err)
+		return auth, false
+	}
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.say("authorised %s leg %d dial %d, repeated %t", auth.CallID, auth.Leg, auth.Dial, auth.Repeated)
+	p.last, p.open = auth.CallID, true
+	return auth, true
+}
+
+// dials runs the script caller, or authorize and the dialplan's Dial.
+func (p *phoneCall) dials() {
+	number := rapid.SampledFrom([]string{"59899123000", "59899123001"}).Draw(p.T, "number")
+	if p.open { // what comes within a second of the first permission is the same request, sent twice
+		p.idles(1)
+	}
+	auth, ok := p.authorizes(number)
+	if ok && auth.Repeated && p.status != "" && (p.status != "ANSWER" || p.answered != nil) {
+		earlier := models.Evidence{Source: billing.SourceCaller, Leg: auth.Before, DialStatus: p.status, AnsweredMS: p.answered, SeenAt: p.clock}
+		if p.answered == nil {
+			earlier.BillSec = new(int64)
+		}
+		p.settle("the dial before", billing.CallResult{CallID: auth.CallID, Exact: true, Earlier: true, Identity: p.face(), Evidence: earlier})
+		if !p.open {
+			auth, ok = p.authorizes(number)
+		}
+	}
+	if !ok {
+		return
+	}
+	if !auth.Repeated {
+		p.status, p.answered = "", nil
+	}
+	leg := models.Evidence{Source: billing.SourceCaller, Leg: auth.Leg}
+	talk := rapid.Int64Range(1, 9).Draw(p.T, "talk")
+	switch rapid.SampledFrom([]string{"answered", "answered", "redirected", "redirected", "busy", "not dialled", "killed"}).Draw(p.T, "dial") {
+	case "killed": // before it could dial
+		return
+	case "not dialled":
+		if auth.Repeated {
+			leg.DialStatus = "CANCEL"
+			p.witness("the caller's leg", billing.CallResult{CallID: auth.CallID, Exact: true, Evidence: leg})
+			return
+		}
+		if err := p.service.Undo(p.Context(), p.face(), auth); err != nil {
+			p.Fatal(err)
+		}
+		p.say("undone")
+		return
+	case "busy":
+		leg.DialStatus, leg.BillSec = "BUSY", new(int64)
+		p.status, p.answered = "BUSY", nil
+	case "answered":
+		p.talks(talk)
+		ms := p.clock.Sub(p.up).Milliseconds()
+		p.status, p.answered = "ANSWER", &ms
+		leg.DialStatus, leg.AnsweredMS = "ANSWER", &ms
+	case "redirected":
+		p.talks(talk)
+		p.status, p.answered = "ANSWER", nil
+		leg.DialStatus, leg.BillSec = "ANSWER", &talk
+	}
+	p.witness("the caller's leg", billing.CallResult{CallID: auth.CallID, Exact: true, Evidence: leg})
+}
+
+func (p *phoneCall) talks(seconds int64) {
+	if p.up.IsZero() {
+		p.up = p.clock
+	}
+	p.wait(seconds)
+	p.talked += seconds
+	p.say("talked %d s", seconds)
+}
+
+// idles lets the channel listen to something.
+func (p *phoneCall) idles(seconds int64) {
+	p.wait(seconds)
+	p.say("idled %d s", seconds)
+	if p.open && !p.up.IsZero() {
+		p.unsure += seconds
+	}
+}
+
+// flushes replays the spool.
+func (p *phoneCall) flushes() {
+	for _, res := range p.spool {
+		p.settle("the spool", res)
+	}
+	p.spool = nil
+}
+
+func (p *phoneCall) reconciles(all bool) {
+	report, err := p.reconciler.Run(p.Context(), all)
+	if err != nil {
+		p.Fatal(err)
+	}
+	p.say("reconciled: %+v", report)
+}
+
+// ends hangs up: the reducer reads what the channel shows.
+func (p *phoneCall) ends() {
+	e := models.Evidence{Source: billing.SourceReducer, DialStatus: p.status, AnsweredMS: p.answered, BillSec: new(int64), Over: true}
+	p.witness("the reducer", billing.CallResult{CallID: p.id, Evidence: e})
+}
+
+// calls are those of the channel.
+func (p *phoneCall) calls() []models.Call {
+	ids := []string{p.id}
+	for n := 2; n < 20; n++ {
+		ids = append(ids, fmt.Sprint(p.id, "#", n))
+	}
+	found, err := p.store.CallsByID(p.Context(), ids)
+	if err != nil {
+		p.Fatal(err)
+	}
+	var calls []models.Call
+	for _, id := range ids {
+		if c, ok := found[id]; ok {
+			calls = append(calls, c)
+		}
+	}
+	return calls
+}
+
+// TestEveryTalkIsChargedOnceOrListed, whichever witnesses of a channel come, come late or never, in whatever order.
+func TestEveryTalkIsChargedOnceOrListed(t *testing.T) {
+	t.Parallel()
+	db := storetest.SQLite(t).Migrated(t)
+	var n atomic.Int64
+	rapid.Check(t, func(t *rapid.T) {
+		i := n.Add(1)
+		p := &phoneCall{T: t, store: db, clock: began, id: fmt.Sprint("pbx-1.", i), clid: fmt.Sprintf("555%06d", i)}
+		p.service = billing.New(billing.Options{Store: db, Policy: policy(200), Lanes: db.Lanes(), Now: func() time.Time { return p.clock }})
+		defer p.service.Close()
+		p.reconciler = &billing.Reconciler{Service: p.service, Calls: db, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return p.clock }}
+		user, err := db.AddUser(context.Background(), models.NewUser{Username: "u" + p.clid, CLID: p.clid, Balance: 10_000 * money.Unit}, "test")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range rapid.IntRange(1, 6).Draw(t, "steps") {
+			switch rapid.SampledFrom([]string{"dial", "dial", "dial", "idle", "spool", "reconcile"}).Draw(t, "step") {
+			case "dial":
+				p.dials()
+			case "idle":
+				p.idles(rapid.Int64Range(1, 50).Draw(t, "idle"))
+			case "spool":
+				p.flushes()
+			case "reconcile":
+				p.reconciles(false)
+			}
+		}
+		p.ends()
+		last := []func(){p.flushes, func() { p.wait(400); p.reconciles(false); p.reconciles(true) }}
+		if rapid.Bool().Draw(t, "the reconciler is first") {
+			slices.Reverse(last)
+		}
+		for _, do := range last {
+			do()
+		}
+		var charged int64
+		listed := false
+		for _, c := range p.calls() {
+			p.say("%s is %s by %s with %d s, disputed %d", c.CallID, c.State, c.SettledBy, c.Seconds, c.Disputed)
+			charged += c.Seconds
+			listed = listed || c.State == models.CallUnreconciled || c.Disputed > c.Seconds
+			if c.State == models.CallOpen {
+				t.Errorf("%s is open", c.CallID)
+			}
+		}
+		b, err := db.UserByName(context.Background(), user.Username)
+		if err != nil || b.Held != 0 || b.Balance != money.Amount(10_000-charged)*money.Unit {
+			t.Errorf("%s, of which %s is held, after %d s; %v", b.Balance, b.Held, charged, err)
+		}
+		if charged > p.talked+p.unsure {
+			t.Errorf("charged %d s for a talk of %d (and %d of which nobody knows)", charged, p.talked, p.unsure)
+		}
+		if charged < p.talked && !listed {
+			t.Errorf("charged %d s for a talk of %d, and nobody is told", charged, p.talked)
+		}
+		if t.Failed() {
+			for _, s := range p.said {
+				t.Log(s)
+			}
+		}
+	})
+}
