@@ -56,9 +56,11 @@ func TestACallAfterAnEmergencyIsNone(t *testing.T) {
 				t.Errorf("%s: TALKTIME_EMERGENCY is %q", script, v)
 			}
 			agitest.Call(t, address, paid.H("reducer"))
+			c.mu.Lock()
 			if len(c.results) != 1 || c.results[0].Emergency {
 				t.Errorf("%s: handed in %+v", script, c.results)
 			}
+			c.mu.Unlock()
 		}
 	}
 }
