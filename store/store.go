@@ -147,7 +147,7 @@ func openPool(config *mysqldriver.Config) (*sql.DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("database settings: %w", err)
 	}
-	pool := sql.OpenDB(readCommitted{connector})
+	pool := sql.OpenDB(sessions{connector})
 	pool.SetMaxOpenConns(maxConnections)
 	pool.SetMaxIdleConns(maxConnections)
 	pool.SetConnMaxLifetime(connectionLife)
@@ -162,18 +162,24 @@ func openGORM(d gorm.Dialector) (*gorm.DB, error) {
 	})
 }
 
-// readCommitted gives each new session the isolation that the row locks of Update are written for: without it
-// gap locks would make committers wait for one another. The statement is the same on MySQL and on MariaDB, whose
-// variables for it have different names.
-type readCommitted struct{ driver.Connector }
+// sessions makes sessions of a server behave the same, whatever it is.
+type sessions struct{ driver.Connector }
 
-func (c readCommitted) Connect(ctx context.Context) (driver.Conn, error) {
+func (c sessions) Connect(ctx context.Context) (driver.Conn, error) {
 	conn, err := c.Connector.Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if execer, ok := conn.(driver.ExecerContext); ok {
-		if _, err := execer.ExecContext(ctx, "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", nil); err != nil {
+	for _, setting := range []string{
+		// What the row locks of Update are written for: gap locks would make committers wait for one another. The
+		// statement is the same on MySQL and on MariaDB, whose variables for it have different names.
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+		// Nodes of a Galera cluster see at once what was committed at another: a user who was made there, a call that was
+		// authorised there. Elsewhere it does nothing, and MySQL does not know it.
+		"SET SESSION wsrep_sync_wait = 1",
+	} {
+		_, err := conn.(driver.ExecerContext).ExecContext(ctx, setting, nil)
+		if my, _ := code(err); err != nil && my != myNoVariable {
 			_ = conn.Close()
 			return nil, err
 		}
@@ -282,6 +288,7 @@ const (
 	myAccess      = 1045
 	myDenied      = 1044
 	myNoTable     = 1146
+	myNoVariable  = 1193
 	myNoTrigger   = 1419 // the server keeps a binary log and our user may not create triggers
 	sqliteError   = 1    // no such table, when the statement itself is right
 	sqliteBusy    = 5

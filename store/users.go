@@ -48,9 +48,9 @@ const importChunk = 500
 // AddUser makes a user with his account and opening balance. A username, clid or imsi that is taken is
 // models.ErrConflict.
 func (s *Store) AddUser(ctx context.Context, u models.NewUser, actor string) (models.User, error) {
-	err := s.ImportUsers(ctx, actor, func(yield func(models.NewUser) error) error { return yield(u) })
+	err := s.inTransaction(ctx, s.importing(ctx, actor, func(yield func(models.NewUser) error) error { return yield(u) }))
 	if err != nil {
-		return models.User{}, err
+		return models.User{}, conflictWords(err)
 	}
 	found, err := s.UserByName(ctx, u.Username)
 	return found.User, err
@@ -58,7 +58,12 @@ func (s *Store) AddUser(ctx context.Context, u models.NewUser, actor string) (mo
 
 // ImportUsers makes all users that each yields, or none. Each of them is one that Validate accepts.
 func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield func(models.NewUser) error) error) error {
-	err := s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+	return conflictWords(s.write.WithContext(ctx).Transaction(s.importing(ctx, actor, each)))
+}
+
+// importing makes the users in a transaction.
+func (s *Store) importing(ctx context.Context, actor string, each func(yield func(models.NewUser) error) error) func(*gorm.DB) error {
+	return func(db *gorm.DB) error {
 		chunk, made := make([]models.NewUser, 0, importChunk), 0
 		flush := func() error {
 			err := s.importChunk(ctx, db, actor, chunk)
@@ -79,8 +84,7 @@ func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield f
 			return err
 		}
 		return countUsers(db, made)
-	})
-	return conflictWords(err)
+	}
 }
 
 func conflictWords(err error) error {

@@ -50,6 +50,9 @@ func config(t testing.TB, databaseURL string) store.Config {
 func (d Database) Open(t testing.TB, edit ...func(*store.Config)) *store.Store {
 	t.Helper()
 	c := d.Config
+	if d.Server != nil && c.Addr == d.Server.server.Host {
+		c.Addr = d.Server.node()
+	}
 	for _, e := range edit {
 		e(&c)
 	}
@@ -60,6 +63,9 @@ func (d Database) Open(t testing.TB, edit ...func(*store.Config)) *store.Store {
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }
+
+// clustered reports whether the database is on several nodes, each of which numbers its rows in steps of its own.
+func (d Database) clustered() bool { return d.Server != nil && d.Server.cluster() }
 
 // Migrated opens a Store whose tables are there. The test fails when the books do not balance at its end.
 func (d Database) Migrated(t testing.TB) *store.Store {

@@ -24,6 +24,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -35,7 +36,8 @@ import (
 var ErrNotInstalled = errors.New("mariadbd is not installed (Debian: apt-get install mariadb-server-core, or e2e/setup.sh)")
 
 // URLVariable names a server to use in place of one of our own: mysql://user:password@host:port/. The user must be
-// allowed to create and drop databases.
+// allowed to create and drop databases. Several hosts, separated by commas, are nodes of one cluster: the stores of a test
+// use them in turn.
 const URLVariable = "TALKTIME_TEST_MYSQL_URL"
 
 // The account that [Start] makes in its server. It listens on loopback and lives for one test run.
@@ -54,6 +56,8 @@ type Options struct {
 type MariaDB struct {
 	server  *url.URL // without a database
 	control *sql.DB  // not bound to a database
+	nodes   []string // host:port of every node, of a cluster
+	opened  atomic.Int64
 
 	// The rest is empty for a server that is not ours.
 	dir     string
@@ -183,6 +187,38 @@ func (m *MariaDB) awaitReady(ctx context.Context) error {
 // DSN returns the URL of a database in the form of TALKTIME_DATABASE_URL: mysql://user:password@127.0.0.1:port/name.
 func (m *MariaDB) DSN(database string) string { return m.server.JoinPath("/" + database).String() }
 
+// node is the address that the next store is to use.
+func (m *MariaDB) node() string {
+	if !m.cluster() {
+		return m.server.Host
+	}
+	return m.nodes[int(m.opened.Add(1)-1)%len(m.nodes)]
+}
+
+func (m *MariaDB) cluster() bool { return len(m.nodes) > 1 }
+
+// awaitDatabase waits until every node of a cluster has a database.
+func (m *MariaDB) awaitDatabase(ctx context.Context, name string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, node := range m.nodes {
+		config := driverConfig(m.server.JoinPath("/" + name))
+		config.Addr = node
+		db, err := openControl(config)
+		if err != nil {
+			return err
+		}
+		for err = db.PingContext(ctx); err != nil && ctx.Err() == nil; err = db.PingContext(ctx) {
+			time.Sleep(5 * time.Millisecond)
+		}
+		_ = db.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Exec runs one or more statements outside any database, with all privileges.
 func (m *MariaDB) Exec(ctx context.Context, statements string) error {
 	_, err := m.control.ExecContext(ctx, statements)
@@ -202,6 +238,9 @@ func (m *MariaDB) NewDatabase(t testing.TB) string {
 	t.Helper()
 	name := "talktime_test_" + strings.ToLower(rand.Text()[:12])
 	if err := m.CreateDatabase(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if err := m.awaitDatabase(t.Context(), name); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
@@ -339,6 +378,8 @@ func connect(serverURL string) (*MariaDB, error) {
 		return nil, fmt.Errorf("%s is not of the form mysql://user:password@host:port/", URLVariable)
 	}
 	u.Path = ""
+	nodes := strings.Split(u.Host, ",")
+	u.Host = nodes[0]
 	control, err := openControl(driverConfig(u))
 	if err != nil {
 		return nil, err
@@ -346,7 +387,7 @@ func connect(serverURL string) (*MariaDB, error) {
 	if err := control.Ping(); err != nil {
 		return nil, fmt.Errorf("connect to the server in %s: %w", URLVariable, err)
 	}
-	return &MariaDB{server: u, control: control}, nil
+	return &MariaDB{server: u, control: control, nodes: nodes}, nil
 }
 
 func driverConfig(u *url.URL) *mysql.Config {
