@@ -181,6 +181,7 @@ func TestWhatBillingIsAsked(t *testing.T) {
 			}}
 			test.edit(&p.Greeting)
 			agitest.Call(t, address, p)
+			test.want.Fresh = true
 			test.want.Identity = billing.Identity{CallerID: "555000204", AccountCode: "marta", Channel: "PJSIP/caller-00000000"}
 			if len(c.requests) != 1 || c.requests[0] != test.want {
 				t.Errorf("asked for %+v, want %+v", c.requests, test.want)

@@ -41,7 +41,7 @@ func (s *Scripts) caller(ctx context.Context, ch *Channel) error {
 	if err != nil {
 		return fmt.Errorf("the call is left to the reducer: %w", err)
 	}
-	evidence.Leg = auth.Leg
+	evidence.Leg, evidence.Dial = auth.Leg, auth.Dial
 	ch.Note(slog.String("dialstatus", evidence.DialStatus), slog.Int("cause", evidence.Cause))
 	return s.settle(ctx, ch, billing.CallResult{
 		CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: evidence.Evidence,
@@ -70,9 +70,10 @@ func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args str
 }
 
 // forgetDial empties what an earlier dial left on the channel: should this one never take place, the reducer must
-// not take the old result for its own. Dial sets all of them anew. Under a hold that goes on the old result still counts.
+// not take the old result for its own. Dial sets all of them anew. Under a hold that goes on the old result still counts,
+// unless it is in the books.
 func forgetDial(auth billing.Authorization) [][2]string {
-	if auth.Emergency || auth.Repeated {
+	if auth.Emergency || auth.Repeated && !auth.Told {
 		return nil
 	}
 	return [][2]string{{"DIALSTATUS", ""}, {"ANSWEREDTIME", ""}, {"ANSWEREDTIME_MS", ""}, {dialplan.VarAnswered, ""}}

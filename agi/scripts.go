@@ -120,13 +120,18 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 	req, err := callRequest(ch)
 	ch.Note(slog.String("call_id", short(req.CallID)))
 	if emergency, is, emergencyErr := s.Billing.Emergency(req); is {
-		s.recordEmergency(req)
+		shown, _ := shows(ch) // which this dial wipes out; whatever it is, the call must pass
+		s.recordEmergency(req, shown)
 		ch.Note(slog.Bool("emergency", true))
 		auth, err = emergency, emergencyErr
 	} else if err == nil {
+		req.Fresh = true
 		auth, err = s.Billing.Authorize(ctx, req)
-		if err == nil && auth.Repeated && s.settleEarlier(ctx, ch, req, auth) {
-			auth, err = s.Billing.Authorize(ctx, req) // as a call of its own
+		if errors.Is(err, billing.ErrCalledBefore) {
+			req.Fresh = false
+			if req.Shows, err = shows(ch); err == nil {
+				auth, err = s.Billing.Authorize(ctx, req)
+			}
 		}
 	}
 	if err != nil {
@@ -138,32 +143,25 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 	return req, auth, true
 }
 
-// settleEarlier settles what the channel still shows of a dial under the hold that goes on, if that dial has ended: the
-// dialplan made it and nobody was told, or what the caller's leg saw of it was lost or is in the spool. The next dial
-// would wipe it out. It reports whether the call is over with that.
-func (s *Scripts) settleEarlier(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization) bool {
+// shows is what the channel shows of its last dial, if that dial has ended: the dialplan made it and nobody was told, or
+// what the caller's leg saw of it was lost or is in the spool.
+func shows(ch *Channel) (*models.Evidence, error) {
 	seen, err := readEvidence(ch, billing.SourceCaller)
 	timed := seen.AnsweredMS != nil || seen.Answered != nil
 	if err != nil || seen.emergency || !timed && (seen.DialStatus == "" || seen.DialStatus == "ANSWER") {
-		return false // of a channel that was redirected away from its dial only the end can tell
+		return nil, err // of a channel that was redirected away from its dial only the end can tell
 	}
-	seen.Leg = auth.Before
-	charge, err := s.Billing.Settle(ctx, billing.CallResult{
-		CallID: auth.CallID, Exact: true, Earlier: true, Identity: req.Identity, Evidence: seen.Evidence,
-	})
-	if err != nil {
-		s.Logger.Error("an earlier dial of a channel was not settled; its reducer or the reconciler will", "call_id", auth.CallID, "err", err)
-		return false
-	}
-	ch.Note(slog.String("earlier", charge.CallID), slog.String("earlier_state", string(charge.State)), slog.Int64("earlier_billsec", charge.Seconds))
-	return charge.State != models.CallOpen
+	return &seen.Evidence, nil
 }
 
-// recordEmergency notes the call beside the dial, for nothing may delay it.
-func (s *Scripts) recordEmergency(req billing.CallRequest) {
+// recordEmergency notes the call, and what the channel showed before it, beside the dial, for nothing may delay that.
+func (s *Scripts) recordEmergency(req billing.CallRequest, shown *models.Evidence) {
 	s.recording.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), emergencyTimeout)
 		defer cancel()
+		if shown != nil {
+			s.settleShown(ctx, billing.CallResult{CallID: req.CallID, Shown: true, Identity: req.Identity, Evidence: *shown})
+		}
 		err := s.Billing.RecordEmergency(ctx, req)
 		var refusal *billing.Refusal
 		if err != nil && !errors.As(err, &refusal) {
@@ -173,6 +171,18 @@ func (s *Scripts) recordEmergency(req billing.CallRequest) {
 			s.Logger.Error("an emergency call was not recorded", "call_id", req.CallID, "err", err)
 		}
 	})
+}
+
+// settleShown settles the dial before an emergency call, or leaves it to the spool.
+func (s *Scripts) settleShown(ctx context.Context, res billing.CallResult) {
+	_, err := s.Billing.Settle(ctx, res)
+	var refusal *billing.Refusal
+	if err != nil && !errors.As(err, &refusal) {
+		err = s.Spool.Put(Record{Result: &res})
+	}
+	if err != nil {
+		s.Logger.Error("evidence of a call was neither settled nor spooled", "call_id", res.CallID, "evidence", res.Evidence, "err", err)
+	}
 }
 
 const emergencyTimeout = 10 * time.Second
@@ -208,19 +218,12 @@ func (s *Scripts) refuse(ch *Channel, err error) {
 	}
 }
 
-// release gives back the hold of a call that will not be dialled. Under a hold that served an earlier dial too, which
-// may have been answered, it notes that this one came to nothing.
-func (s *Scripts) release(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization) {
-	var err error
-	switch {
-	case auth.Emergency:
-	case auth.Repeated:
-		nothing := models.Evidence{Source: billing.SourceCaller, Leg: auth.Leg, DialStatus: "CANCEL", SeenAt: ch.server.now().UTC()}
-		_, err = s.Billing.Settle(ctx, billing.CallResult{CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: nothing})
-	default:
-		err = s.Billing.Undo(ctx, req.Identity, auth)
+// release takes back the permission of a call that will not be dialled.
+func (s *Scripts) release(ctx context.Context, req billing.CallRequest, auth billing.Authorization) {
+	if auth.Emergency {
+		return
 	}
-	if err != nil {
+	if err := s.Billing.Undo(ctx, req.Identity, auth); err != nil {
 		s.Logger.Error("the hold of a call that was not dialled was not released; the reconciler will",
 			"call_id", auth.CallID, "err", err)
 	}
@@ -229,7 +232,7 @@ func (s *Scripts) release(ctx context.Context, ch *Channel, req billing.CallRequ
 // giveUp ends a script whose call was permitted and not dialled. Unless that is because Asterisk or the caller has
 // gone, the dialplan must not go on believing in the permission.
 func (s *Scripts) giveUp(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization, err error) error {
-	s.release(ctx, ch, req, auth)
+	s.release(ctx, req, auth)
 	if err = ignoreHangup(err); err != nil {
 		s.refuse(ch, err)
 	}
@@ -254,6 +257,10 @@ func (s *Scripts) settle(ctx context.Context, ch *Channel, res billing.CallResul
 	}
 	ch.Note(slog.String("state", string(charge.State)), slog.Int64("billsec", charge.Seconds),
 		slog.String("cost", charge.Amount.String()), slog.Bool("already", charge.Already), slog.Bool("disputed", charge.Disputed))
+	if charge.Unauthorized && !charge.Already {
+		s.Logger.Warn("a call that nobody had authorised was answered: does the dialplan dial without asking?", "call_id", charge.CallID,
+			"user_id", charge.UserID, "number", short(res.Number), "state", charge.State, "billsec", charge.Seconds)
+	}
 	if charge.State == models.CallOpen && res.Evidence.Over {
 		return errNotKnown
 	}

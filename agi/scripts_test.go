@@ -52,6 +52,9 @@ func (c *clerk) Authorize(_ context.Context, req billing.CallRequest) (billing.A
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.requests = append(c.requests, req)
+	if req.Fresh && c.auth.Repeated {
+		return billing.Authorization{}, billing.ErrCalledBefore
+	}
 	return c.auth, errors.Join(c.err, c.down)
 }
 
@@ -137,6 +140,12 @@ func (l *logbook) String() string {
 // open starts a server for scripts and returns its address. It logs to log, which may be nil.
 func open(t *testing.T, scripts *agi.Scripts, log *logbook) string {
 	t.Helper()
+	return openAt(t, scripts, log, nil)
+}
+
+// openAt is open, with a clock of its own.
+func openAt(t *testing.T, scripts *agi.Scripts, log *logbook, now func() time.Time) string {
+	t.Helper()
 	if log == nil {
 		log = &logbook{}
 	}
@@ -147,7 +156,7 @@ func open(t *testing.T, scripts *agi.Scripts, log *logbook) string {
 	mux := agi.NewMux()
 	scripts.Register(mux)
 	t.Cleanup(scripts.Wait)
-	return agitest.Start(t, &agi.Server{Handler: mux, Logger: scripts.Logger})
+	return agitest.Start(t, &agi.Server{Handler: mux, Logger: scripts.Logger, Now: now})
 }
 
 // commands are what the server sent to a peer.
@@ -277,7 +286,7 @@ func newOffice(t *testing.T, edit ...func(*billing.Policy)) *office {
 		}
 	})
 	o.scripts = &agi.Scripts{Billing: o.service, Spool: o.spool}
-	o.address = open(t, o.scripts, o.log)
+	o.address = openAt(t, o.scripts, o.log, o.clock.now)
 	return o
 }
 

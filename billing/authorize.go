@@ -50,6 +50,13 @@ type CallRequest struct {
 	Target   string // chosen by the dialplan instead of our routing; may be empty
 	Ring     int64  // seconds; 0 = as configured
 
+	// Fresh says that nobody has looked yet at what the channel shows of an earlier dial: if it has called before, the answer
+	// is ErrCalledBefore.
+	Fresh bool
+	// Shows is what the channel shows of its last dial, when that has ended; it is settled before anything else is decided.
+	// Nil: nothing, or of a dial from which it was redirected away, of which only the end can tell.
+	Shows *models.Evidence
+
 	own int64 // id of the Call that an earlier try of this very request has made, if it was committed
 }
 
@@ -62,8 +69,8 @@ type Authorization struct {
 	Seconds   int64 // longest talk; 0 only for emergency calls, which have no limit
 	Leg       int   // 0 unless an open call goes on to another number
 	Dial      int   // which authorisation of the Call this is, from 1
-	Before    int   // of a repeated one, the leg that was dialled last
 	Repeated  bool  // the hold was already there
+	Told      bool  // what the channel shows of its last dial is in the books
 	Emergency bool
 }
 
@@ -106,7 +113,8 @@ func (p Policy) emergencyTarget(number string) (string, error) {
 	return target, nil
 }
 
-// authorize decides whether the caller may dial, and holds the cost of exactly the time that he gets.
+// authorize decides whether the caller may dial, and holds the cost of exactly the time that he gets. What the channel
+// shows of its last dial is settled first, in the state itself: that stands, even if the new call is refused.
 func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Authorization, error) {
 	user, err := req.Identity.caller(s, p.Identify)
 	if err != nil {
@@ -132,6 +140,18 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	if known && last.State == models.CallOpen && last.ID == req.own && last.Dials == 1 {
 		auth.CallID, auth.Seconds = last.CallID, last.Limit // our own commit, of which the answer was lost
 		return change{}, auth, nil
+	}
+	if known && req.Fresh {
+		return change{}, Authorization{}, ErrCalledBefore
+	}
+	if known && req.Shows != nil {
+		shown := CallResult{CallID: last.CallID, Exact: true, Shown: true, Identity: req.Identity, Evidence: *req.Shows}
+		c, _, err := p.settle(s, shown, now)
+		if err != nil {
+			return change{}, Authorization{}, err
+		}
+		s.apply(c)
+		last, wallet, auth.Told = s.Calls[last.CallID], s.purse(user.ID), true
 	}
 	if known && last.State == models.CallOpen {
 		return p.proceed(s, req, last, rate, callee, auth, now)
@@ -188,8 +208,9 @@ func (p Policy) proceed(
 			Detail: fmt.Sprintf("call %s is of user %d, and user %d asks for it", call.CallID, call.UserID, auth.UserID),
 		}
 	}
+	told := slices.ContainsFunc(call.Notes, func(e models.Evidence) bool { return e.Source == SourceCaller && e.Dial == call.Dials })
 	call.Dials++
-	auth.CallID, auth.Repeated, auth.Dial, auth.Before = call.CallID, true, call.Dials, len(call.Legs)
+	auth.CallID, auth.Repeated, auth.Dial = call.CallID, true, call.Dials
 	elapsed := max(int64(now.Sub(call.Authorized)/time.Second), 0)
 	if req.Number == call.Number {
 		auth.Seconds = call.Limit - elapsed
@@ -200,7 +221,7 @@ func (p Policy) proceed(
 		if len(call.Notes) >= maxNotes {
 			return change{}, Authorization{}, refuse(ErrLimit, "the channel has dialled too often under one hold")
 		}
-		return repeat(call, auth, elapsed, now), auth, nil
+		return repeat(call, auth, elapsed >= 1 || told, now), auth, nil
 	}
 	if len(call.Legs) >= maxLegs {
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
@@ -231,13 +252,13 @@ func (p Policy) proceed(
 }
 
 // repeat notes that the channel dials the same number again: what was noted of the first dial is then a part of the
-// talk. Within a second of the authorisation it is the same request, sent twice.
-func repeat(call models.Call, auth Authorization, elapsed int64, now time.Time) change {
+// talk. Within a second of the authorisation, and with no word of a dial between, it is the same request, sent twice.
+func repeat(call models.Call, auth Authorization, anew bool, now time.Time) change {
 	if due := now.Add(seconds(auth.Ring + auth.Seconds)); due.After(call.Due) {
 		call.Due = due
 	}
-	if elapsed >= 1 {
-		call.Notes = append(slices.Clone(call.Notes), models.Evidence{Source: SourceRepeat, Leg: auth.Leg, SeenAt: now})
+	if anew {
+		call.Notes = append(slices.Clone(call.Notes), models.Evidence{Source: SourceRepeat, Leg: auth.Leg, Dial: auth.Dial, SeenAt: now})
 	}
 	return change{calls: []models.Call{call}}
 }
@@ -297,21 +318,38 @@ func ChannelOf(callID string) string {
 }
 
 // upBefore estimates how long a channel has been up that dials again after its last call was closed: ANSWEREDTIME
-// will count from the channel's first answer. It is 0 when the channel was never answered.
+// will count from the channel's first answer. After an emergency call nobody knows whether there was one: the negative
+// of how long it can be at most. It is 0 when the channel was never answered.
 func upBefore(last models.Call, now time.Time) int64 {
-	talked := last.TalkedMS
-	if last.Seconds > 0 {
-		talked = max(talked, last.UpBefore+last.Seconds*1000)
+	since := func(t time.Time) int64 { return max(now.Sub(t).Milliseconds(), 0) }
+	authorized := last.Authorized
+	if len(last.Legs) > 0 {
+		authorized = last.Legs[0].Authorized
 	}
-	switch {
-	case last.State == models.CallEmergency: // if it was answered, then at this moment or later
-		return max(now.Sub(last.Authorized).Milliseconds(), 0)
-	case talked > 0 && last.Ended != nil:
-		return talked + max(now.Sub(*last.Ended).Milliseconds(), 0)
-	case last.UpBefore > 0:
-		return last.UpBefore + max(now.Sub(last.Authorized).Milliseconds(), 0)
+	if last.State == models.CallEmergency { // if it was answered, then at this moment or later
+		return -since(authorized)
 	}
-	return 0
+	var up int64           // at least
+	if last.UpBefore > 0 { // a channel that is up stays so
+		up = last.UpBefore + since(authorized)
+	}
+	if last.Ended != nil && (last.TalkedMS > 0 || last.Seconds > 0) {
+		up = max(up, max(last.TalkedMS, last.Seconds*1000)+since(*last.Ended))
+	}
+	for _, e := range last.Notes {
+		if !saysAnswered(e) || e.SeenAt.IsZero() {
+			continue
+		}
+		talked, _ := channelUp([]models.Evidence{e})
+		if e.BillSec != nil {
+			talked = max(talked, *e.BillSec*1000)
+		}
+		up = max(up, talked+since(e.SeenAt))
+	}
+	if up == 0 && last.UpBefore < 0 {
+		return last.UpBefore - since(authorized)
+	}
+	return up
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -18,6 +18,10 @@ var (
 	ErrBusy              = errors.New("too many operations are waiting")
 )
 
+// ErrCalledBefore answers a request that is Fresh from a channel which has called before: what the channel still shows
+// of that is asked for first. The next dial would wipe it out.
+var ErrCalledBefore = errors.New("the channel has called before")
+
 // Refusal is a decision against a request, as opposed to a failure. Reason is one clause fit for a phone's
 // dialplan and a log: it names no secrets. Detail is for the log alone: whoever hears of it could learn who else has an
 // account. It is often empty.

@@ -136,10 +136,10 @@ func everyLegUnanswered(legs int, evidence []models.Evidence) bool {
 // one more unless the caller's leg has told of that too.
 func dials(leg int, evidence []models.Evidence) (all, told int, byReducer bool) {
 	all = 1
-	var last time.Time // when the last dial was permitted, where that was noted
+	var last models.Evidence // the last dial's permission, where that was noted
 	for _, e := range evidence {
-		if e.Leg == leg && e.Source == SourceRepeat && e.SeenAt.After(last) {
-			last = e.SeenAt
+		if e.Leg == leg && e.Source == SourceRepeat && e.SeenAt.After(last.SeenAt) {
+			last = e
 		}
 	}
 	lastTold := false
@@ -156,7 +156,13 @@ func dials(leg int, evidence []models.Evidence) (all, told int, byReducer bool) 
 			all++
 		case SourceCaller:
 			told++
-			lastTold = lastTold || !last.IsZero() && !e.SeenAt.Before(last)
+			switch {
+			case last.SeenAt.IsZero():
+			case last.Dial != 0 && e.Dial != 0:
+				lastTold = lastTold || e.Dial >= last.Dial
+			default:
+				lastTold = lastTold || !e.SeenAt.Before(last.SeenAt)
+			}
 		case SourceReducer:
 			byReducer = true
 		}
@@ -175,6 +181,12 @@ func talkMS(call models.Call, evidence []models.Evidence, v *Verdict) (int64, bo
 	exact, haveExact := sinceCalleeAnswered(call, evidence)
 	if up, ok := channelUp(evidence); ok {
 		v.TalkedMS = up
+		if call.UpBefore < 0 { // by how much, at most: of the two the exact measure is the better
+			if haveExact {
+				return min(up, exact), true
+			}
+			return up + call.UpBefore, true
+		}
 		ms := up - call.UpBefore - beforeCallee(call, evidence)
 		if haveExact {
 			ms = min(ms, exact)
@@ -210,7 +222,7 @@ func channelUp(evidence []models.Evidence) (int64, bool) {
 // knows both moments on Asterisk's clock.
 func beforeCallee(call models.Call, evidence []models.Evidence) int64 {
 	for _, e := range evidence {
-		if e.Leg == 0 && call.UpBefore == 0 && e.CalleeUpMS != nil && e.ChannelUp != nil {
+		if e.Leg == 0 && e.Dial <= 1 && call.UpBefore == 0 && e.CalleeUpMS != nil && e.ChannelUp != nil {
 			return max(*e.CalleeUpMS-*e.ChannelUp, 0)
 		}
 	}

@@ -428,3 +428,67 @@ func TestARefusalIsNoSignThatTheDatabaseIsAway(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 }
+
+// TestAfterAnEmergencyCallTheExactMeasureCounts, not the guess how long the channel may have been up.
+func TestAfterAnEmergencyCallTheExactMeasureCounts(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	if err := d.RecordEmergency(t.Context(), d.request("pbx-1.1", "112")); err != nil {
+		t.Fatal(err)
+	}
+	d.wait(600) // nobody answered
+	auth := d.authorize("pbx-1.1", abroad)
+	callee := d.clock.UnixMilli()
+	d.wait(40)
+	word := answered("caller", 40_000)
+	word.CalleeUpMS, word.ChannelUp, word.EndedMS = &callee, &callee, n(d.clock.UnixMilli())
+	charge, err := d.Settle(t.Context(), billing.CallResult{CallID: auth.CallID, Exact: true, Identity: martasFace, Evidence: word})
+	if err != nil || charge.Seconds != 40 {
+		t.Errorf("%+v, %v; want 40 s", charge, err)
+	}
+	d.money(140, 0)
+}
+
+// TestPermissionsThatWereNotDialled give the hold back when all of them are taken back, in whatever order.
+func TestPermissionsThatWereNotDialled(t *testing.T) {
+	t.Parallel()
+	for _, number := range []string{abroad, joelCLID} {
+		for _, order := range [][]int{{0, 1}, {1, 0}} {
+			d := newDesk(t)
+			permissions := []billing.Authorization{d.authorize("pbx-1.1", abroad)}
+			d.wait(2)
+			permissions = append(permissions, d.authorize("pbx-1.1", number))
+			for i, which := range order {
+				if err := d.Undo(t.Context(), martasFace, permissions[which]); err != nil {
+					t.Fatal(err)
+				}
+				if open := d.call("pbx-1.1").State == models.CallOpen; open != (i == 0) {
+					t.Errorf("%s, %v: after %d of them the call is open: %t", number, order, i+1, open)
+				}
+			}
+			d.money(180, 0)
+		}
+	}
+}
+
+// TestAWordIsKnownByItsDial: the clock of the process that saw BUSY is ahead of the one that permitted the next dial.
+func TestAWordIsKnownByItsDial(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	first := d.authorize("pbx-1.1", abroad)
+	d.wait(3)
+	busy := unanswered("caller", "BUSY", 17)
+	busy.Dial, busy.SeenAt = first.Dial, d.clock.Add(2*time.Second)
+	d.wait(1)
+	if second := d.authorize("pbx-1.1", abroad); !second.Repeated {
+		t.Fatalf("%+v", second)
+	}
+	d.wait(10)
+	if charge := d.settle("pbx-1.1", busy); charge.State != models.CallOpen {
+		t.Errorf("released while the phones talk: %+v", charge)
+	}
+	d.wait(30)
+	if charge := d.settle("pbx-1.1", answered("reducer", 40_000)); charge.Seconds != 40 {
+		t.Errorf("%+v, want 40 s", charge)
+	}
+}

@@ -146,8 +146,16 @@ func (r *Reconciler) cdrEvidence(ctx context.Context, page []OpenCall, report *R
 		calls[i] = c.Call
 	}
 	found, complete := make(map[string]models.Evidence), true
+	if len(r.CDRs) == 0 {
+		return found, complete
+	}
+	next, err := r.Calls.NextCalls(ctx, calls)
+	if err != nil {
+		report.Problems = append(report.Problems, fmt.Sprintf("list further calls of the channels: %v", err))
+		return found, false
+	}
 	for _, source := range r.CDRs {
-		rows, err := source.Evidence(ctx, calls)
+		rows, err := source.Evidence(ctx, calls, next)
 		if err != nil {
 			complete = false
 			report.Problems = append(report.Problems, fmt.Sprintf("CDR database %s: %v", source.Name(), err))

@@ -47,13 +47,17 @@ func (o openCalls) ClaimCall(_ context.Context, id int64, _ time.Duration) (bool
 	return !o.claimed[id], nil
 }
 
+func (o openCalls) NextCalls(context.Context, []models.Call) (map[string]time.Time, error) {
+	return nil, nil
+}
+
 // rows is a CDR database.
 type rows struct {
 	found map[string]models.Evidence
 	err   error
 }
 
-func (r rows) Evidence(context.Context, []models.Call) (map[string]models.Evidence, error) {
+func (r rows) Evidence(context.Context, []models.Call, map[string]time.Time) (map[string]models.Evidence, error) {
 	return r.found, r.err
 }
 func (rows) Name() string { return "DB1" }

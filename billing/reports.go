@@ -90,6 +90,9 @@ type OpenCalls interface {
 	OpenCalls(ctx context.Context, after int64, limit int) ([]OpenCall, error)
 	// ClaimCall makes this process the one that looks into a call for the given time; false when another has it.
 	ClaimCall(ctx context.Context, id int64, lease time.Duration) (bool, error)
+	// NextCalls says, by CallID, when the channels of these calls were permitted their next ones, where they were. An
+	// emergency call counts too.
+	NextCalls(ctx context.Context, calls []models.Call) (map[string]time.Time, error)
 }
 
 // OpenCall is an open call with what the database's clock says of it.
@@ -109,8 +112,9 @@ func (c OpenCall) endedFor() time.Duration {
 // CDRSource finds what a CDR database says of calls.
 type CDRSource interface {
 	// Evidence returns, for each call of which there are rows, what they say. A row belongs to a call when the
-	// unique id and the caller agree and it began within a day of the authorisation.
-	Evidence(ctx context.Context, calls []models.Call) (map[string]models.Evidence, error)
+	// unique id and the caller agree, it began within a day of the authorisation, and it is not of the channel's next
+	// call, of which next says when it was permitted.
+	Evidence(ctx context.Context, calls []models.Call, next map[string]time.Time) (map[string]models.Evidence, error)
 	Name() string
 }
 

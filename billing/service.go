@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -60,9 +62,10 @@ type Service struct {
 	mu     sync.RWMutex
 	closed bool
 
-	recent recent
-	undos  atomic.Int64
-	away   atomic.Bool // the database, when it was asked last
+	recent  recent
+	undos   atomic.Int64
+	traffic traffic
+	away    atomic.Bool // the database, when it was asked last
 }
 
 // lane is one committer: operations of one caller always meet in the same one, so that their rows are locked once.
@@ -147,11 +150,11 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 	keys.NewCalls = []string{req.CallID}
 	var auth Authorization
 	undo := func() {
-		if !auth.Repeated && auth.CallID != "" {
+		if auth.CallID != "" {
 			s.undoLater(req.Identity, auth)
 		}
 	}
-	err := s.do(ctx, laneKey(req.Identity, req.CallID), keys, undo, func(st *State) error {
+	err := s.do(ctx, s.laneKey(req.Identity, req.CallID), keys, undo, func(st *State) error {
 		var c change
 		var err error
 		if c, auth, err = s.policy.authorize(st, req, s.now()); err == nil {
@@ -185,7 +188,7 @@ func (s *Service) RecordEmergency(ctx context.Context, req CallRequest) error {
 	}
 	keys := req.Identity.keys(s.policy.Identify)
 	keys.Calls = []string{req.CallID, emergencyID(req)}
-	return s.do(ctx, laneKey(req.Identity, req.CallID), keys, nil, func(st *State) error {
+	return s.do(ctx, s.laneKey(req.Identity, req.CallID), keys, nil, func(st *State) error {
 		st.apply(recordEmergency(st, req, s.policy, s.now()))
 		return nil
 	})
@@ -206,7 +209,7 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 	}
 	keys := Keys{Calls: []string{res.CallID}, Strangers: []Stranger{{CallID: res.CallID, Keys: who}}}
 	var charge Charge
-	err := s.do(ctx, laneKey(res.Identity, res.CallID), keys, nil, func(st *State) error {
+	err := s.do(ctx, s.laneKey(res.Identity, res.CallID), keys, nil, func(st *State) error {
 		var c change
 		var err error
 		if c, charge, err = s.policy.settle(st, res, s.now()); err == nil {
@@ -221,23 +224,32 @@ func (s *Service) Settle(ctx context.Context, res CallResult) (Charge, error) {
 	return charge, nil
 }
 
-// Undo gives back the hold of a call that was permitted and not dialled, unless the channel was permitted again since.
+// Undo takes back a permission that was not dialled.
 func (s *Service) Undo(ctx context.Context, id Identity, auth Authorization) error {
-	return s.release(ctx, id, auth.CallID, auth.Dial, SourceCaller)
+	if err := checkCallID(auth.CallID); err != nil {
+		return err
+	}
+	return s.do(ctx, s.laneKey(id, auth.CallID), Keys{Calls: []string{auth.CallID}}, nil, func(st *State) error {
+		return s.takeBack(st, id, auth)
+	})
+}
+
+func (s *Service) takeBack(st *State, id Identity, auth Authorization) error {
+	c, _, err := s.policy.takeBack(st, id, auth, s.now())
+	if err == nil {
+		st.apply(c)
+	}
+	return err
 }
 
 // Release gives back the hold of a call, whatever was dialled under it. A call that is not open, or that somebody saw
 // answered, stays as it is.
 func (s *Service) Release(ctx context.Context, id Identity, callID, by string) error {
-	return s.release(ctx, id, callID, 0, by)
-}
-
-func (s *Service) release(ctx context.Context, id Identity, callID string, dial int, by string) error {
 	if err := checkCallID(callID); err != nil {
 		return err
 	}
-	return s.do(ctx, laneKey(id, callID), Keys{Calls: []string{callID}}, nil, func(st *State) error {
-		c, _, err := s.policy.release(st, callID, dial, by, s.now())
+	return s.do(ctx, s.laneKey(id, callID), Keys{Calls: []string{callID}}, nil, func(st *State) error {
+		c, _, err := s.policy.release(st, callID, 0, by, s.now())
 		if err == nil {
 			st.apply(c)
 		}
@@ -251,17 +263,19 @@ func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
 		return Moved{}, err
 	}
 	keys := Keys{Refs: []models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}}
-	if m.Username != "" {
-		keys.Usernames = []string{m.Username}
+	key := m.Username
+	if key != "" {
+		keys.Usernames = []string{key}
 	} else {
-		keys.Users = []int64{m.UserID}
+		key, keys.Users = strconv.FormatInt(m.UserID, 10), []int64{m.UserID}
 	}
 	var moved Moved
-	err := s.do(ctx, m.Username, keys, nil, func(st *State) error {
+	err := s.do(ctx, key, keys, nil, func(st *State) error {
 		var c change
 		var err error
 		if c, moved, err = s.policy.move(st, m, s.now()); err == nil {
 			st.apply(c)
+			st.note(m.Note, moved)
 		}
 		return err
 	})
@@ -275,7 +289,7 @@ func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
 func (s *Service) Available(ctx context.Context, id Identity) (money.Amount, models.User, error) {
 	var available money.Amount
 	var user models.User
-	err := s.do(ctx, laneKey(id, id.Channel), id.keys(s.policy.Identify), nil, func(st *State) error {
+	err := s.do(ctx, s.laneKey(id, id.Channel), id.keys(s.policy.Identify), nil, func(st *State) error {
 		var err error
 		if user, err = id.caller(st, s.policy.Identify); err == nil {
 			available = st.purse(user.ID).available()
@@ -308,12 +322,15 @@ func MoveKeys(moves []Movement) Keys {
 	return keys
 }
 
-func laneKey(id Identity, fallback string) string {
-	switch {
-	case says(id.CallerID):
-		return id.CallerID
-	case says(id.AccountCode):
-		return id.AccountCode
+// laneKey is what operations of one account have in common: what the caller is looked up by first.
+func (s *Service) laneKey(id Identity, fallback string) string {
+	for _, by := range s.policy.Identify {
+		switch {
+		case by == ByCallerID && says(id.CallerID):
+			return id.CallerID
+		case by == ByAccount && says(id.AccountCode):
+			return id.AccountCode
+		}
 	}
 	return fallback
 }
@@ -340,9 +357,7 @@ func (s *Service) undoLater(id Identity, auth Authorization) {
 			err := s.Undo(ctx, id, auth)
 			if errors.Is(err, errClosed) { // the committers have ended, but nobody else will do it
 				err = s.store.Update(ctx, Keys{Calls: []string{auth.CallID}}, func(st *State) {
-					if c, _, err := s.policy.release(st, auth.CallID, auth.Dial, SourceCaller, s.now()); err == nil {
-						st.apply(c)
-					}
+					_ = s.takeBack(st, id, auth) // the reconciler will
 				})
 				if err != nil {
 					cancel() // the process is ending: one try
@@ -368,9 +383,11 @@ func (s *Service) do(ctx context.Context, key string, keys Keys, undo func(), de
 	var refused error
 	op := &operation{key: key, keys: keys, undo: undo, done: make(chan struct{})}
 	op.decide = func(st *State) { refused = decide(st) }
+	began := time.Now() //nolint:forbidigo // how long, not when
 	if err := s.enqueue(op); err != nil {
 		return err
 	}
+	defer func() { s.traffic.waited(time.Since(began)) }()
 	timer := time.NewTimer(operationTimeout)
 	defer timer.Stop()
 	select {
@@ -550,6 +567,7 @@ func (l *lane) update(batch []*operation) error {
 		}
 	})
 	l.service.watch(err)
+	l.service.traffic.committed(len(batch))
 	return err
 }
 
@@ -595,10 +613,12 @@ func (l *lane) isApart(key string) bool {
 
 // markLocked keeps an account out of the batches for a while.
 func (l *lane) markLocked(key string) {
+	now := time.Now() //nolint:forbidigo // as above
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	maps.DeleteFunc(l.sides, func(_ string, s *side) bool { return !s.running && now.After(s.until) })
 	if l.sides[key] == nil {
 		l.sides[key] = &side{}
 	}
-	l.sides[key].until = time.Now().Add(quarantine) //nolint:forbidigo // as above
+	l.sides[key].until = now.Add(quarantine)
 }

@@ -34,7 +34,7 @@ type CallResult struct {
 	GiveUp   bool   // release the hold even when nobody knows what was talked
 	Dial     int    // with GiveUp: the authorisation that is given up; a later one keeps the hold
 	Exact    bool   // CallID names this very Call, even when its channel has made others since
-	Earlier  bool   // it is what the channel still showed, after a repeated permission, of the dial before
+	Shown    bool   // it is what the channel shows of its last dial, before another
 	// Emergency says that the channel called an emergency number, which is not billed even if it was not recorded.
 	Emergency bool
 }
@@ -42,13 +42,15 @@ type CallResult struct {
 // Charge is what became of a call. State tells: settled (Seconds and Amount are what was charged), released,
 // unreconciled, or still open because the evidence was not enough. It is empty when there was no call at all.
 type Charge struct {
-	CallID   string
-	UserID   int64
-	State    models.CallState
-	Seconds  int64
-	Amount   money.Amount
-	Already  bool // somebody else had settled it; nothing was changed
-	Disputed bool // the evidence claims a longer talk than was charged
+	CallID  string
+	UserID  int64
+	State   models.CallState
+	Seconds int64
+	Amount  money.Amount
+	Already bool // somebody else had settled it; nothing was changed
+	// Unauthorized says that nobody had asked before the call was dialled.
+	Unauthorized bool
+	Disputed     bool // the evidence claims a longer talk than was charged
 }
 
 // checkCallID refuses ids that no call of ours has: of a channel, or of one of its Calls.
@@ -60,7 +62,7 @@ func checkCallID(id string) error {
 }
 
 func chargeOf(c models.Call) Charge {
-	return Charge{CallID: c.CallID, UserID: c.UserID, State: c.State, Seconds: c.Seconds, Amount: c.Charge}
+	return Charge{CallID: c.CallID, UserID: c.UserID, State: c.State, Seconds: c.Seconds, Amount: c.Charge, Unauthorized: c.Unauthorized}
 }
 
 // settle decides what a call costs once its evidence suffices, and closes it. Whoever is first wins; all others
@@ -74,7 +76,7 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 		res.GiveUp = false // the channel has dialled again since
 	}
 	switch {
-	case !known && res.Emergency:
+	case !known && (res.Emergency || res.Shown):
 		return change{}, Charge{}, nil
 	case !known:
 		return p.settleUnauthorized(s, res, now)
@@ -87,8 +89,11 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 	if first := s.Calls[ChannelOf(call.CallID)]; res.Emergency && (first.State != models.CallEmergency || first.CallID == call.CallID) {
 		res.Evidence = models.Evidence{Source: res.Evidence.Source, Over: res.Evidence.Over, SeenAt: res.Evidence.SeenAt}
 	}
-	if res.Evidence.Source == SourceReducer && res.Evidence.Leg == 0 {
+	if res.Evidence.Source == SourceReducer && res.Evidence.Leg == 0 || res.Shown {
 		res.Evidence.Leg = len(call.Legs) // it speaks of the dial that was last
+	}
+	if res.Shown {
+		res.Evidence.Dial = call.Dials
 	}
 	switch call.State {
 	case models.CallOpen:
@@ -98,6 +103,9 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 	case models.CallEmergency:
 		return change{}, chargeOf(call), nil
 	case models.CallSettled, models.CallReleased:
+		if res.Shown { // a channel goes on showing what has long been settled
+			return change{}, chargeOf(call), nil
+		}
 	}
 	return dispute(call, res)
 }
@@ -150,29 +158,23 @@ func sameWord(a, b models.Evidence) bool {
 
 func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string, now time.Time) (change, Charge, error) {
 	evidence := res.Evidence
-	place := len(call.Notes)
-	if res.Earlier {
-		if place = beforePermission(call, evidence.Leg); place < len(call.Notes) {
-			evidence.SeenAt = call.Notes[place].SeenAt.Add(-time.Millisecond)
-		}
-	}
-	if place > 0 && sameWord(call.Notes[place-1], evidence) || told(call, evidence) {
+	if n := len(call.Notes); n > 0 && sameWord(call.Notes[n-1], evidence) || told(call, evidence) {
 		evidence.Source = "" // said before: a spool or a hook may repeat it for ever
 	}
 	if evidence.Source != "" {
-		call.Notes = slices.Insert(slices.Clone(call.Notes), place, evidence)
+		call.Notes = append(slices.Clone(call.Notes), evidence)
 		if len(call.Notes) > 2*maxNotes { // a hook that tells something else each time
 			call.Notes = slices.Delete(call.Notes, maxNotes, maxNotes+1)
 		}
 	}
 	seen := call.Notes
-	if res.GiveUp {
-		seen = append(slices.Clone(seen), models.Evidence{Source: by, Leg: len(call.Legs), Over: true})
+	if res.GiveUp || res.Shown { // a channel that is about to dial again talks to nobody now
+		seen = append(slices.Clone(seen), models.Evidence{Leg: len(call.Legs), Over: true})
 	}
 	v := Judge(call, seen)
 	wallet := s.purse(call.UserID)
 	if !v.Known && !res.GiveUp {
-		if v.Over && call.Ended == nil {
+		if v.Over && !res.Shown && call.Ended == nil {
 			call.Ended = &now
 		}
 		if evidence.Source == "" {
@@ -206,18 +208,14 @@ func told(call models.Call, evidence models.Evidence) bool {
 		return n
 	}
 	return slices.ContainsFunc(call.Notes, func(e models.Evidence) bool {
-		return e.Source == SourceCaller && e.Leg == evidence.Leg && dial(e) == dial(evidence)
+		if e.Source != SourceCaller || e.Leg != evidence.Leg {
+			return false
+		}
+		if e.Dial != 0 && evidence.Dial != 0 {
+			return e.Dial == evidence.Dial
+		}
+		return dial(e) == dial(evidence)
 	})
-}
-
-// beforePermission is where a word about the dial before the last permission belongs among the notes of a call: in
-// front of that permission, which is noted only for the same number.
-func beforePermission(call models.Call, leg int) int {
-	last := len(call.Notes) - 1
-	if last >= 0 && call.Notes[last].Source == SourceRepeat && call.Notes[last].Leg == leg && leg == len(call.Legs) {
-		return last
-	}
-	return len(call.Notes)
 }
 
 // settleLate charges a call that the reconciler had given up: from what is available now, the rest to shortfall.
@@ -360,6 +358,27 @@ func CallCost(call models.Call) (money.Amount, error) {
 	return money.Add(total, cost)
 }
 
+// takeBack takes back a permission that was not dialled. A hold that is its own is released. One that serves another
+// dial too, which may have been answered, stays until that one is told of: it is noted that this dial came to nothing.
+// Where two requests were taken for one, nothing tells them apart, and the hold waits for the end of the channel.
+func (p Policy) takeBack(s *State, id Identity, auth Authorization, now time.Time) (change, Charge, error) {
+	call := s.Calls[auth.CallID]
+	if call.Dials <= 1 {
+		return p.release(s, auth.CallID, auth.Dial, SourceCaller, now)
+	}
+	dials := 1 + len(call.Legs)
+	for _, e := range call.Notes {
+		if e.Source == SourceRepeat {
+			dials++
+		}
+	}
+	if dials != call.Dials || auth.Dial > call.Dials {
+		return change{}, chargeOf(call), nil
+	}
+	nothing := models.Evidence{Source: SourceCaller, Leg: auth.Leg, Dial: auth.Dial, DialStatus: "CANCEL", SeenAt: now}
+	return p.settle(s, CallResult{CallID: auth.CallID, Exact: true, Identity: id, Evidence: nothing}, now)
+}
+
 // release gives back the hold of a call that was never dialled. One that somebody saw answered was, and stays. dial
 // is the authorisation that came to nothing, 0 for any: when the channel has been authorised again since, the hold
 // belongs to that.
@@ -411,6 +430,9 @@ type Movement struct {
 	Amount   money.Amount
 	Ref      string // makes the movement safe to repeat
 	Actor    string
+	// Note is the line of the audit log that is written with the movement, both or neither; nil: none. It does nothing but
+	// tell what was moved.
+	Note func(Moved) models.AuditLine
 
 	refill bool // posted as one
 }

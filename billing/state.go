@@ -81,6 +81,7 @@ type State struct {
 	ChangedAccounts map[int64]models.Account
 	ChangedCalls    map[string]models.Call
 	Posted          []models.Transaction
+	Logged          []models.AuditLine
 	Doubt           []string // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
 }
 
@@ -129,6 +130,13 @@ func (s *State) apply(c change) {
 	for _, t := range c.transactions {
 		s.Transactions[t.Ref] = t
 		s.Posted = append(s.Posted, t)
+	}
+}
+
+// note logs a movement, unless it had been posted before.
+func (s *State) note(line func(Moved) models.AuditLine, moved Moved) {
+	if line != nil && !moved.Already {
+		s.Logged = append(s.Logged, line(moved))
 	}
 }
 

@@ -17,6 +17,7 @@ type Transfer struct {
 	Amount   money.Amount // positive
 	Ref      string       // makes the transfer safe to repeat
 	Actor    string
+	Note     func(Moved) models.AuditLine // as that of a Movement
 }
 
 // Transfer moves money from one user to another, at most what is available, or finds it done under the same reference.
@@ -32,6 +33,7 @@ func (s *Service) Transfer(ctx context.Context, t Transfer) (Moved, error) {
 		var err error
 		if c, moved, err = transfer(st, t, s.now()); err == nil {
 			st.apply(c)
+			st.note(t.Note, moved)
 		}
 		return err
 	})

@@ -34,7 +34,7 @@ type Call struct {
 	Legs       []Leg // earlier legs under the same hold, oldest first
 	Authorized time.Time
 	Due        time.Time // when, at the latest, the call must have ended
-	UpBefore   int64     // milliseconds that the channel had been up when this call was dialled
+	UpBefore   int64     // milliseconds that the channel had been up when this call was dialled; negative: at most so many
 	Attempts   int       // on the first Call of a channel: how many Calls the channel has made
 	Dials      int       // how often it was authorised: once, and again for each further dial under its hold
 
@@ -80,6 +80,7 @@ type Leg struct {
 type Evidence struct {
 	Source     string    `json:"source"`                  // caller, reducer, cdr
 	Leg        int       `json:"leg,omitempty"`           // 0 = the first leg under the hold
+	Dial       int       `json:"dial,omitempty"`          // which authorisation of the Call it tells of, from 1; 0 = unknown
 	DialStatus string    `json:"dialstatus,omitempty"`    // ANSWER, BUSY… as Asterisk says; empty = unknown
 	AnsweredMS *int64    `json:"answered_ms,omitempty"`   // since the channel's own answer, from ANSWEREDTIME_MS
 	Answered   *int64    `json:"answered,omitempty"`      // the same in whole seconds, from ANSWEREDTIME

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"slices"
+	"strings"
 	"time"
 
 	"talktime/billing"
@@ -44,6 +47,48 @@ func (s *Store) ClaimCall(ctx context.Context, id int64, lease time.Duration) (b
 		return false, nil // somebody else is at this call
 	}
 	return done.RowsAffected == 1, translate(done.Error)
+}
+
+// nextChunk is how many channels are looked up by one statement.
+const nextChunk = 100
+
+// NextCalls implements billing.OpenCalls. The calls of a channel stand side by side in the index of CallIDs.
+func (s *Store) NextCalls(ctx context.Context, calls []models.Call) (map[string]time.Time, error) {
+	pool, err := s.read.DB()
+	if err != nil {
+		return nil, err
+	}
+	next := make(map[string]time.Time)
+	t := txn{store: s, conn: pool, dialect: s.dialect}
+	for part := range slices.Chunk(calls, nextChunk) {
+		var ranges []string
+		var args []any
+		byChannel := make(map[string][]models.Call)
+		for _, c := range part {
+			channel := billing.ChannelOf(c.CallID)
+			byChannel[channel] = append(byChannel[channel], c)
+			ranges = append(ranges, "call_id BETWEEN ? AND ?")
+			args = append(args, channel+"#", channel+"#~")
+		}
+		err := t.query(ctx, "SELECT call_id, authorized_at FROM calls WHERE "+strings.Join(ranges, " OR "), args, func(rows *sql.Rows) error {
+			var id string
+			var at time.Time
+			if err := rows.Scan(&id, &at); err != nil {
+				return err
+			}
+			for _, c := range byChannel[billing.ChannelOf(id)] {
+				known, ok := next[c.CallID]
+				if id != c.CallID && at.After(c.Authorized) && (!ok || at.Before(known)) {
+					next[c.CallID] = at
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, translate(err)
+		}
+	}
+	return next, nil
 }
 
 // ListedCalls returns the newest calls that an operator should look at: the unreconciled, the disputed, or those

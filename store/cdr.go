@@ -92,7 +92,7 @@ func (r cdrRow) before(authorized time.Time) bool {
 }
 
 // Evidence implements billing.CDRSource.
-func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]models.Evidence, error) {
+func (c *CDR) Evidence(ctx context.Context, calls []models.Call, next map[string]time.Time) (map[string]models.Evidence, error) {
 	if len(calls) == 0 {
 		return nil, nil
 	}
@@ -132,7 +132,7 @@ func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]mod
 	}
 	found := make(map[string]models.Evidence)
 	for _, call := range calls {
-		if e, ok := evidenceOf(call, byID[billing.UniqueID(call.CallID)]); ok {
+		if e, ok := evidenceOf(call, next[call.CallID], byID[billing.UniqueID(call.CallID)]); ok {
 			found[call.CallID] = e
 		}
 	}
@@ -141,7 +141,7 @@ func (c *CDR) Evidence(ctx context.Context, calls []models.Call) (map[string]mod
 
 // evidenceOf judges the rows of one channel. Only rows of Dial count: the h extension, a prompt or a queue leave
 // rows of their own. Asterisk writes them when the channel has ended, so that any row of the call proves that.
-func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
+func evidenceOf(call models.Call, next time.Time, rows []cdrRow) (models.Evidence, bool) {
 	caller := call.CallerID
 	if strings.EqualFold(caller, "unknown") {
 		caller = "" // what AGI calls unknown is empty in a record
@@ -149,7 +149,8 @@ func evidenceOf(call models.Call, rows []cdrRow) (models.Evidence, bool) {
 	rows = slices.DeleteFunc(slices.Clone(rows), func(r cdrRow) bool {
 		ours := r.src == caller || strings.Contains(r.clid, "<"+caller+">")
 		early := call.CallID != billing.ChannelOf(call.CallID) && r.before(call.Authorized)
-		return !ours || early || !strings.EqualFold(r.lastapp, "Dial") || r.start.Sub(call.Authorized).Abs() > 24*time.Hour
+		late := !next.IsZero() && !r.answered().Before(next.Truncate(time.Second)) // of the next call; rows have whole seconds
+		return !ours || early || late || !strings.EqualFold(r.lastapp, "Dial") || r.start.Sub(call.Authorized).Abs() > 24*time.Hour
 	})
 	if len(rows) == 0 {
 		return models.Evidence{}, false

@@ -135,16 +135,16 @@ func TestCallRecordsAsEvidence(t *testing.T) {
 			want[c.call.CallID] = c.want
 		}
 	}
-	got, err := c.Evidence(t.Context(), calls)
+	got, err := c.Evidence(t.Context(), calls, nil)
 	if diff := cmp.Diff(want, got); err != nil || diff != "" {
 		t.Errorf("%v (-want +got)\n%s", err, diff)
 	}
-	if none, err := c.Evidence(t.Context(), nil); err != nil || len(none) != 0 {
+	if none, err := c.Evidence(t.Context(), nil, nil); err != nil || len(none) != 0 {
 		t.Errorf("%v, %v", none, err)
 	}
 	// The same unique id two days later is another Asterisk's, or another life of this one.
 	later := call("1.0", func(c *models.Call) { c.Authorized = at.Add(48 * time.Hour) })
-	if old, err := c.Evidence(t.Context(), []models.Call{later, call("2.0")}); err != nil || len(old) != 1 {
+	if old, err := c.Evidence(t.Context(), []models.Call{later, call("2.0")}, nil); err != nil || len(old) != 1 {
 		t.Errorf("%v, %v", old, err)
 	}
 }
@@ -156,7 +156,7 @@ func TestACallRecordDatabaseThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	if _, err := c.Evidence(t.Context(), []models.Call{{CallID: "x/1.0"}}); err == nil {
+	if _, err := c.Evidence(t.Context(), []models.Call{{CallID: "x/1.0"}}, nil); err == nil {
 		t.Error("it is away, but no error")
 	}
 	if err := c.Ping(t.Context()); err == nil || errors.Is(err, models.ErrNotFound) || !strings.Contains(err.Error(), "DB2") {

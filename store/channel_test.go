@@ -89,9 +89,21 @@ func word(e models.Evidence) string {
 	return text
 }
 
-// authorizes asks for a permission.
+// authorizes asks for a permission, as the scripts do: with what the channel shows, once it has called before.
 func (p *phoneCall) authorizes(number string) (auth billing.Authorization, ok bool) {
-	auth, err := p.service.Authorize(p.Context(), billing.CallRequest{CallID: p.id, Identity: p.face(), Number: number})
+	req := billing.CallRequest{CallID: p.id, Identity: p.face(), Number: number, Fresh: true}
+	auth, err := p.service.Authorize(p.Context(), req)
+	if errors.Is(err, billing.ErrCalledBefore) {
+		req.Fresh = false
+		if p.status != "" && (p.status != "ANSWER" || p.answered != nil) {
+			req.Shows = &models.Evidence{Source: billing.SourceCaller, DialStatus: p.status, AnsweredMS: p.answered, SeenAt: p.clock}
+			if p.answered == nil {
+				req.Shows.BillSec = new(int64)
+			}
+			p.say("the channel shows %s", word(*req.Shows))
+		}
+		auth, err = p.service.Authorize(p.Context(), req)
+	}
 	var refusal *billing.Refusal
 	if errors.As(err, &refusal) {
 		p.say("refused: %v", err)
@@ -108,43 +120,33 @@ func (p *phoneCall) authorizes(number string) (auth billing.Authorization, ok bo
 // dials runs the script caller, or authorize and the dialplan's Dial.
 func (p *phoneCall) dials() {
 	number := rapid.SampledFrom([]string{"59899123000", "59899123001"}).Draw(p.T, "number")
-	if p.open { // what comes within a second of the first permission is the same request, sent twice
+	if p.open && p.status == "" { // what comes within a second of the first permission is the same request, sent twice
 		p.idles(1)
 	}
 	auth, ok := p.authorizes(number)
-	if ok && auth.Repeated && p.status != "" && (p.status != "ANSWER" || p.answered != nil) {
-		earlier := models.Evidence{Source: billing.SourceCaller, Leg: auth.Before, DialStatus: p.status, AnsweredMS: p.answered, SeenAt: p.clock}
-		if p.answered == nil {
-			earlier.BillSec = new(int64)
-		}
-		p.settle("the dial before", billing.CallResult{CallID: auth.CallID, Exact: true, Earlier: true, Identity: p.face(), Evidence: earlier})
-		if !p.open {
-			auth, ok = p.authorizes(number)
-		}
-	}
 	if !ok {
 		return
 	}
-	if !auth.Repeated {
+	if !auth.Repeated || auth.Told {
 		p.status, p.answered = "", nil
 	}
-	leg := models.Evidence{Source: billing.SourceCaller, Leg: auth.Leg}
+	leg := models.Evidence{Source: billing.SourceCaller, Leg: auth.Leg, Dial: auth.Dial}
 	talk := rapid.Int64Range(1, 9).Draw(p.T, "talk")
 	switch rapid.SampledFrom([]string{"answered", "answered", "redirected", "redirected", "busy", "not dialled", "killed"}).Draw(p.T, "dial") {
 	case "killed": // before it could dial
 		return
 	case "not dialled":
-		if auth.Repeated {
-			leg.DialStatus = "CANCEL"
-			p.witness("the caller's leg", billing.CallResult{CallID: auth.CallID, Exact: true, Evidence: leg})
-			return
-		}
 		if err := p.service.Undo(p.Context(), p.face(), auth); err != nil {
 			p.Fatal(err)
 		}
 		p.say("undone")
 		return
 	case "busy":
+		ringing := rapid.Int64Range(0, 20).Draw(p.T, "ringing")
+		p.wait(ringing)
+		if auth.Repeated && !p.up.IsZero() { // what the dial before came to may not be told yet
+			p.unsure += ringing
+		}
 		leg.DialStatus, leg.BillSec = "BUSY", new(int64)
 		p.status, p.answered = "BUSY", nil
 	case "answered":

@@ -174,6 +174,8 @@ func (a asked) OpenCalls(context.Context, int64, int) ([]billing.OpenCall, error
 	return nil, nil
 }
 
+func (asked) NextCalls(context.Context, []models.Call) (map[string]time.Time, error) { return nil, nil }
+
 func (asked) ClaimCall(context.Context, int64, time.Duration) (bool, error) { return false, nil }
 
 // TestWork: lost calls are looked for even when a record must wait, and again and again until the end.

@@ -219,6 +219,15 @@ func followOnCalls(t *testing.T, d Database) {
 	}
 	k.end("pbx-1.1#3", unanswered("caller", "BUSY"))
 	k.has(marta, 173, 0)
+	c.pass(time.Second)
+	if err := k.RecordEmergency(t.Context(), request(martaCLID, "pbx-1.1", "112")); err != nil {
+		t.Fatal(err)
+	}
+	first, second, third := k.call("pbx-1.1"), k.call("pbx-1.1#2"), k.call("pbx-1.1#3")
+	next, err := k.store.NextCalls(t.Context(), []models.Call{first, third, {CallID: "pbx-1.2"}})
+	if err != nil || len(next) != 2 || !next["pbx-1.1"].Equal(second.Authorized) || !next["pbx-1.1#3"].Equal(c.Now()) {
+		t.Errorf("%v, %v", next, err)
+	}
 }
 
 func givenUp(t *testing.T, d Database) {
