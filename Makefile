@@ -18,7 +18,7 @@ run: build ## both servers on ./data/talktime.db, until Ctrl-C
 demo: build ## make run, with simulated callers
 	@script/run.sh demo
 
-test: ## everything: units, SQLite, MariaDB, a real Asterisk with SIP calls, the commands
+test: ## everything: units, SQLite, MariaDB, a real Asterisk with SIP calls, a browser, the commands
 	@script/test.sh
 
 quick: ## the tests that need neither MariaDB nor Asterisk

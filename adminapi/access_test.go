@@ -37,10 +37,10 @@ func (scopeTokens) RevokeToken(context.Context, int64, string) error { return mo
 
 // TestAuthorisation is checklist 3: each path, asked by everybody who could ask.
 func TestAuthorisation(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) {
-		d.Tokens, d.Groups = scopeTokens{}, &memoryGroups{}
-	})
+	onBoth(t, authorisation, func(d *adminapi.Deps) { d.Tokens, d.Groups = scopeTokens{}, &memoryGroups{} })
+}
+
+func authorisation(t *testing.T, s *site) {
 	s.marta()
 	s.joel()
 
@@ -54,18 +54,21 @@ func TestAuthorisation(t *testing.T) {
 	// Who besides an administrator is let in.
 	const nobody, everybody, self = "", "*", "marta"
 	let := map[string]string{
-		"GET /healthz": everybody, "GET /readyz": everybody, "GET /": everybody, "GET /login": everybody, "POST /login": everybody,
+		"GET /healthz": everybody, "GET /readyz": everybody, "GET /metrics": everybody /* on this machine */, "GET /": everybody, "GET /login": everybody, "POST /login": everybody,
+		"GET /openapi.json": everybody, "GET /docs": everybody, "GET /docs/style.css": everybody,
 		"GET /logout": everybody, "POST /logout": everybody, "GET /check": "marta joel",
 		"GET /api/users": "read", "POST /api/users": "users", "PATCH /api/users": "users",
 		"GET /api/users/:username": self + " read", "PATCH /api/users/:username": self + " users", "DELETE /api/users/:username": "users",
 		"GET /api/balance": "read", "POST /api/balance": "money", "GET /api/balance/:id": "read",
 		"PATCH /api/balance/:id": nobody, "DELETE /api/balance/:id": nobody,
 		"GET /api/cdr": "cdr", "GET /api/cdr/:id": "cdr", "POST /api/cdr": nobody, "PATCH /api/cdr/:id": nobody, "DELETE /api/cdr/:id": nobody,
-		"GET /check_voice_balance": "read", "POST /check_voice_balance": "read",
-		"GET /api/calls": "read", "GET /api/calls/:id": "read", "GET /api/calls/:id/explain": "read",
+		"GET /check_voice_balance": "read", "POST /check_voice_balance": "read", "GET /check_data_balance": "read", "POST /check_data_balance": "read",
+		"POST /api/voice_balance": "money",
+		"GET /api/calls":          "read", "GET /api/calls/:id": "read", "GET /api/calls/:id/explain": "read",
 		"GET /api/holds": "read", "GET /api/holds/:id": "read", "DELETE /api/holds/:id": "money",
 		"GET /api/ledger": "read", "GET /api/audit": "admin", "POST /api/transfers": "money",
 		"GET /api/tokens": "admin", "POST /api/tokens": "admin", "DELETE /api/tokens/:id": "admin",
+		"GET /api/users/:username/grants": "users", "PUT /api/users/:username/grants": "users",
 		"GET /api/groups": "read", "POST /api/groups": "users", "GET /api/groups/:name": "read", "PATCH /api/groups/:name": "users", "DELETE /api/groups/:name": "users",
 	}
 	askers := map[string]func() *client{"": s.anonymous}
@@ -169,9 +172,9 @@ func TestTokens(t *testing.T) {
 }
 
 // TestVoiceBalance: for telephone systems, and for nobody else.
-func TestVoiceBalance(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, storetest.SQLite(t))
+func TestVoiceBalance(t *testing.T) { onBoth(t, voiceBalance) }
+
+func voiceBalance(t *testing.T, s *site) {
 	s.marta()
 	s.anonymous().post("/check_voice_balance", `{"imsi":"001010000000204"}`).is(http.StatusUnauthorized)
 	s.start(func(d *adminapi.Deps) { d.Asterisk = loopback })

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -16,6 +17,8 @@ import (
 	"talktime/billing"
 	"talktime/internal/password"
 	"talktime/models"
+	"talktime/money"
+	"talktime/web"
 )
 
 // Deps are what the API stands on.
@@ -28,6 +31,10 @@ type Deps struct {
 	// Without these there are no such paths.
 	Tokens Tokens
 	Groups Groups
+	Grants Grants
+
+	Figures Figures // for the metrics; without them these say nothing of the site
+	Version string  // of the program
 
 	Ready func(context.Context) error // what keeps the server from its work; its text is told to strangers
 
@@ -45,9 +52,12 @@ type Users interface {
 	ListUsers(context.Context, models.ListRequest) (models.List[models.UserDetail], error)
 	UserDetail(ctx context.Context, username string) (models.UserDetail, error)
 	UserDetailByID(ctx context.Context, id int64) (models.UserDetail, error)
+	UserByID(ctx context.Context, id int64) (models.User, error)
 	UsersByID(ctx context.Context, ids []int64) (map[int64]models.UserDetail, error)
 	UserIDByIMSI(ctx context.Context, imsi string) (int64, error)
 	UserIDs(ctx context.Context, r models.ListRequest, limit int) ([]int64, error)
+	// Credit is what users have, by currency; nil when that cannot be found out while somebody waits.
+	Credit(context.Context) (map[string]money.Amount, error)
 	NewUserWithProfile(ctx context.Context, u models.NewUser, c models.UserChange, actor string) (models.UserDetail, error)
 	ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error)
 	DeleteUser(ctx context.Context, id int64, actor string) error
@@ -78,6 +88,11 @@ type Ledger interface {
 type Calls interface {
 	ListCDRs(context.Context, models.ListRequest) (models.List[models.CDR], error)
 	CDRByID(ctx context.Context, id int64) (models.CDR, error)
+	// AddCDR writes a record by hand, which charges nobody. Only such a one may be changed or deleted: that of a call which
+	// was billed is models.ErrBilled.
+	AddCDR(ctx context.Context, c models.CDR, actor string) (models.CDR, error)
+	ChangeCDR(ctx context.Context, id int64, change func(*models.CDR), actor string) (models.CDR, error)
+	DeleteCDR(ctx context.Context, id int64, actor string) error
 	ListCalls(context.Context, models.ListRequest) (models.List[models.Call], error)
 	ListHolds(context.Context, models.ListRequest) (models.List[models.Call], error)
 	CallByKey(ctx context.Context, id int64) (models.Call, error)
@@ -101,6 +116,15 @@ type api struct {
 	waiting chan struct{} // for a turn
 	origins *http.CrossOriginProtection
 	voice   meter
+	pages   *web.Pages
+
+	pageRoots map[string]bool // first segments of the paths of pages
+	refilling sync.Mutex      // one refill from a page at a time, so that a form that is sent twice refills once
+
+	metrics *metrics
+	basics  basics
+
+	described func() (description, error) // made when it is asked for
 
 	mu      sync.Mutex
 	cookies sessions.Store // nil until the database has told the secret
@@ -109,6 +133,7 @@ type api struct {
 // New returns the handler of everything.
 func New(d Deps) (http.Handler, error) {
 	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
+	a.metrics, a.described = newMetrics(d.Version), sync.OnceValues(a.newDescription)
 	a.turns, a.waiting = make(chan struct{}, runtime.NumCPU()), make(chan struct{}, maxHashing)
 	if a.Now == nil {
 		a.Now = time.Now
@@ -128,6 +153,11 @@ func New(d Deps) (http.Handler, error) {
 			return nil, fmt.Errorf("the public URL %q: %w", d.PublicURL, err)
 		}
 	}
+	var err error
+	if a.pages, err = web.New(a.Location); err != nil {
+		return nil, fmt.Errorf("the templates of the pages: %w", err)
+	}
+	a.pageRoots = pageRoots()
 	return a.engine()
 }
 
@@ -143,8 +173,8 @@ func (a *api) engine() (http.Handler, error) {
 	if err := e.SetTrustedProxies(proxies); err != nil {
 		return nil, fmt.Errorf("trusted proxies: %w", err)
 	}
-	e.Use(a.identifyRequest, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
-	for _, r := range Routes() {
+	e.Use(a.identifyRequest, a.measure, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
+	for _, r := range slices.Concat(Routes(), Pages()) {
 		if r.needs != nil && !r.needs(a.Deps) {
 			continue
 		}

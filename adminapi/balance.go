@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -25,7 +26,7 @@ func (r *request) entries(size int, read func(context.Context, models.ListReques
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) any { return r.api.showEntry(e) })
+	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) entryJSON { return r.api.showEntry(e) })
 }
 
 func getBalance(r *request) error {
@@ -76,21 +77,42 @@ func createBalance(r *request) error {
 	if err != nil {
 		return err
 	}
-	moved, err := r.api.Money.Move(r.ctx(), billing.Movement{UserID: user.ID, Amount: sign * amount, Ref: ref, Actor: r.who.actor()})
+	entry, _, err := r.move(user, sign*amount, ref)
 	if err != nil {
 		return err
-	}
-	entry := models.LedgerEntry{
-		ID: moved.Transaction.ID, UserID: user.ID, Currency: user.Currency, Amount: sign * amount, Ref: ref, PostedAt: moved.Transaction.PostedAt,
-	}
-	if !moved.Already {
-		if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "balance.add", user.Username, nil, r.api.showEntry(entry)); err != nil {
-			r.api.log.Error("a movement of money is not in the audit log", "err", err, "ref", ref)
-		}
 	}
 	r.Header("Location", r.location(strconv.FormatInt(entry.ID, 10)))
 	r.json(http.StatusCreated, r.api.showEntry(entry))
 	return nil
+}
+
+// move gives money to a user or takes it, under a reference that makes it safe to repeat. already tells that it had been
+// done before.
+func (r *request) move(user models.User, amount money.Amount, ref string) (entry models.LedgerEntry, already bool, err error) {
+	posted := func(done models.Transaction) models.LedgerEntry {
+		return models.LedgerEntry{
+			ID: done.ID, TransactionID: done.ID, UserID: user.ID, Currency: user.Currency, Amount: amount, Ref: ref, PostedAt: done.PostedAt,
+		}
+	}
+	moved, err := r.api.Money.Move(r.ctx(), billing.Movement{
+		UserID: user.ID, Amount: amount, Ref: ref, Actor: r.who.actor(),
+		Note: func(m billing.Moved) models.AuditLine {
+			return auditLine(m.Transaction, "balance.add", user.Username, r.api.showEntry(posted(m.Transaction)))
+		},
+	})
+	if err != nil {
+		return models.LedgerEntry{}, false, err
+	}
+	return posted(moved.Transaction), moved.Already, nil
+}
+
+// auditLine tells of a transaction.
+func auditLine(done models.Transaction, action, target string, after any) models.AuditLine {
+	text, err := json.Marshal(after)
+	if err != nil {
+		panic(err) // records of ours
+	}
+	return models.AuditLine{At: done.PostedAt, Actor: done.Actor, Action: action, Target: target, After: string(text)}
 }
 
 // sign is 1 for money in and -1 for money out. The signal decides; the type alone says the same.
@@ -118,18 +140,18 @@ func (o object) sign() (money.Amount, error) {
 }
 
 // payee is the user whose money moves. So long a number is an IMSI.
-func (r *request) payee(o object) (models.UserDetail, error) {
+func (r *request) payee(o object) (models.User, error) {
 	text, err := o.number("userId")
 	if err != nil || !digits(text) || len(text) > 18 {
-		return models.UserDetail{}, badRequest("userId must be the id_ of a user")
+		return models.User{}, badRequest("userId must be the id_ of a user")
 	}
 	id, err := strconv.ParseInt(text, 10, 64)
 	if err == nil && len(text) >= 14 && len(text) <= 15 {
 		id, err = r.api.Users.UserIDByIMSI(r.ctx(), text)
 	}
-	var user models.UserDetail
+	var user models.User
 	if err == nil {
-		user, err = r.api.Users.UserDetailByID(r.ctx(), id)
+		user, err = r.api.Users.UserByID(r.ctx(), id)
 	}
 	if isNotFound(err) {
 		return user, badRequest("userId: there is no such user")

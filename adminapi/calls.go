@@ -77,7 +77,7 @@ func (r *request) calls(read func(context.Context, models.ListRequest) (models.L
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(c models.Call) int64 { return c.ID }, func(c models.Call) any { return showCall(c, users) })
+	return answerList(r, l, list, func(c models.Call) int64 { return c.ID }, func(c models.Call) callJSON { return showCall(c, users) })
 }
 
 // listRequestOf is listRequest for newer lists, which take ?user=NAME besides.
@@ -152,16 +152,12 @@ func explainCall(r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := explainJSON{Call: showCall(c, users), Evidence: c.Notes, Legs: []billing.LegPrice{}, Charge: c.Charge, Entries: []postedJSON{}}
+	answer := explainJSON{Call: showCall(c, users), Evidence: c.Notes, Charge: c.Charge, Entries: []postedJSON{}}
 	if answer.Evidence == nil {
 		answer.Evidence = []models.Evidence{}
 	}
-	if c.State == models.CallSettled {
-		if answer.Legs, err = billing.Explain(c); err != nil {
-			return err
-		}
-	}
-	entries, err := r.api.Ledger.CallEntries(r.ctx(), c.CallID)
+	var entries []models.NamedEntry
+	answer.Legs, entries, err = r.explanation(c)
 	for _, e := range entries {
 		answer.Entries = append(answer.Entries, postedJSON{e.ID, e.Account, known(e.UserID), e.Amount, e.PostedAt.UTC()})
 	}
@@ -171,28 +167,53 @@ func explainCall(r *request) error {
 	return err
 }
 
+// explanation is how the charge of a call comes about, of which there is nothing before the call is settled, and what
+// was posted for it.
+func (r *request) explanation(c models.Call) ([]billing.LegPrice, []models.NamedEntry, error) {
+	legs := []billing.LegPrice{}
+	if c.State == models.CallSettled {
+		var err error
+		if legs, err = billing.Explain(c); err != nil {
+			return nil, nil, err
+		}
+	}
+	entries, err := r.api.Ledger.CallEntries(r.ctx(), c.CallID)
+	return legs, entries, err
+}
+
 // getHold and releaseHold speak of the call that holds the money.
 func getHold(r *request) error {
-	c, err := r.call()
-	if err == nil && c.State != models.CallOpen {
-		err = models.ErrNotFound
-	}
+	c, err := r.hold()
 	if err != nil {
 		return err
 	}
 	return r.answerCall(c)
 }
 
-// releaseHold gives back the money that a call holds. That ends no talk; when evidence of one comes later, the call is
-// still charged, and until then it is listed as unreconciled.
-func releaseHold(r *request) error {
+// hold is the call in the path, as long as it holds money.
+func (r *request) hold() (models.Call, error) {
 	c, err := r.call()
 	if err == nil && c.State != models.CallOpen {
 		err = models.ErrNotFound
 	}
+	return c, err
+}
+
+func releaseHold(r *request) error {
+	c, err := r.hold()
+	if err == nil {
+		err = r.release(c)
+	}
 	if err != nil {
 		return err
 	}
+	r.Status(http.StatusNoContent)
+	return nil
+}
+
+// release gives back the money that a call holds. That ends no talk; when evidence of one comes later, the call is
+// still charged, and until then it is listed as unreconciled.
+func (r *request) release(c models.Call) error {
 	charge, err := r.api.Money.Settle(r.ctx(), billing.CallResult{CallID: c.CallID, Exact: true, GiveUp: true, By: "operator"})
 	if err != nil {
 		return err
@@ -202,6 +223,5 @@ func releaseHold(r *request) error {
 	if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "hold.release", strconv.FormatInt(c.ID, 10), before, after); err != nil {
 		r.api.log.Error("the release of a hold is not in the audit log", "err", err, "call_id", c.CallID)
 	}
-	r.Status(http.StatusNoContent)
 	return nil
 }

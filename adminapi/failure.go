@@ -32,8 +32,13 @@ func tooLarge() failure {
 	return refused(http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.Itoa(maxBody)+" bytes")
 }
 
-func unauthenticated() failure {
-	return failure{status: http.StatusUnauthorized, message: "Not authenticated", headers: map[string]string{"WWW-Authenticate": `Bearer realm="talktime"`}}
+// unauthenticated asks whoever it is to say who he is, in one of the ways that the route knows.
+func (r *request) unauthenticated() failure {
+	way := `Bearer realm="talktime"`
+	if r.route.Access.Basic {
+		way = `Basic realm="Talktime", charset="UTF-8"`
+	}
+	return failure{status: http.StatusUnauthorized, message: "Not authenticated", headers: map[string]string{"WWW-Authenticate": way}}
 }
 
 func forbidden() failure { return refused(http.StatusForbidden, "Forbidden") }
@@ -44,7 +49,7 @@ func invalidFields(fields map[string]string) failure {
 	for name, text := range fields {
 		texts = append(texts, name+": "+text)
 	}
-	return failure{status: http.StatusBadRequest, message: strings.Join(texts, "; "), body: map[string]any{"validation_errors": fields}}
+	return failure{status: http.StatusBadRequest, message: strings.Join(texts, "; "), body: validationJSON{fields}}
 }
 
 // internal is all that is told of an error of ours.
@@ -73,10 +78,17 @@ func failureOf(err error) (f failure, ok bool) {
 		return badRequest("Unable to construct query"), true
 	case errors.Is(err, models.ErrNoDate):
 		return refused(http.StatusConflict, models.ErrNoDate.Error()), true
+	case errors.Is(err, models.ErrBilled):
+		return refused(http.StatusConflict, "the record of a call that was billed is never changed"), true
 	case errors.Is(err, models.ErrLastAdmin):
 		return refused(http.StatusConflict, "this is the last administrator"), true
 	case errors.As(err, &refusal):
 		return refused(refusalStatus(refusal), refusal.Reason), true
+	case errors.Is(err, billing.ErrLocked), errors.Is(err, billing.ErrUncertain):
+		return failure{
+			status: http.StatusServiceUnavailable, message: "the database did not finish this; try again, with the same Idempotency-Key where there is one",
+			headers: map[string]string{"Retry-After": "5"},
+		}, true
 	case errors.Is(err, billing.ErrBusy), errors.Is(err, models.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		return failure{status: http.StatusServiceUnavailable, message: "the database cannot be reached; try again", headers: map[string]string{"Retry-After": "5"}}, true
 	case errors.Is(err, models.ErrNotFound):
@@ -119,6 +131,10 @@ func (r *request) answerFailure(f failure) {
 	for name, value := range f.headers {
 		r.Header(name, value)
 	}
+	if r.isPage() {
+		r.failurePage(f)
+		return
+	}
 	message := f.message
 	if message == "" {
 		message = strings.ToLower(http.StatusText(f.status))
@@ -133,6 +149,11 @@ func (r *request) answerFailure(f failure) {
 			Title: http.StatusText(f.status), Status: f.status, Detail: message, Message: message, RequestID: r.GetString(keyRequestID),
 		})
 	}
+}
+
+// validationJSON names what is wrong with each field.
+type validationJSON struct {
+	Errors map[string]string `json:"validation_errors"`
 }
 
 type messageJSON struct {

@@ -29,8 +29,6 @@ type Groups interface {
 	Refill(ctx context.Context, name string, force bool, actor string) (models.Group, error)
 	// GroupsOf returns the groups of each of these users.
 	GroupsOf(ctx context.Context, users []int64) (map[int64][]models.Group, error)
-	// Join changes the groups of a user. Those that do not exist are models.ErrInvalid.
-	Join(ctx context.Context, user int64, c models.Membership, actor string) error
 }
 
 // Bounds of a group.
@@ -52,7 +50,7 @@ type dateJSON struct {
 type plainGroupJSON struct {
 	ID    int64  `json:"id_"`
 	Name  string `json:"name"`
-	Value any    `json:"value"` // a whole number where it is one, else a decimal string
+	Value refill `json:"value"`
 	Mode  string `json:"mode"`
 }
 
@@ -64,18 +62,36 @@ type groupJSON struct {
 }
 
 func showPlainGroup(g models.Group) plainGroupJSON {
-	p := plainGroupJSON{ID: g.ID, Name: g.Name, Value: g.Value, Mode: g.Mode}
-	if g.Value%money.Unit == 0 {
-		p.Value = g.Value.Whole()
-	}
-	return p
+	return plainGroupJSON{ID: g.ID, Name: g.Name, Value: refill(g.Value), Mode: g.Mode}
 }
 
-// showGroups shows groups with their members, whose rows are read together.
-func (r *request) showGroups(groups ...models.Group) ([]groupJSON, error) {
+// refill is an amount that is shown as the original did, a number, as long as it is a whole one; else as a decimal string.
+type refill money.Amount
+
+// MarshalJSON implements json.Marshaler.
+func (f refill) MarshalJSON() ([]byte, error) {
+	amount := money.Amount(f)
+	if amount%money.Unit == 0 {
+		return []byte(amount.String()), nil
+	}
+	return json.Marshal(amount)
+}
+
+// Members that are shown with a group, those with the lowest ids. A site may have one group of all its users.
+const (
+	groupMembers  = 10_000 // with a group alone
+	listedMembers = 100    // with a group in a list
+)
+
+// showGroups shows groups with so many of their members each, whose rows are read together, and says when there are more.
+func (r *request) showGroups(members int, groups ...models.Group) ([]groupJSON, error) {
 	var ids []int64
-	for _, g := range groups {
-		ids = append(ids, g.Members...)
+	for i, g := range groups {
+		if len(g.Members) > members {
+			r.Header("X-Truncated", "tunel")
+			groups[i].Members = g.Members[:members]
+		}
+		ids = append(ids, groups[i].Members...)
 	}
 	users, err := r.api.Users.UsersByID(r.ctx(), ids)
 	if err != nil {
@@ -120,8 +136,18 @@ func (r *request) showUsers(users ...models.UserDetail) ([]userJSON, error) {
 	return shown, nil
 }
 
-// answerUser answers with one user.
+// answerUser answers with one user, and says which of his lists of calls have only the newest.
 func (r *request) answerUser(status int, user models.UserDetail) error {
+	var cut []string
+	if user.MoreOriginated {
+		cut = append(cut, "originated_calls")
+	}
+	if user.MoreReceived {
+		cut = append(cut, "received_calls")
+	}
+	if cut != nil {
+		r.Header("X-Truncated", strings.Join(cut, ", "))
+	}
 	shown, err := r.showUsers(user)
 	if err == nil {
 		r.answer(status, shown[0])
@@ -131,7 +157,7 @@ func (r *request) answerUser(status int, user models.UserDetail) error {
 
 // answerGroup answers with one group.
 func (r *request) answerGroup(status int, g models.Group) error {
-	shown, err := r.showGroups(g)
+	shown, err := r.showGroups(groupMembers, g)
 	if err == nil {
 		r.answer(status, shown[0])
 	}
@@ -147,12 +173,12 @@ func listGroups(r *request) error {
 	if err != nil {
 		return err
 	}
-	shown, err := r.showGroups(list.Items...)
+	shown, err := r.showGroups(listedMembers, list.Items...)
 	if err != nil {
 		return err
 	}
 	page := models.List[groupJSON]{Items: shown, Total: list.Total, AtLeast: list.AtLeast, Single: list.Single}
-	return answerList(r, l, page, func(g groupJSON) int64 { return g.ID }, func(g groupJSON) any { return g })
+	return answerList(r, l, page, func(g groupJSON) int64 { return g.ID }, func(g groupJSON) groupJSON { return g })
 }
 
 func getGroup(r *request) error {
@@ -174,19 +200,27 @@ func createGroup(r *request) error {
 	if err := o.missing("name", "day", "month", "year", "count"); err != nil {
 		return err
 	}
-	g, err := r.newGroup(o)
-	if err != nil {
+	if err := r.mayRefill(); err != nil {
 		return err
 	}
-	made, err := r.api.Groups.NewGroup(r.ctx(), g, r.who.actor())
-	if errors.Is(err, models.ErrConflict) {
-		return badRequest("Already has this Group")
-	}
+	made, err := r.makeGroup(o)
 	if err != nil {
 		return err
 	}
 	r.Header("Location", r.location(made.Name))
 	return r.answerGroup(http.StatusCreated, made)
+}
+
+func (r *request) makeGroup(o object) (models.Group, error) {
+	g, err := r.newGroup(o)
+	if err != nil {
+		return models.Group{}, err
+	}
+	made, err := r.api.Groups.NewGroup(r.ctx(), g, r.who.actor())
+	if errors.Is(err, models.ErrConflict) {
+		err = badRequest("Already has this Group")
+	}
+	return made, err
 }
 
 func (r *request) newGroup(o object) (g models.NewGroup, err error) {
@@ -362,13 +396,16 @@ func changeGroup(r *request) error {
 	if err != nil {
 		return err
 	}
+	if force == 1 || c.Value != nil || c.Mode != nil || !c.Members.Empty() {
+		if err := r.mayRefill(); err != nil {
+			return err
+		}
+	}
 	name := r.Param("name")
 	changed := c.Name != nil || c.AccountID != nil || c.Value != nil || c.Mode != nil || !c.Members.Empty()
 	var g models.Group
 	if changed {
-		if g, err = r.api.Groups.ChangeGroup(r.ctx(), name, c, r.who.actor()); errors.Is(err, models.ErrConflict) {
-			return badRequest("Already has this Group")
-		} else if err != nil {
+		if g, err = r.alterGroup(name, c); err != nil {
 			return err
 		}
 		name = g.Name
@@ -379,6 +416,14 @@ func changeGroup(r *request) error {
 		}
 	}
 	return r.answerGroup(http.StatusOK, g)
+}
+
+func (r *request) alterGroup(name string, c models.GroupChange) (models.Group, error) {
+	g, err := r.api.Groups.ChangeGroup(r.ctx(), name, c, r.who.actor())
+	if errors.Is(err, models.ErrConflict) {
+		err = badRequest("Already has this Group")
+	}
+	return g, err
 }
 
 func deleteGroup(r *request) error {

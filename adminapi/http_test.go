@@ -19,9 +19,9 @@ import (
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 
 // TestConventions are those of every path.
-func TestConventions(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, storetest.SQLite(t))
+func TestConventions(t *testing.T) { onBoth(t, conventions) }
+
+func conventions(t *testing.T, s *site) {
 	s.marta()
 	for _, tt := range []struct {
 		what, method, path, body, contentType string

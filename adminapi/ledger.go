@@ -10,6 +10,7 @@ import (
 
 // ledgerJSON is an entry on a user's account.
 type ledgerJSON struct {
+	ID            int64        `json:"id"`
 	TransactionID int64        `json:"transaction_id"`
 	UserID        int64        `json:"user_id"`
 	AccountID     int64        `json:"account_id"`
@@ -30,8 +31,8 @@ func listLedger(r *request) error {
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) any {
-		return ledgerJSON{e.ID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Actor, e.PostedAt.UTC()}
+	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) ledgerJSON {
+		return ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Actor, e.PostedAt.UTC()}
 	})
 }
 
@@ -55,7 +56,7 @@ func listAudit(r *request) error {
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(a models.AuditLine) int64 { return a.ID }, func(a models.AuditLine) any {
+	return answerList(r, l, list, func(a models.AuditLine) int64 { return a.ID }, func(a models.AuditLine) auditJSON {
 		return auditJSON{a.ID, a.At.UTC(), a.Actor, a.Action, a.Target, rawJSON(a.Before), rawJSON(a.After)}
 	})
 }

@@ -20,9 +20,9 @@ const (
 )
 
 // envelope is what every list is answered with.
-type envelope struct {
+type envelope[T any] struct {
 	NumResults int64 `json:"num_results"`
-	Objects    any   `json:"objects"`
+	Objects    []T   `json:"objects"`
 	Page       int   `json:"page"`
 	TotalPages int64 `json:"total_pages"`
 }
@@ -59,8 +59,8 @@ func (r *request) listRequest(size int) (models.ListRequest, error) {
 func tooBig(text string) bool { return digits(text) && strings.Trim(text, "0") != "" }
 
 // answerList answers with a page, or with the one object that was asked for.
-func answerList[T any](r *request, l models.ListRequest, list models.List[T], key func(T) int64, show func(T) any) error {
-	objects := make([]any, len(list.Items))
+func answerList[T, S any](r *request, l models.ListRequest, list models.List[T], key func(T) int64, show func(T) S) error {
+	objects := make([]S, len(list.Items))
 	for i, item := range list.Items {
 		objects[i] = show(item)
 	}
@@ -83,14 +83,14 @@ func answerList[T any](r *request, l models.ListRequest, list models.List[T], ke
 		if full {
 			link("next", map[string]string{"after": strconv.FormatInt(key(list.Items[l.Size-1]), 10), "results_per_page": size, "page": ""})
 		}
-	case int64(l.Number) < pages:
+	case int64(l.Number) < pages || list.AtLeast && full:
 		link("next", map[string]string{"page": strconv.Itoa(l.Number + 1), "results_per_page": size})
 	}
-	if l.After == 0 {
+	if l.After == 0 && !list.AtLeast { // else nobody knows which is the last
 		link("last", map[string]string{"page": strconv.FormatInt(pages, 10), "results_per_page": size})
 	}
 	r.Header("Link", strings.Join(links, ", "))
-	r.answer(http.StatusOK, envelope{list.Total, objects, l.Number, pages})
+	r.answer(http.StatusOK, envelope[S]{list.Total, objects, l.Number, pages})
 	return nil
 }
 

@@ -3,14 +3,15 @@ package adminapi
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"html/template"
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"talktime/internal/password"
 	"talktime/models"
+	"talktime/web"
 )
 
 // A user who failed so often from one address has to wait there. Nowhere else: nobody can lock out somebody else.
@@ -43,6 +44,10 @@ func login(r *request) error {
 	}
 	r.Set(keyActor, user.Username)
 	if !r.wantsJSON() {
+		if next, ours := r.GetPostForm("next"); ours { // our own form says where to go
+			r.seeOther(localPath(next))
+			return nil
+		}
 		r.html(http.StatusOK, "Hello, cross-origin-world!")
 		return nil
 	}
@@ -88,12 +93,17 @@ func (r *request) loginFailure(err error) error {
 	for name, value := range f.headers {
 		r.Header(name, value)
 	}
-	return r.page(f.status, loginPage, f.message)
+	return r.loginPage(f.status, web.Login{Form: web.Form{Error: f.message}}, r.PostForm("username"), localPath(r.PostForm("next")))
 }
 
 // verify returns the user with a name and a password. A wrong name costs as much time as a wrong password, and is
 // answered the same.
-func (r *request) verify(name, secret string) (models.User, error) {
+func (r *request) verify(name, secret string) (user models.User, err error) {
+	defer func() { r.api.metrics.login(err) }()
+	return r.compare(name, secret)
+}
+
+func (r *request) compare(name, secret string) (models.User, error) {
 	a := r.api
 	select {
 	case a.waiting <- struct{}{}:
@@ -158,43 +168,34 @@ func logout(r *request) error {
 	if err := r.end(); err != nil {
 		return err
 	}
-	return r.page(http.StatusOK, messagePage, "You are logged out.")
+	r.who = identity{}
+	return r.loginPage(http.StatusOK, web.Login{Notice: "You are logged out."}, "", "/")
 }
 
 func check(r *request) error {
-	return r.page(http.StatusOK, messagePage, "You are logged in as "+r.who.actor()+".")
+	return r.render(http.StatusOK, web.Page{Title: "Session", Body: web.Notice{Text: "You are logged in as " + r.who.actor() + "."}})
 }
 
-func loginForm(r *request) error { return r.page(http.StatusOK, loginPage, "") }
+func loginForm(r *request) error {
+	return r.loginPage(http.StatusOK, web.Login{}, "", localPath(r.Query("next")))
+}
 
-func home(r *request) error {
-	if r.who.user == nil {
-		return r.page(http.StatusOK, loginPage, "")
+// loginPage shows the form for whoever is not logged in, which leads on to a path of ours.
+func (r *request) loginPage(status int, body web.Login, name, next string) error {
+	body.Form.Submit = "Log in"
+	body.Form.Fields = []web.Field{
+		{Name: "username", Label: "Username", Type: "text", Value: name, Required: true, Autocomplete: "username"},
+		{Name: "password", Label: "Password", Type: "password", Required: true, Autocomplete: "current-password"},
+		{Name: "next", Type: "hidden", Value: next},
 	}
-	return r.page(http.StatusOK, messagePage, "Hello, "+r.who.user.Username+"!")
+	return r.render(status, web.Page{Title: "Log in", Body: body})
 }
 
-var pages = template.Must(template.New("pages").Parse(`{{define "head"}}<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>Talktime</title></head><body>
-{{end}}{{define "message"}}{{template "head"}}<p>{{.}}</p>
-</body></html>
-{{end}}{{define "login"}}{{template "head"}}{{with .}}<p role="alert">{{.}}</p>
-{{end}}<form method="post" action="/login">
-<label>Username <input name="username" autocomplete="username" required></label>
-<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
-<button>Log in</button>
-</form>
-</body></html>
-{{end}}`))
-
-// Names of pages.
-const (
-	messagePage = "message"
-	loginPage   = "login"
-)
-
-func (r *request) page(status int, name string, data any) error {
-	r.Status(status)
-	r.Header("Content-Type", "text/html; charset=utf-8")
-	return pages.ExecuteTemplate(r.Writer, name, data)
+// localPath is a path on this server, or / in place of anything that could lead elsewhere.
+func localPath(next string) string {
+	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, odd) {
+		return "/"
+	}
+	return next
 }

@@ -115,14 +115,9 @@ func (a *api) secureHeaders(c *gin.Context) {
 	}
 }
 
-// limitBody refuses bodies that are longer than anything we take: at once where the length is told, else while reading.
+// limitBody ends the reading of bodies that are longer than anything we take. Those that tell their length get no further
+// than to the route, which knows how to say so.
 func (a *api) limitBody(c *gin.Context) {
-	if c.Request.ContentLength > maxBody {
-		c.Header("Connection", "close")
-		(&request{Context: c, api: a}).fail(tooLarge())
-		c.Abort()
-		return
-	}
 	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
 }
 

@@ -36,9 +36,13 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 	}
 }
 
-// allow checks everything that does not depend on the body: where the request comes from, who asks, and how the body is
-// written.
+// allow checks everything that does not depend on the body: how long that is, where the request comes from, who
+// asks, and how the body is written.
 func (a *api) allow(r *request) error {
+	if r.Request.ContentLength > maxBody {
+		r.Header("Connection", "close")
+		return tooLarge()
+	}
 	if err := a.origins.Check(r.Request); err != nil {
 		return refused(http.StatusForbidden, "Forbidden: the request comes from another site")
 	}

@@ -15,17 +15,22 @@ type Route struct {
 	needs  func(Deps) bool // nil: always there
 }
 
-// Routes is every path that there is, in the order of the documentation.
+// Routes is every path for programs, and those of the login, in the order of the documentation.
 func Routes() []Route {
-	const get, post, patch, del = http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete
+	const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
 	open, login_, admin := Access{Open: true}, Access{Login: true}, Access{}
 	scope := func(s Scope) Access { return Access{Scope: s} }
 	self := func(s Scope) Access { return Access{Scope: s, Self: true} }
 	groups := func(d Deps) bool { return d.Groups != nil }
 	tokens := func(d Deps) bool { return d.Tokens != nil }
+	grants := func(d Deps) bool { return d.Grants != nil }
 	return []Route{
 		{get, "/healthz", "whether the server runs", open, false, false, healthz, nil},
 		{get, "/readyz", "whether the server can do its work", open, false, false, readyz, nil},
+		{get, "/metrics", "numbers for Prometheus", Access{Scope: ScopeRead, Near: true, Basic: true}, false, false, showMetrics, nil},
+		{get, "/openapi.json", "this API as an OpenAPI document", open, false, false, openAPI, nil},
+		{get, "/docs", "this API as a page", open, false, false, docs, nil},
+		{get, "/docs/style.css", "what that page looks like", open, false, false, docsStyleSheet, nil},
 
 		{get, "/", "greets whoever is logged in", open, true, false, home, nil},
 		{get, "/login", "the form", open, true, false, loginForm, nil},
@@ -54,13 +59,16 @@ func Routes() []Route {
 		{del, "/api/balance/:id", "not allowed: the ledger is never changed", admin, true, false, notAllowed("GET"), nil},
 
 		{get, "/api/cdr", "lists records of answered calls", scope(ScopeCDR), true, false, listCDR, nil},
-		{post, "/api/cdr", "not allowed: calls make their records", admin, true, false, notAllowed("GET"), nil},
+		{post, "/api/cdr", "writes a record by hand, which charges nobody", admin, true, true, createCDR, nil},
 		{get, "/api/cdr/:id", "the record of an answered call", scope(ScopeCDR), true, false, getCDR, nil},
-		{patch, "/api/cdr/:id", "not allowed: records are never changed", admin, true, false, notAllowed("GET"), nil},
-		{del, "/api/cdr/:id", "not allowed: records are never changed", admin, true, false, notAllowed("GET"), nil},
+		{patch, "/api/cdr/:id", "changes a record that was written by hand", admin, true, true, changeCDR, nil},
+		{del, "/api/cdr/:id", "deletes a record that was written by hand", admin, true, false, deleteCDR, nil},
 
 		{get, "/check_voice_balance", "what the owner of a SIM may spend; for telephone systems", open, true, false, voiceBalance, nil},
 		{post, "/check_voice_balance", "the same", open, true, true, voiceBalance, nil},
+		{get, "/check_data_balance", "none: no data is sold here", open, true, false, dataBalance, nil},
+		{post, "/check_data_balance", "the same", open, true, true, dataBalance, nil},
+		{post, "/api/voice_balance", "adds or takes money, as a later version of the original did", scope(ScopeMoney), true, true, createVoiceBalance, nil},
 
 		{get, "/api/calls", "lists calls in any state, newest first", scope(ScopeRead), false, false, listCalls, nil},
 		{get, "/api/calls/:id", "a call", scope(ScopeRead), false, false, getCall, nil},
@@ -72,7 +80,58 @@ func Routes() []Route {
 		{post, "/api/transfers", "moves money from one user to another", scope(ScopeMoney), false, true, createTransfer, nil},
 		{get, "/api/tokens", "lists tokens", scope(ScopeAdmin), false, false, listTokens, tokens},
 		{post, "/api/tokens", "makes a token, whose secret is shown once", scope(ScopeAdmin), false, true, createToken, tokens},
+		{get, "/api/users/:username/grants", "what a user may see of the statistics", scope(ScopeUsers), false, false, getGrants, grants},
+		{put, "/api/users/:username/grants", "replaces what a user may see of the statistics", scope(ScopeUsers), false, true, putGrants, grants},
 		{del, "/api/tokens/:id", "revokes a token", scope(ScopeAdmin), false, false, revokeToken, tokens},
 		{get, "/api/audit", "lists who did what, newest first", scope(ScopeAdmin), false, false, listAudit, nil},
+	}
+}
+
+// Pages is every further path for people with a browser. What goes wrong there is shown as a page.
+func Pages() []Route {
+	open, login, admin, self := Access{Open: true}, Access{Login: true}, Access{}, Access{Self: true}
+	groups := func(d Deps) bool { return d.Groups != nil }
+	get := func(path, does string, access Access, handle handler) Route {
+		return Route{Method: http.MethodGet, Path: path, Does: does, Access: access, handle: handle}
+	}
+	post := func(path, does string, access Access, handle handler) Route {
+		return Route{Method: http.MethodPost, Path: path, Does: does, Access: access, handle: posted(handle)}
+	}
+	ofGroups := func(r Route) Route { r.needs = groups; return r }
+	return []Route{
+		get("/static/:file", "styles and pictures", open, static),
+
+		get("/users", "users", admin, usersPage),
+		get("/new-user", "the form for a user", admin, newUserPage),
+		post("/new-user", "makes a user", admin, makeUserPage),
+		get("/users/:username", "a user", self, showUserPage),
+		get("/users/:username/entries", "his ledger", self, userEntriesPage),
+		get("/users/:username/calls", "his calls", self, userCallsPage),
+		get("/users/:username/money", "the form for money", admin, moneyPage),
+		post("/users/:username/money", "tops up, or takes money", admin, bookPage),
+		get("/users/:username/edit", "the form for what is known of him", self, editUserPage),
+		post("/users/:username/edit", "changes that", self, saveUserPage),
+		get("/users/:username/password", "the form for a password", self, passwordPage),
+		post("/users/:username/password", "changes it", self, savePasswordPage),
+		get("/users/:username/delete", "asks whether he is to be deleted", admin, deleteUserPage),
+		post("/users/:username/delete", "deletes him", admin, removeUserPage),
+
+		get("/calls", "calls, newest first", admin, allCallsPage),
+		get("/calls/:id", "how the charge of a call came about", login, callPage),
+		get("/holds", "calls that hold money", admin, holdsPage),
+		get("/holds/:id/release", "asks whether a hold is to be released", admin, releasePage),
+		post("/holds/:id/release", "releases it", admin, releaseHoldPage),
+
+		ofGroups(get("/groups", "groups", admin, groupsPage)),
+		ofGroups(get("/new-group", "the form for a group", admin, newGroupPage)),
+		ofGroups(post("/new-group", "makes a group", admin, makeGroupPage)),
+		ofGroups(get("/groups/:name", "a group", admin, showGroupPage)),
+		ofGroups(post("/groups/:name", "adds or removes members", admin, saveMembersPage)),
+		ofGroups(get("/groups/:name/edit", "the form for what it is", admin, editGroupPage)),
+		ofGroups(post("/groups/:name/edit", "changes that", admin, saveGroupPage)),
+		ofGroups(get("/groups/:name/refill", "asks whether to refill now", admin, refillPage)),
+		ofGroups(post("/groups/:name/refill", "refills now", admin, refillNowPage)),
+		ofGroups(get("/groups/:name/delete", "asks whether it is to be deleted", admin, deleteGroupPage)),
+		ofGroups(post("/groups/:name/delete", "deletes it", admin, removeGroupPage)),
 	}
 }

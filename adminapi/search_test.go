@@ -151,6 +151,15 @@ func TestCountsOfMany(t *testing.T) {
 	if a := s.admin.get("/api/users?page=1000&results_per_page=10").is(http.StatusOK); !strings.Contains(a.header.Get("Link"), "after=10009>; rel=\"next\"") {
 		t.Errorf("%s", a.header.Get("Link"))
 	}
+	// A ledger so long is not counted further, and read to its end all the same.
+	a = s.admin.get("/api/ledger?user=admin&page=101&results_per_page=100").is(http.StatusOK)
+	if got := a.object()["num_results"]; got != 10_001.0 || a.header.Get("X-Count") != "at-least" || len(a.objects()) != 100 ||
+		!strings.Contains(a.header.Get("Link"), `page=102&results_per_page=100&user=admin>; rel="next"`) || strings.Contains(a.header.Get("Link"), "last") {
+		t.Errorf("%v, %q, %s", got, a.header.Get("X-Count"), a.header.Get("Link"))
+	}
+	if a = s.admin.get("/api/ledger?user=admin&page=106&results_per_page=100"); len(a.objects()) != 0 || a.header.Get("Link") != "" {
+		t.Errorf("behind the end: %s, %s", a.header.Get("Link"), a.body)
+	}
 	if got := s.admin.get("/api/users?page=1051&results_per_page=100").is(http.StatusOK).objects(); len(got) != 0 {
 		t.Errorf("%d objects behind the end", len(got))
 	}

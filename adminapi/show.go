@@ -25,9 +25,9 @@ type plainUserJSON struct {
 // userJSON is a user by himself.
 type userJSON struct {
 	plainUserJSON
-	Groups     []any     `json:"tunel"`
-	Originated []cdrJSON `json:"originated_calls"`
-	Received   []cdrJSON `json:"received_calls"`
+	Groups     []plainGroupJSON `json:"tunel"`
+	Originated []cdrJSON        `json:"originated_calls"`
+	Received   []cdrJSON        `json:"received_calls"`
 
 	Name         string       `json:"name"`
 	Level        int          `json:"level"`
@@ -36,6 +36,9 @@ type userJSON struct {
 	ExactBalance money.Amount `json:"balance"`
 	Held         money.Amount `json:"held"`
 	Available    money.Amount `json:"available"`
+	Address      string       `json:"address"`
+	CPF          string       `json:"cpf"`
+	VoiceBalance int64        `json:"voice_balance"` // as BallanceUser
 }
 
 // entryJSON is a ledger entry.
@@ -98,9 +101,9 @@ func (a *api) showPlainUser(u models.UserDetail) plainUserJSON {
 
 func (a *api) showUser(u models.UserDetail) userJSON {
 	return userJSON{
-		plainUserJSON: a.showPlainUser(u), Groups: []any{}, Originated: a.showCDRs(u.Originated), Received: a.showCDRs(u.Received),
+		plainUserJSON: a.showPlainUser(u), Groups: []plainGroupJSON{}, Originated: a.showCDRs(u.Originated), Received: a.showCDRs(u.Received),
 		Name: u.Profile.Name, Level: u.Level, AccountID: u.AccountID, Currency: u.Currency,
-		ExactBalance: u.Balance.Balance, Held: u.Held, Available: u.Available,
+		ExactBalance: u.Balance.Balance, Held: u.Held, Available: u.Available, Address: u.Address, CPF: u.CPF, VoiceBalance: u.Balance.Balance.Whole(),
 	}
 }
 

@@ -27,16 +27,16 @@ import (
 func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
 
 // onBoth runs a test on a site of each kind of database.
-func onBoth(t *testing.T, test func(*testing.T, *site)) {
+func onBoth(t *testing.T, test func(*testing.T, *site), edit ...func(*adminapi.Deps)) {
 	t.Helper()
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		test(t, newSite(t, storetest.SQLite(t)))
+		test(t, newSite(t, storetest.SQLite(t), edit...))
 	})
 	t.Run("MariaDB", func(t *testing.T) {
 		t.Parallel()
-		test(t, newSite(t, storetest.OnShared(t)))
+		test(t, newSite(t, storetest.OnShared(t), edit...))
 	})
 }
 
@@ -69,6 +69,12 @@ func (b *safeBuffer) String() string {
 	return b.b.String()
 }
 
+func (b *safeBuffer) discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.b = bytes.Buffer{}
+}
+
 const secret = "secret7"
 
 // secretHash is made once: hashing takes its time by design.
@@ -89,7 +95,8 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 	s.service = billing.New(billing.Options{Store: s.store, Lanes: s.store.Lanes()})
 	s.t.Cleanup(s.service.Close)
 	s.deps = adminapi.Deps{
-		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store,
+		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store,
+		Figures: s.store, Version: "v1.2.3",
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),
 	}

@@ -45,7 +45,7 @@ func listTokens(r *request) error {
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(t models.Token) int64 { return t.ID }, func(t models.Token) any { return showToken(t) })
+	return answerList(r, l, list, func(t models.Token) int64 { return t.ID }, func(t models.Token) tokenJSON { return showToken(t) })
 }
 
 func createToken(r *request) error {

@@ -1,7 +1,9 @@
 package adminapi
 
 import (
+	"cmp"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -56,20 +58,29 @@ func createTransfer(r *request) error {
 	if err != nil {
 		return err
 	}
-	moved, err := r.api.Money.Transfer(r.ctx(), billing.Transfer{From: from.ID, To: to.ID, Amount: amount, Ref: ref, Actor: r.who.actor()})
+	show := func(done models.Transaction) transferJSON {
+		return transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, ref, done.PostedAt.UTC().Truncate(time.Microsecond)}
+	}
+	moved, err := r.api.Money.Transfer(r.ctx(), billing.Transfer{
+		From: from.ID, To: to.ID, Amount: amount, Ref: ref, Actor: r.who.actor(),
+		Note: func(m billing.Moved) models.AuditLine {
+			return auditLine(m.Transaction, "transfer.add", from.Username, show(m.Transaction))
+		},
+	})
 	if err != nil {
 		return err
 	}
-	done := moved.Transaction
-	shown := transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, ref, done.PostedAt.UTC().Truncate(time.Microsecond)}
-	if !moved.Already {
-		if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "transfer.add", from.Username, nil, shown); err != nil {
-			r.api.log.Error("a transfer is not in the audit log", "err", err, "ref", ref)
-		}
-	}
-	r.Header("Location", "/api/balance/"+strconv.FormatInt(done.ID, 10))
+	done, shown := moved.Transaction, show(moved.Transaction)
+	r.Header("Location", "/api/balance/"+strconv.FormatInt(payerEntry(done), 10))
 	r.json(http.StatusCreated, shown)
 	return nil
+}
+
+// payerEntry is the id of the entry that takes from the payer. Users' entries have the ids from the transaction's on, in the
+// order of their accounts; a transfer has no others.
+func payerEntry(t models.Transaction) int64 {
+	entries := slices.SortedFunc(slices.Values(t.Entries), func(a, b models.Entry) int { return cmp.Compare(a.AccountID, b.AccountID) })
+	return t.ID + int64(slices.IndexFunc(entries, func(e models.Entry) bool { return e.Amount < 0 }))
 }
 
 // userIn is the user whose name a field has.

@@ -14,17 +14,17 @@ import (
 
 // Fields of a user that nobody may change.
 var fixedUserFields = []string{
-	"id_", "originated_calls", "received_calls", "BallanceUser", "BallanceUserHistoric", "balance", "held", "available", "currency",
+	"id_", "originated_calls", "received_calls", "BallanceUser", "BallanceUserHistoric", "balance", "held", "available", "currency", "voice_balance",
 }
 
 // Fields that a user may not change of himself.
 var adminUserFields = []string{"admin", "clid", "tunel", "level", "account_id"}
 
 // Fields that may be given for a user.
-var userFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "tunel"}
+var userFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel"}
 
-// maxChanged is how many users one request may change.
-const maxChanged = 100_000
+// maxChanged is how many users one request may change: an SQLite file that changes more keeps calls waiting meanwhile.
+const maxChanged = 10_000
 
 func listUsers(r *request) error {
 	l, err := r.listRequest(fewRows)
@@ -40,7 +40,7 @@ func listUsers(r *request) error {
 		return err
 	}
 	page := models.List[userJSON]{Items: shown, Total: list.Total, AtLeast: list.AtLeast, Single: list.Single}
-	return answerList(r, l, page, func(u userJSON) int64 { return u.ID }, func(u userJSON) any { return u })
+	return answerList(r, l, page, func(u userJSON) int64 { return u.ID }, func(u userJSON) userJSON { return u })
 }
 
 func getUser(r *request) error {
@@ -69,23 +69,32 @@ func createUser(r *request) error {
 	if c.CLID == nil || *c.CLID == nil || c.IMSI == nil || *c.IMSI == nil {
 		return badRequest("clid and imsi must not be null")
 	}
-	if err := r.mayTouch(*c.Admin); err != nil {
-		return err
-	}
-	hash, err := r.api.hasher.Hash(r.ctx(), *secret)
+	user, err := r.makeUser(c, *secret)
 	if err != nil {
 		return err
-	}
-	u := models.NewUser{Username: *c.Username, PasswordHash: hash, CLID: **c.CLID, IMSI: **c.IMSI, Admin: *c.Admin}
-	user, err := r.api.Users.NewUserWithProfile(r.ctx(), u, c, r.who.actor())
-	if err != nil {
-		return taken(err)
 	}
 	r.Header("Location", r.location(user.Username))
-	if err := r.join(user.ID, o); err != nil {
-		return err
-	}
 	return r.answerUser(http.StatusCreated, user)
+}
+
+// makeUser makes a user of what was asked for: at least a name, and whether he is an administrator.
+func (r *request) makeUser(c models.UserChange, secret string) (models.UserDetail, error) {
+	if err := r.mayTouch(*c.Admin); err != nil {
+		return models.UserDetail{}, err
+	}
+	hash, err := r.api.hasher.Hash(r.ctx(), secret)
+	if err != nil {
+		return models.UserDetail{}, err
+	}
+	u := models.NewUser{Username: *c.Username, PasswordHash: hash, Admin: *c.Admin}
+	if c.CLID != nil && *c.CLID != nil {
+		u.CLID = **c.CLID
+	}
+	if c.IMSI != nil && *c.IMSI != nil {
+		u.IMSI = **c.IMSI
+	}
+	user, err := r.api.Users.NewUserWithProfile(r.ctx(), u, c, r.who.actor())
+	return user, taken(err)
 }
 
 // location is where an object of the collection that was posted to is found.
@@ -93,9 +102,11 @@ func (r *request) location(key string) string {
 	return strings.SplitN(r.link(nil), "?", 2)[0] + "/" + url.PathEscape(key)
 }
 
+const userExists = "the user already exists"
+
 func taken(err error) error {
 	if errors.Is(err, models.ErrConflict) && !errors.Is(err, models.ErrLastAdmin) {
-		return refused(http.StatusConflict, "the user already exists")
+		return refused(http.StatusConflict, userExists)
 	}
 	return err
 }
@@ -114,6 +125,14 @@ func (r *request) userChange(o object) (c models.UserChange, secret *string, err
 			}
 		case "name":
 			c.Name, err = ptr(o.text(name))
+		case "address":
+			c.Address, err = ptr(o.text(name))
+		case "cpf":
+			c.CPF, err = ptr(o.text(name))
+		case "tunel":
+			if err = r.mayRefill(); err == nil {
+				c.Groups, err = ptr(o.membership(name))
+			}
 		case "clid":
 			c.CLID, err = ptr(o.textOrNull(name))
 		case "imsi":
@@ -173,46 +192,37 @@ func changeUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	c, err := r.checkedChange(o)
-	if err != nil {
+	if user, err = r.alterUser(user, o); err != nil {
 		return err
-	}
-	// A program must not take over an administrator by his password; nobody but one makes one.
-	if r.who.token != nil && (user.Admin || c.Admin != nil) {
-		if err := r.mayTouch(true); err != nil {
-			return err
-		}
-	}
-	if !c.Empty() {
-		if _, err := r.api.Users.ChangeUsers(r.ctx(), []int64{user.ID}, c, r.who.actor()); err != nil {
-			return taken(err)
-		}
-	}
-	if err := r.join(user.ID, o); err != nil {
-		return err
-	}
-	if user, err = r.api.Users.UserDetailByID(r.ctx(), user.ID); err != nil {
-		return err
-	}
-	// A new password ends the sessions, but not that of the one who chose it.
-	if c.PasswordHash != nil && r.who.user != nil && r.who.user.ID == user.ID {
-		if err := r.begin(user.User); err != nil {
-			return err
-		}
 	}
 	return r.answerUser(http.StatusOK, user)
 }
 
-// join changes the groups of a user, when that is asked for.
-func (r *request) join(user int64, o object) error {
-	if !o.has("tunel") || r.api.Groups == nil {
-		return nil
-	}
-	m, err := o.membership("tunel")
+// alterUser changes a user as an object says, whose fields mayChange has let pass.
+func (r *request) alterUser(user models.UserDetail, o object) (models.UserDetail, error) {
+	c, err := r.checkedChange(o)
 	if err != nil {
-		return err
+		return user, err
 	}
-	return r.api.Groups.Join(r.ctx(), user, m, r.who.actor())
+	// A program must not take over an administrator by his password; nobody but one makes one.
+	if r.who.token != nil && (user.Admin || c.Admin != nil) {
+		if err := r.mayTouch(true); err != nil {
+			return user, err
+		}
+	}
+	if !c.Empty() {
+		if _, err := r.api.Users.ChangeUsers(r.ctx(), []int64{user.ID}, c, r.who.actor()); err != nil {
+			return user, taken(err)
+		}
+	}
+	if user, err = r.api.Users.UserDetailByID(r.ctx(), user.ID); err != nil {
+		return user, err
+	}
+	// A new password ends the sessions, but not that of the one who chose it.
+	if c.PasswordHash != nil && r.who.user != nil && r.who.user.ID == user.ID {
+		err = r.begin(user.User)
+	}
+	return user, err
 }
 
 // mayChange refuses what nobody may change, what a user may not change of himself, and what there is not.
@@ -240,6 +250,10 @@ func (r *request) checkedChange(o object) (models.UserChange, error) {
 	return c, err
 }
 
+type modifiedJSON struct {
+	Modified int `json:"num_modified"`
+}
+
 func changeUsers(r *request) error {
 	o, err := r.object()
 	if err != nil {
@@ -262,7 +276,7 @@ func changeUsers(r *request) error {
 		return err
 	}
 	if len(ids) > maxChanged {
-		return badRequest("more than 100000 users at once; narrow the query")
+		return badRequest("more than 10000 users at once; narrow the query")
 	}
 	if r.who.token != nil {
 		if err := r.spareAdmins(ids, c); err != nil {
@@ -275,7 +289,7 @@ func changeUsers(r *request) error {
 			return taken(err)
 		}
 	}
-	r.json(http.StatusOK, map[string]int{"num_modified": n})
+	r.json(http.StatusOK, modifiedJSON{n})
 	return nil
 }
 
@@ -323,12 +337,16 @@ func deleteUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := r.mayTouch(user.Admin); err != nil {
-		return err
-	}
-	if err := r.api.Users.DeleteUser(r.ctx(), user.ID, r.who.actor()); err != nil {
+	if err := r.removeUser(user); err != nil {
 		return err
 	}
 	r.Status(http.StatusNoContent)
 	return nil
+}
+
+func (r *request) removeUser(user models.UserDetail) error {
+	if err := r.mayTouch(user.Admin); err != nil {
+		return err
+	}
+	return r.api.Users.DeleteUser(r.ctx(), user.ID, r.who.actor())
 }

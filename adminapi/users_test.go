@@ -17,7 +17,7 @@ func TestCreateUser(t *testing.T) {
 		a := s.admin.post("/api/users", `{"username":"marta","password":"0000000","clid":"000000204","imsi":"001010000000204","admin":false}`)
 		a.says(http.StatusCreated, `{"id_":2,"username":"marta","clid":"000000204","imsi":"001010000000204","admin":false,`+
 			`"BallanceUser":0,"BallanceUserHistoric":[],"tunel":[],"originated_calls":[],"received_calls":[],`+
-			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0"}`)
+			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0","address":"","cpf":"","voice_balance":0}`)
 		if got, want := a.header.Get("Location"), s.url+"/api/users/marta"; got != want {
 			t.Errorf("Location is %s, want %s", got, want)
 		}

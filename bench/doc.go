@@ -2,9 +2,9 @@
 // to, in turn, in one run, so that the ratio holds on any machine and while others use it too. It prints a table and
 // writes it to bench/RESULTS.md.
 //
-//	make bench                        all figures, in about six minutes
+//	make bench                        all figures, in about eight minutes
 //	go run ./bench -short             a look, in about a minute; writes nothing
-//	go run ./bench -only engine,hot   some figures; writes nothing
+//	go run ./bench -only engine,lists  some figures; writes nothing
 //	go run ./bench -full              growth up to a million users and ten million ledger entries
 //
 // The databases are real and durable: a MariaDB of our own that flushes at every commit, and SQLite with

@@ -49,6 +49,8 @@ var measurements = []measurement{
 	{"latency", (*bench).measureLatency},
 	{"sqlite", (*bench).measureSQLite},
 	{"growth", (*bench).measureGrowth},
+	{"api", (*bench).measureAPI},
+	{"lists", (*bench).measureLists},
 	{"fastagi", (*bench).measureFastAGI},
 	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},

@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -107,6 +108,10 @@ func (p *parser) filter(value any) (string, error) {
 	if !ok {
 		return "", wrong("or and and take a list")
 	}
+	if isOr {
+		p.any++
+		defer func() { p.any-- }()
+	}
 	return p.all(filters, with)
 }
 
@@ -182,6 +187,8 @@ func (p *parser) exists(name string, inner map[string]any) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	p.any++
+	defer func() { p.any-- }()
 	table, prefix := p.table, p.prefix
 	p.table, p.prefix = relation.Table, prefix+name+"__"
 	condition, err := p.filter(inner)
@@ -239,6 +246,13 @@ func (p *parser) bind(name string, field Field, op operator, values []any) (stri
 	if !op.binary() {
 		marks = "(?" + strings.Repeat(",?", len(values)-1) + ")"
 	}
+	if op == opEqual && p.any == 0 {
+		if p.equal == nil {
+			p.equal = make(map[string]any)
+		}
+		p.equal[name] = bound[0]
+	}
+	near := p.near(field, op, bound)
 	p.args = append(p.args, bound...)
 	compared := p.exact(field)
 	condition := compared + " " + string(op) + " " + marks
@@ -247,7 +261,25 @@ func (p *parser) bind(name string, field Field, op operator, values []any) (stri
 		p.args = append(p.args, bound...)
 		condition = field.SQL + " " + string(op) + " " + marks + " AND " + condition
 	}
-	return "(" + condition + ")", nil
+	return "(" + near + condition + ")", nil
+}
+
+// near is a condition on the column that an index finds the values of an expression by, in front of the condition itself.
+func (p *parser) near(field Field, op operator, values []any) string {
+	if field.Column == "" || op != opEqual && op != opIn {
+		return ""
+	}
+	n := 0
+	for _, value := range values {
+		number, _ := value.(int64)
+		for less := range field.Above + 1 {
+			if number >= math.MinInt64+less {
+				p.args = append(p.args, number-less)
+				n++
+			}
+		}
+	}
+	return field.Column + " IN (?" + strings.Repeat(",?", n-1) + ") AND "
 }
 
 // exact is what of a field is compared. SQLite compares texts byte by byte. MySQL does not look at blanks behind a text,

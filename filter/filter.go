@@ -70,6 +70,10 @@ type Field struct {
 	// Convert turns a string or a json.Number into what the database holds. It belongs to fields of the kind Other and
 	// must be set there. Two such fields of one table can be compared with each other.
 	Convert func(any) (any, error)
+	// Column is, for an Int whose SQL is an expression, a column with an index that sorts the same way, and whose value is
+	// that of SQL or at most Above less. Empty: there is none.
+	Column string
+	Above  int64
 }
 
 // Relation leads to rows that belong to one of ours.
@@ -108,9 +112,10 @@ type Query struct {
 	Offset  int64
 	Single  bool // the one row itself is wanted, and it is an error when there is none or another
 
-	Filtered []string // names of the fields in the filters, each once; relation__field for those of related rows
-	Ordered  []Order  // what Order was made of
-	Grouped  []string // what Group was made of
+	Equal    map[string]any // fields that have one value in everything that can be found, in the database's form
+	Filtered []string       // names of the fields in the filters, each once; relation__field for those of related rows
+	Ordered  []Order        // what Order was made of
+	Grouped  []string       // what Group was made of
 }
 
 // Order is a field to sort by.
@@ -188,7 +193,9 @@ type parser struct {
 	prefix   string // of their names, when it is a relation's
 	depth    int
 	leaves   int
+	any      int // inside how many of "or" and of relations
 	args     []any
+	equal    map[string]any
 	filtered []string
 }
 
@@ -202,7 +209,7 @@ func (p *parser) query(text map[string]any) (q Query, err error) {
 			return q, err
 		}
 	}
-	q.Args, q.Filters, q.Filtered = p.args, p.leaves, p.filtered
+	q.Args, q.Filters, q.Filtered, q.Equal = p.args, p.leaves, p.filtered, p.equal
 	if err = p.order(text, &q); err != nil {
 		return q, err
 	}
@@ -315,7 +322,10 @@ func (p *parser) orderColumn(name string) (string, error) {
 // sorted is what to sort a field by. A column sorts as its collation says, since only so an index can help; an expression
 // would sort as the connection's says, which is blind to case.
 func (p *parser) sorted(field Field) string {
-	if field.isColumn() {
+	switch {
+	case field.Column != "":
+		return field.Column
+	case field.isColumn():
 		return field.SQL
 	}
 	return p.exact(field)

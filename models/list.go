@@ -35,6 +35,7 @@ var (
 	ErrDeepPage   = fmt.Errorf("%w: pages have numbers up to %d; go on with after=KEY", ErrInvalid, MaxPage)
 	ErrLastAdmin  = fmt.Errorf("%w: this is the last administrator", ErrConflict)
 	ErrReadOnly   = errors.New("read-only")
+	ErrBilled     = fmt.Errorf("%w: the record of a call that was billed is never changed", ErrConflict)
 	ErrHoldIsOpen = fmt.Errorf("%w: a call in progress holds money", ErrConflict)
 )
 
@@ -46,6 +47,8 @@ type Profile struct {
 	Name      string  // of the person
 	Level     int     // LevelAdmin, LevelUser, LevelCollaborator
 	AccountID *string // what other systems call him; unique
+	Address   string  // where he lives
+	CPF       string  // his number at the tax office
 }
 
 // The levels of users.
@@ -62,6 +65,8 @@ type UserDetail struct {
 	Historic   []LedgerEntry // newest first, at most 10
 	Originated []CDR         // in the order of their ids, the newest few
 	Received   []CDR
+	// There are older calls than these.
+	MoreOriginated, MoreReceived bool
 }
 
 // UserChange is what is to become of a user. What is nil stays.
@@ -74,6 +79,9 @@ type UserChange struct {
 	Name         *string
 	Level        *int
 	AccountID    **string
+	Address      *string
+	CPF          *string
+	Groups       *Membership // which he belongs to
 }
 
 // Empty reports whether nothing is to be changed.
@@ -104,6 +112,12 @@ func (c UserChange) Validate() error {
 	if c.Name != nil && !printable(*c.Name, 0, 120) {
 		err = errors.Join(err, fmt.Errorf("%w: name must have at most 120 printable characters", ErrInvalid))
 	}
+	if c.Address != nil && !printable(*c.Address, 0, 200) {
+		err = errors.Join(err, fmt.Errorf("%w: address must have at most 200 printable characters", ErrInvalid))
+	}
+	if c.CPF != nil && !printable(*c.CPF, 0, 20) {
+		err = errors.Join(err, fmt.Errorf("%w: cpf must have at most 20 printable characters", ErrInvalid))
+	}
 	if c.AccountID != nil && *c.AccountID != nil && !printable(**c.AccountID, 1, 64) {
 		err = errors.Join(err, fmt.Errorf("%w: account_id must have 1 to 64 printable characters", ErrInvalid))
 	}
@@ -112,15 +126,16 @@ func (c UserChange) Validate() error {
 
 // LedgerEntry is one line on a user's account with the transaction it belongs to.
 type LedgerEntry struct {
-	ID        int64 // of the transaction
-	UserID    int64
-	AccountID int64
-	Currency  string
-	Amount    money.Amount // signed
-	Kind      string
-	Ref       string
-	Actor     string
-	PostedAt  time.Time
+	ID            int64 // of its own, which grows with that of the transaction
+	TransactionID int64
+	UserID        int64
+	AccountID     int64
+	Currency      string
+	Amount        money.Amount // signed
+	Kind          string
+	Ref           string
+	Actor         string
+	PostedAt      time.Time
 }
 
 // CDR is the record of a call that was answered. From and To are 0 for those who are no users of ours.

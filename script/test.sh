@@ -4,10 +4,10 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-e2e/setup.sh
+e2e/setup.sh chromium
 case $? in
   0) ;;
-  3) echo "WARNING: the tests against MariaDB and Asterisk will be SKIPPED (see above)" >&2
+  3) echo "WARNING: the tests against MariaDB, Asterisk and a browser will be SKIPPED where something is missing (see above)" >&2
      [ "${CI:-}" = true ] && exit 1 ;;
   *) exit 1 ;;
 esac

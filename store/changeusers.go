@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"talktime/billing"
 	"talktime/models"
@@ -51,11 +52,13 @@ type userFacts struct {
 	Name      string  `json:"name,omitempty"`
 	Level     int     `json:"level"`
 	AccountID *string `json:"account_id,omitempty"`
+	Address   string  `json:"address,omitempty"`
+	CPF       string  `json:"cpf,omitempty"`
 	Password  string  `json:"password,omitempty"` // "changed"
 }
 
 // ChangeUsers changes all these users or none, and returns how many there were. A username, clid, imsi or account_id
-// that is taken is models.ErrConflict; taking the last administrator's rights is models.ErrLastAdmin.
+// that is taken is models.ErrConflict; groups that do not exist are models.ErrInvalid; taking the last administrator's rights is models.ErrLastAdmin.
 func (s *Store) ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error) {
 	changed := 0
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
@@ -84,14 +87,18 @@ type profileRow struct {
 	Name      string
 	Level     int
 	AccountID *string
+	Address   string
+	CPF       string `gorm:"column:cpf"`
 }
 
 // TableName implements GORM's Tabler.
 func (profileRow) TableName() string { return "profiles" }
 
 func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor string) (int, error) {
+	// Locked: another server may be changing the same user, and what it writes must not be lost.
 	var users []userRow
-	if err := db.Where("id IN ? AND deleted_at IS NULL", ids).Find(&users).Error; err != nil {
+	lock := clause.Locking{Strength: clause.LockingStrengthUpdate}
+	if err := db.Clauses(lock).Where("id IN ? AND deleted_at IS NULL", ids).Order("id").Find(&users).Error; err != nil {
 		return 0, err
 	}
 	var rows []profileRow
@@ -111,12 +118,24 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 		if err := s.changeUser(db, u.ID, c); err != nil {
 			return 0, err
 		}
-		if c.Name != nil || c.Level != nil || c.AccountID != nil {
+		if err := s.provisionChange(db, u, c); err != nil {
+			return 0, err
+		}
+		if inProfile(c) {
 			if err := changeProfile(db, &p, known, c); err != nil {
 				return 0, err
 			}
 		}
-		if err := s.logIn(db, actor, "user.change", before.Username, before, changedFacts(before, c)); err != nil {
+		if c.Groups != nil {
+			if err := s.joinIn(db, u.ID, *c.Groups, actor); err != nil {
+				return 0, err
+			}
+		}
+		after := changedFacts(before, c)
+		if c.Groups != nil && after == before {
+			continue // joinIn has said it all
+		}
+		if err := s.logIn(db, actor, "user.change", before.Username, before, after); err != nil {
 			return 0, err
 		}
 	}
@@ -146,6 +165,11 @@ func (s *Store) changeUser(db *gorm.DB, id int64, c models.UserChange) error {
 	return db.Model(&userRow{}).Where("id = ? AND deleted_at IS NULL", id).Updates(set).Error
 }
 
+// inProfile reports whether a change is one of the profile too.
+func inProfile(c models.UserChange) bool {
+	return c.Name != nil || c.Level != nil || c.AccountID != nil || c.Address != nil || c.CPF != nil
+}
+
 func changeProfile(db *gorm.DB, p *profileRow, known bool, c models.UserChange) error {
 	if c.Name != nil {
 		p.Name = *c.Name
@@ -156,6 +180,8 @@ func changeProfile(db *gorm.DB, p *profileRow, known bool, c models.UserChange) 
 	if c.AccountID != nil {
 		p.AccountID = *c.AccountID
 	}
+	set(&p.Address, c.Address)
+	set(&p.CPF, c.CPF)
 	if known {
 		return db.Save(p).Error
 	}
@@ -163,7 +189,10 @@ func changeProfile(db *gorm.DB, p *profileRow, known bool, c models.UserChange) 
 }
 
 func facts(u userRow, p profileRow) userFacts {
-	f := userFacts{Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin, Name: p.Name, Level: p.Level, AccountID: p.AccountID}
+	f := userFacts{
+		Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin, Name: p.Name, Level: p.Level, AccountID: p.AccountID,
+		Address: p.Address, CPF: p.CPF,
+	}
 	if u.Admin {
 		f.Level = models.LevelAdmin
 	}
@@ -179,6 +208,8 @@ func changedFacts(f userFacts, c models.UserChange) userFacts {
 	set(&f.Name, c.Name)
 	set(&f.Level, c.Level)
 	set(&f.AccountID, c.AccountID)
+	set(&f.Address, c.Address)
+	set(&f.CPF, c.CPF)
 	if c.PasswordHash != nil {
 		f.Password = "changed"
 	}
@@ -218,7 +249,7 @@ func (s *Store) NewUserWithProfile(ctx context.Context, u models.NewUser, c mode
 		}
 		id = made.ID
 		p := profileRow{UserID: id, Level: models.LevelUser}
-		if c.Name != nil || c.Level != nil || c.AccountID != nil {
+		if inProfile(c) {
 			if err := changeProfile(db, &p, false, c); err != nil {
 				return err
 			}
@@ -226,6 +257,11 @@ func (s *Store) NewUserWithProfile(ctx context.Context, u models.NewUser, c mode
 		made = userRow{Username: u.Username, CLID: optional(u.CLID), IMSI: optional(u.IMSI), Admin: u.Admin}
 		if err := s.logIn(db, actor, "user.add", u.Username, nil, facts(made, p)); err != nil {
 			return err
+		}
+		if c.Groups != nil {
+			if err := s.joinIn(db, id, *c.Groups, actor); err != nil {
+				return err
+			}
 		}
 		return countUsers(db, 1)
 	})
@@ -271,6 +307,15 @@ func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) error {
 		err = db.Exec("UPDATE users SET username = ?, clid = NULL, imsi = NULL, password_hash = '', admin = FALSE, epoch = epoch + 1,"+
 			" deleted_at = ? WHERE id = ?", fmt.Sprintf("deleted/%d", id), stamp(s.now()), id).Error
 		if err != nil {
+			return err
+		}
+		if user.IMSI != nil {
+			if err := s.provision(db, id, user.IMSI, nil, nil); err != nil {
+				return err
+			}
+		}
+		// Not before: whoever gives him some now waits for his row.
+		if err := db.Exec("DELETE FROM grants WHERE user_id = ?", id).Error; err != nil {
 			return err
 		}
 		if user.Admin {

@@ -49,3 +49,11 @@ func (s *Store) Opened(callID string) (models.Call, bool) {
 	c, ok := s.opened.calls[callID]
 	return c, ok
 }
+
+// WrittenTables are those on which we check our rights.
+func WrittenTables() (names []string) {
+	for _, t := range writtenTables() {
+		names = append(names, t.name)
+	}
+	return names
+}

@@ -12,47 +12,84 @@ import (
 // PlanStep is a line of what the database means to do: which table it reads, by which index, and how.
 type PlanStep struct{ Table, How, Key, Extra string }
 
-// Plans are how the pages of each list are read, by name.
+// Quick are the fields by which a list is found quickly, however long it is, each with a value.
+func Quick() map[string]map[string]string {
+	return map[string]map[string]string{
+		"users":          {"id_": "7", "username": `"user7"`, "clid": `"5557"`, "imsi": `"7"`},
+		"groups":         {"id_": "7", "name": `"group7"`},
+		"tokens":         {"id": "7", "name": `"token7"`},
+		"ledger entries": {"id_": "7", "usersId": "7", "userId": "7"},
+		"ledger":         {"id": "7", "transaction_id": "7", "user_id": "7"},
+		"call records":   {"id_": "7", "from_user_id": "7", "to_user_id": "7"},
+		"calls":          {"id": "7", "call_id": `"pbx-1.7"`, "user_id": "7", "callee_id": "7", "state": `"open"`},
+		"holds":          {"id": "7", "user_id": "7"},
+		"audit log":      {"id": "7"},
+	}
+}
+
+// Plans are how the pages of each list are read, by name: the first page, the one behind a key, one user's, and that of each
+// quick field.
 func (s *Store) Plans(ctx context.Context, user int64) (map[string][]PlanStep, error) {
 	plans := make(map[string][]PlanStep)
-	for _, l := range []listing{usersListing, entriesListing, ledgerListing, cdrListing, callsListing, holdsListing, auditListing} {
-		for _, u := range []int64{0, user} {
-			l, where, args := l, l.always, []any(nil)
-			name := fmt.Sprintf("%s, newest first %v, of one user %v", l.name, l.newest, u != 0)
-			switch {
-			case u != 0 && l.owner == "" || u != 0 && l.name == usersListing.name:
-				continue
-			case strings.HasPrefix(l.from, "entries"):
-				var err error
-				if l, err = s.accountsOf(ctx, l, u, false); err != nil {
-					return nil, err
-				}
-				where = l.always
-			case u != 0:
-				where, args = where+" AND "+l.owner+" = ?", []any{u}
-			}
-			query, bound := l.pageQuery(search{}, where, 0, 10, 0)
-			plan, err := s.explain(ctx, query, append([]any{bound}, args...))
+	for _, l := range []listing{
+		usersListing, groupsListing, tokensListing, entriesListing, ledgerListing, cdrListing, callsListing, holdsListing, auditListing,
+	} {
+		requests := map[string]models.ListRequest{"first page": {}, "after a key": {After: 1000}}
+		if l.owner != "" && l.name != usersListing.name {
+			requests["of one user"] = models.ListRequest{User: user}
+		}
+		for field, value := range Quick()[l.name] {
+			requests["by "+field] = models.ListRequest{Query: fmt.Sprintf(`{"filters":[{"name":%q,"op":"eq","val":%s}]}`, field, value)}
+		}
+		for what, r := range requests {
+			plan, err := s.planOf(ctx, l, r)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("%s, %s: %w", l.name, what, err)
 			}
-			plans[name] = plan
+			plans[l.name+", "+what] = plan
 		}
 	}
-	for name, where := range map[string]string{"users by clid": "u.clid = '5550'", "users by username": "u.username = 'a'", "users by imsi": "u.imsi = '1'"} {
-		query, bound := usersListing.pageQuery(search{}, usersListing.always+" AND ("+where+")", 0, 10, 0)
-		plan, err := s.explain(ctx, query, []any{bound})
+	// What is read of a user besides.
+	for name, query := range map[string]string{
+		"a user's history": historicQuery, "a user's calls": s.userCallsQuery("user_id", "calls_user", 10), "calls to a user": s.userCallsQuery("callee_id", "calls_callee", 10),
+	} {
+		plan, err := s.explain(ctx, query, []any{user})
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		plans[name] = plan
 	}
 	return plans, nil
 }
 
+func (s *Store) planOf(ctx context.Context, l listing, r models.ListRequest) ([]PlanStep, error) {
+	q, err := s.search(l, r)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(l.from, "entries") {
+		if r.User == 0 {
+			r.User = q.owner
+		}
+		if l, err = s.accountsOf(ctx, l, r.User, q.where != ""); err != nil {
+			return nil, err
+		}
+		r.User = 0
+	}
+	where, args := l.always, []any(nil)
+	if q.where != "" {
+		where, args = where+" AND ("+q.where+")", q.args
+	}
+	if r.User != 0 {
+		where, args = where+" AND "+l.owner+" = ?", append(args, r.User)
+	}
+	query, bounds := l.pageQuery(q, where, r.After, 10, 0)
+	return s.explain(ctx, query, append(bounds, args...))
+}
+
 func (s *Store) explain(ctx context.Context, query string, args []any) ([]PlanStep, error) {
 	var plan []PlanStep
-	word := "EXPLAIN "
+	word := "EXPLAIN FORMAT=TRADITIONAL " // newer MySQL would draw a tree
 	if s.dialect.name == sqliteDialect.name {
 		word = "EXPLAIN QUERY PLAN "
 	}

@@ -369,35 +369,37 @@ func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) err
 // Join changes the groups of a user. Those that do not exist, and those whose value does not go with his money, are
 // models.ErrInvalid.
 func (s *Store) Join(ctx context.Context, user int64, m models.Membership, actor string) error {
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		before, err := groupIDs(db, user)
-		if err != nil {
+	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error { return s.joinIn(db, user, m, actor) }))
+}
+
+// joinIn is Join in a transaction of other changes of the user.
+func (s *Store) joinIn(db *gorm.DB, user int64, m models.Membership, actor string) error {
+	before, err := groupIDs(db, user)
+	if err != nil {
+		return err
+	}
+	add := m.Add
+	if m.All != nil {
+		if err := db.Exec("DELETE FROM members WHERE user_id = ?", user).Error; err != nil {
 			return err
 		}
-		add := m.Add
-		if m.All != nil {
-			if err := db.Exec("DELETE FROM members WHERE user_id = ?", user).Error; err != nil {
-				return err
-			}
-			add = slices.Concat(*m.All, m.Add)
-		}
-		for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
-			if err := db.Exec("DELETE FROM members WHERE user_id = ? AND group_id IN ?", user, part).Error; err != nil {
-				return err
-			}
-		}
-		for _, group := range slices.Compact(slices.Sorted(slices.Values(add))) {
-			if err := s.join(db, user, group); err != nil {
-				return err
-			}
-		}
-		after, err := groupIDs(db, user)
-		if err != nil {
+		add = slices.Concat(*m.All, m.Add)
+	}
+	for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
+		if err := db.Exec("DELETE FROM members WHERE user_id = ? AND group_id IN ?", user, part).Error; err != nil {
 			return err
 		}
-		return s.logIn(db, actor, "user.groups", strconv.FormatInt(user, 10), before, after)
-	})
-	return groupError(err)
+	}
+	for _, group := range slices.Compact(slices.Sorted(slices.Values(add))) {
+		if err := s.join(db, user, group); err != nil {
+			return err
+		}
+	}
+	after, err := groupIDs(db, user)
+	if err != nil {
+		return err
+	}
+	return s.logIn(db, actor, "user.groups", strconv.FormatInt(user, 10), before, after)
 }
 
 func (s *Store) join(db *gorm.DB, user, group int64) error {

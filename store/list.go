@@ -18,6 +18,7 @@ type listing struct {
 	from   string // with aliases
 	key    string // grows from row to row; more than one row may have it only when ties says how they are told apart
 	ties   string // further columns of the order
+	rank   string // expression: which of the rows with the same key it is; empty where only one can be
 	always string // condition on every row
 	owner  string // column of the user whose row it is; empty: it belongs to nobody
 	newest bool   // the newest rows come first
@@ -32,14 +33,14 @@ type search struct {
 	limit  int64  // rows of the whole result; 0 = all
 	offset int64
 	single bool
+	owner  int64 // only rows of this user can be found; 0 = of anybody
 }
 
-// Bounds of counting: up to exactly many rows the number is exact, and counting on takes no longer than countTime for
-// what a query asks for, and plainTime for a list that somebody only looks at.
+// Bounds of counting: up to exactly many rows the number is exact. Beyond, what a query asks for is counted on for no longer
+// than countTime; a list that somebody only looks at is not.
 const (
 	exactly   = 10_000
 	countTime = 200 * time.Millisecond
-	plainTime = 25 * time.Millisecond
 )
 
 // page reads the keys of a page and counts the rows behind all pages.
@@ -75,8 +76,8 @@ func (s *Store) page(ctx context.Context, l listing, r models.ListRequest, q sea
 	if size == 0 {
 		return list, nil
 	}
-	query, bound := l.pageQuery(q, where, r.After, size, first+q.offset)
-	list.Items, err = s.numbers(ctx, query, append([]any{bound}, args...)...)
+	query, bounds := l.pageQuery(q, where, r.After, size, first+q.offset)
+	list.Items, err = s.numbers(ctx, query, append(bounds, args...)...)
 	if err != nil {
 		return list, l.failed("list", err)
 	}
@@ -97,14 +98,28 @@ func (l listing) failed(what string, err error) error {
 	return fmt.Errorf("%s %s: %w", what, l.name, err)
 }
 
-// pageQuery reads keys. The first value is the key behind which it begins: that lets the database begin in the index,
-// instead of going through the table.
-func (l listing) pageQuery(q search, where string, after, size, offset int64) (query string, bound int64) {
-	direction, compare := "", " > ?"
+// pageQuery reads keys; where several rows have one, idEntries × the key + the rank. The first values bound the key: that
+// lets the database begin in the index, instead of going through the table.
+func (l listing) pageQuery(q search, where string, after, size, offset int64) (query string, bounds []any) {
+	what, direction, condition := l.key, "", l.key+" > ?"
 	if l.newest {
-		direction, compare = " DESC", " < ?"
-		if after == 0 {
-			after = math.MaxInt64
+		direction, condition = " DESC", l.key+" < ?"
+	}
+	bound := after
+	if l.newest && after == 0 {
+		bound = math.MaxInt64
+	}
+	bounds = []any{bound}
+	if l.rank != "" {
+		what = fmt.Sprintf("%s * %d + %s", l.key, idEntries, l.rank)
+		switch {
+		case after == 0:
+		case l.newest: // the key of the row itself is below its id, or the same
+			condition += " AND (" + l.key + " <= ? OR " + l.key + " + " + l.rank + " < ?)"
+			bounds = []any{after, after - idEntries, after}
+		default:
+			condition += " AND (" + l.key + " > ? OR " + l.key + " + " + l.rank + " > ?)"
+			bounds = []any{after - idEntries, after, after}
 		}
 	}
 	order := q.order
@@ -114,20 +129,19 @@ func (l listing) pageQuery(q search, where string, after, size, offset int64) (q
 			order += ", " + l.ties + direction
 		}
 	}
-	return "SELECT " + l.key + " FROM " + l.from + " WHERE " + l.key + compare + " AND " + where + " ORDER BY " + order +
-		fmt.Sprintf(" LIMIT %d OFFSET %d", size, offset), after
+	return "SELECT " + what + " FROM " + l.from + " WHERE " + condition + " AND " + where + " ORDER BY " + order +
+		fmt.Sprintf(" LIMIT %d OFFSET %d", size, offset), bounds
 }
 
 // count is how many rows a search has on all pages together.
 func (s *Store) count(ctx context.Context, l listing, r models.ListRequest, q search, where string, args []any) (n int64, atLeast bool, err error) {
-	if q.where == "" && q.group == "" && r.User == 0 && l.name == usersListing.name {
+	switch plain := q.where == "" && q.group == ""; {
+	case plain && r.User == 0 && l.name == usersListing.name:
 		n, err = s.number(ctx, "SELECT value FROM counters WHERE name = 'users'")
-	} else {
-		limit := plainTime
-		if q.where != "" || q.group != "" {
-			limit = countTime
-		}
-		n, atLeast, err = s.countRows(ctx, l, where, args, limit)
+	case plain:
+		n, atLeast, err = s.countRows(ctx, l, where, args, 0)
+	default:
+		n, atLeast, err = s.countRows(ctx, l, where, args, countTime)
 	}
 	n = max(n-q.offset, 0)
 	if q.limit > 0 && n >= q.limit {
@@ -140,8 +154,8 @@ func (s *Store) countRows(ctx context.Context, l listing, where string, args []a
 	counted := func(limit int64) string {
 		return fmt.Sprintf("SELECT COUNT(*) FROM (SELECT 1 FROM %s WHERE %s LIMIT %d) counted", l.from, where, limit)
 	}
-	if n, err = s.number(ctx, counted(exactly+1), args...); n <= exactly || err != nil {
-		return n, false, err
+	if n, err = s.number(ctx, counted(exactly+1), args...); n <= exactly || err != nil || within == 0 {
+		return n, n > exactly, err
 	}
 	// More and more, so that what was counted when the time is up is not much less than what could have been.
 	ctx, cancel := context.WithTimeout(ctx, within)
@@ -223,7 +237,10 @@ const maxUnion = 200
 // index and stops after a few rows. one holds a question mark for the owner.
 func newestOf[T comparable](ctx context.Context, s *Store, one string, owners []T, row func(*sql.Rows) error) error {
 	return chunks(maxUnion, owners, func(owners []T) error {
-		query := "SELECT * FROM (" + one + ") x" + strings.Repeat(" UNION ALL SELECT * FROM ("+one+") x", len(owners)-1)
+		query := one
+		if len(owners) > 1 {
+			query = "SELECT * FROM (" + one + ") x" + strings.Repeat(" UNION ALL SELECT * FROM ("+one+") x", len(owners)-1)
+		}
 		return s.each(ctx, query, anys(owners), row)
 	})
 }

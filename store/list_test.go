@@ -19,24 +19,66 @@ func TestListsScanNoTable(t *testing.T) {
 	onBoth(t, func(t *testing.T, d storetest.Database) {
 		s := d.Migrated(t)
 		crowd(t, s, 2000)
+		many(t, d, 2000)
 		plans, err := s.Plans(t.Context(), 7)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(plans) < 12 {
+		if len(plans) < 40 {
 			t.Errorf("%d plans", len(plans))
 		}
 		for name, plan := range plans {
+			server := d.Server != nil
+			few := strings.HasPrefix(name, "ledger") && (strings.HasSuffix(name, "by id") || strings.HasSuffix(name, "by id_")) // those of four transactions are sorted
 			for _, step := range plan {
-				server := d.Server != nil
+				sorted := strings.Contains(step.Extra, "filesort") || strings.Contains(step.Extra, "temporary")
 				switch {
-				case server && (step.How == "ALL" || step.How == "index" && step.Key == "" || strings.Contains(step.Extra, "filesort") || strings.Contains(step.Extra, "temporary")),
+				case server && (step.How == "ALL" || step.How == "index" && step.Key == "" || sorted && !few),
 					!server && (strings.HasPrefix(step.How, "SCAN") || strings.Contains(step.How, "TEMP B-TREE")):
-					t.Errorf("%s: %+v", name, step)
+					t.Errorf("%s: %+v", name, plan)
+				case step.Key == "accounts_owner" && !strings.Contains(name, "of one user"), strings.Contains(step.How, "accounts_owner"):
+					t.Errorf("%s goes through the accounts: %+v", name, plan)
 				}
 			}
 		}
+		// A call is found by who takes part in it, not among all that were settled.
+		for name, key := range map[string]string{
+			"call records, by from_user_id": "calls_user", "call records, by to_user_id": "calls_callee", "call records, of one user": "calls_user", "calls, by user_id": "calls_user", "a user's calls": "calls_user", "calls to a user": "calls_callee",
+		} {
+			if got := plans[name][0]; got.Key != key && !strings.Contains(got.How, key) {
+				t.Errorf("%s: %+v", name, got)
+			}
+		}
 	})
+}
+
+// many makes groups, tokens and lines of the audit log, past all our code, and tells the database how many rows there are.
+func many(t *testing.T, d storetest.Database, n int) {
+	t.Helper()
+	db := d.SQL(t)
+	exec := func(statement string) {
+		t.Helper()
+		if _, err := db.ExecContext(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for first := 1; first <= n; first += 500 {
+		var groups, tokens, lines []string
+		for i := first; i < first+500; i++ {
+			groups = append(groups, fmt.Sprintf("('group%d', 'topup')", i))
+			tokens = append(tokens, fmt.Sprintf("('token%d', '%064d', 'read', '2026-01-01 00:00:00')", i, i))
+			lines = append(lines, fmt.Sprintf("('2026-01-01 00:00:00', 'test', 'nothing', '%d')", i))
+		}
+		exec("INSERT INTO user_groups (name, mode) VALUES " + strings.Join(groups, ","))
+		exec("INSERT INTO tokens (name, hash, scopes, created_at) VALUES " + strings.Join(tokens, ","))
+		exec("INSERT INTO audit_log (at, actor, action, target) VALUES " + strings.Join(lines, ","))
+	}
+	// Half of all calls are settled, for nothing.
+	exec("UPDATE calls SET state = 'settled', rate = '{\"currency\":\"SEC\",\"per_minute\":\"0\",\"first\":1,\"increment\":1}' WHERE user_id > 25")
+	if d.Server == nil {
+		return // nobody analyses an SQLite file
+	}
+	exec("ANALYZE TABLE users, accounts, profiles, entries, transactions, calls, user_groups, tokens, audit_log")
 }
 
 // crowd makes users with some money and some calls.

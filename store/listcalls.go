@@ -17,11 +17,11 @@ var (
 
 const cdrColumns = "c.id, c.call_id, c.user_id, c.callee_id, c.authorized_at, c.ended_at, c.seconds"
 
-// scanCDR reads a call as its record. The talk began as long before the end as it lasted.
-func scanCDR(rows *sql.Rows) (models.CDR, error) {
+// scanCDR reads a call as its record, and into more what was selected behind it. The talk began as long before the end as it lasted.
+func scanCDR(rows *sql.Rows, more ...any) (models.CDR, error) {
 	var c models.CDR
 	var ended sql.NullTime
-	err := rows.Scan(&c.ID, &c.CallID, &c.From, &c.To, &c.Answer, &ended, &c.BillSec)
+	err := rows.Scan(append([]any{&c.ID, &c.CallID, &c.From, &c.To, &c.Answer, &ended, &c.BillSec}, more...)...)
 	if ended.Valid {
 		c.Answer = ended.Time.Add(-time.Duration(c.BillSec) * time.Second)
 	}

@@ -15,18 +15,29 @@ var (
 	entriesListing = listing{
 		name: "ledger entries",
 		from: "entries e JOIN accounts a ON a.id = e.account_id JOIN transactions t ON t.id = e.tx_id",
-		key:  "e.tx_id", ties: "e.account_id", always: "a.user_id <> 0", owner: "a.user_id",
+		key:  "e.tx_id", ties: "e.account_id", rank: entryRank, always: "a.user_id <> 0", owner: "a.user_id",
 	}
 	ledgerListing = listing{
-		name: "ledger", from: entriesListing.from, key: "e.tx_id", ties: "e.account_id", always: "a.user_id <> 0", owner: "a.user_id", newest: true,
+		name: "ledger", from: entriesListing.from, key: "e.tx_id", ties: "e.account_id", rank: entryRank, always: "a.user_id <> 0",
+		owner: "a.user_id", newest: true,
 	}
 )
 
+// entryRank is the place of a user's entry among those of users in its transaction: 0 nearly always, 1 for the second side
+// of a transfer. Its id is the transaction's and the rank behind it. It is no join, because databases like to begin one with
+// the accounts.
+const entryRank = "(SELECT COUNT(*) FROM entries r WHERE r.tx_id = e.tx_id AND r.account_id < e.account_id" +
+	" AND (SELECT ra.user_id FROM accounts ra WHERE ra.id = r.account_id) <> 0)"
+
 const entryColumns = "e.tx_id, a.user_id, e.account_id, a.currency, e.amount, t.kind, t.ref, t.actor, t.posted_at"
 
-func scanEntry(rows *sql.Rows) (models.LedgerEntry, error) {
+// scanEntry reads entryColumns, and into more what was selected behind them. The id is that of the first entry.
+func scanEntry(rows *sql.Rows, more ...any) (models.LedgerEntry, error) {
 	var e models.LedgerEntry
-	err := rows.Scan(&e.ID, &e.UserID, &e.AccountID, &e.Currency, &e.Amount, &e.Kind, &e.Ref, &e.Actor, &e.PostedAt)
+	err := rows.Scan(append([]any{
+		&e.TransactionID, &e.UserID, &e.AccountID, &e.Currency, &e.Amount, &e.Kind, &e.Ref, &e.Actor, &e.PostedAt,
+	}, more...)...)
+	e.ID = e.TransactionID
 	return e, err
 }
 
@@ -45,8 +56,10 @@ func (s *Store) entries(ctx context.Context, l listing, r models.ListRequest) (m
 	if err != nil {
 		return models.List[models.LedgerEntry]{}, err
 	}
-	full := l.from
-	if l, err = s.accountsOf(ctx, l, r.User, q.where != ""); err != nil {
+	if r.User == 0 {
+		r.User = q.owner
+	}
+	if l, err = s.accountsOf(ctx, l, r.User, q.where != "" || q.order != "" || q.group != ""); err != nil {
 		return models.List[models.LedgerEntry]{}, err
 	}
 	r.User = 0
@@ -54,22 +67,28 @@ func (s *Store) entries(ctx context.Context, l listing, r models.ListRequest) (m
 	if err != nil {
 		return models.List[models.LedgerEntry]{}, err
 	}
-	// A transaction between two users is two entries: both have its key, and stand side by side.
-	byKey := make(map[int64][]models.LedgerEntry)
-	err = eachOf(ctx, s, "SELECT "+entryColumns+" FROM "+full+" WHERE e.tx_id IN (%s) AND "+l.always+" ORDER BY e.tx_id, e.account_id",
-		keys.Items, func(rows *sql.Rows) error {
+	transactions := make([]int64, len(keys.Items))
+	for i, key := range keys.Items {
+		transactions[i] = key / idEntries
+		keys.Items[i] = key/idEntries + key%idEntries
+	}
+	found := make(map[int64]models.LedgerEntry)
+	err = s.usersEntries(ctx, transactions, func(e models.LedgerEntry, _ int64) { found[e.ID] = e })
+	return pick(keys, found), err
+}
+
+// usersEntries reads the users' entries of transactions, each with its rank.
+func (s *Store) usersEntries(ctx context.Context, transactions []int64, each func(e models.LedgerEntry, rank int64)) error {
+	ranks := make(map[int64]int64)
+	return eachOf(ctx, s, "SELECT "+entryColumns+" FROM "+entriesListing.from+" WHERE e.tx_id IN (%s) AND a.user_id <> 0 ORDER BY e.tx_id, e.account_id",
+		transactions, func(rows *sql.Rows) error {
 			e, err := scanEntry(rows)
-			byKey[e.ID] = append(byKey[e.ID], e)
+			rank := ranks[e.TransactionID]
+			ranks[e.TransactionID]++
+			e.ID += rank
+			each(e, rank)
 			return err
 		})
-	list := models.List[models.LedgerEntry]{Total: keys.Total, AtLeast: keys.AtLeast, Single: keys.Single, Items: []models.LedgerEntry{}}
-	for _, key := range keys.Items {
-		if entries := byKey[key]; len(entries) > 0 {
-			list.Items = append(list.Items, entries[0])
-			byKey[key] = entries[1:]
-		}
-	}
-	return list, err
 }
 
 // accountsOf makes a listing one of the entries on a user's accounts, or on all users'. With the accounts named, a page is
@@ -100,40 +119,33 @@ func (s *Store) accountsOf(ctx context.Context, l listing, user int64, joined bo
 	return l, nil
 }
 
-// Entry returns the user's entry of a transaction, or models.ErrNotFound: the first one, where it has several.
+// Entry returns a user's entry by its id, or models.ErrNotFound.
 func (s *Store) Entry(ctx context.Context, id int64) (models.LedgerEntry, error) {
-	entries, err := s.EntriesOf(ctx, id)
-	for _, e := range entries {
-		if e.UserID != 0 {
-			return e, err
-		}
+	var transactions []int64
+	for rank := range int64(idEntries) {
+		transactions = append(transactions, id-rank)
 	}
-	if err == nil {
+	best := int64(idEntries)
+	var found models.LedgerEntry
+	err := s.usersEntries(ctx, transactions, func(e models.LedgerEntry, rank int64) {
+		if e.ID == id && rank < best {
+			best, found = rank, e
+		}
+	})
+	if err == nil && best == idEntries {
 		err = fmt.Errorf("ledger entry %d: %w", id, models.ErrNotFound)
 	}
-	return models.LedgerEntry{}, err
+	return found, err
 }
 
-// EntriesOf returns all entries of a transaction, those of the house too.
-func (s *Store) EntriesOf(ctx context.Context, id int64) ([]models.LedgerEntry, error) {
-	var entries []models.LedgerEntry
-	err := s.each(ctx, "SELECT "+entryColumns+" FROM "+entriesListing.from+" WHERE e.tx_id = ? ORDER BY e.account_id DESC", []any{id},
-		func(rows *sql.Rows) error {
-			e, err := scanEntry(rows)
-			entries = append(entries, e)
-			return err
-		})
-	return entries, err
-}
-
-// CallEntries returns what the charge of a call posted, as EntriesOf does, with the names of the house's accounts.
+// CallEntries returns all entries that the charge of a call posted, those of the house too, with the names of the accounts.
 func (s *Store) CallEntries(ctx context.Context, callID string) ([]models.NamedEntry, error) {
 	entries := []models.NamedEntry{}
 	err := s.each(ctx, "SELECT "+entryColumns+", a.name FROM "+entriesListing.from+" WHERE t.kind = ? AND t.ref = ? ORDER BY e.account_id DESC",
 		[]any{models.KindCall, callID}, func(rows *sql.Rows) error {
-			var e models.NamedEntry
-			err := rows.Scan(&e.ID, &e.UserID, &e.AccountID, &e.Currency, &e.Amount, &e.Kind, &e.Ref, &e.Actor, &e.PostedAt, &e.Account)
-			entries = append(entries, e)
+			var name string
+			e, err := scanEntry(rows, &name)
+			entries = append(entries, models.NamedEntry{LedgerEntry: e, Account: name})
 			return err
 		})
 	return entries, err

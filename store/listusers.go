@@ -67,6 +67,19 @@ func (s *Store) UserDetailByID(ctx context.Context, id int64) (models.UserDetail
 	return user, nil
 }
 
+// UserByID returns a user alone, or models.ErrNotFound.
+func (s *Store) UserByID(ctx context.Context, id int64) (models.User, error) {
+	var found models.User
+	err := s.each(ctx, "SELECT "+userColumns+" FROM users WHERE id = ? AND deleted_at IS NULL", []any{id}, func(rows *sql.Rows) (err error) {
+		found, err = scanUser(rows)
+		return err
+	})
+	if err == nil && found.ID == 0 {
+		err = fmt.Errorf("user %d: %w", id, models.ErrNotFound)
+	}
+	return found, err
+}
+
 // UserID returns the id of the user with a name, or models.ErrNotFound.
 func (s *Store) UserID(ctx context.Context, username string) (int64, error) {
 	if !utf8.ValidString(username) {
@@ -97,13 +110,14 @@ func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[in
 	var accounts []int64
 	// CROSS: see balanceQuery.
 	err := eachOf(ctx, s, `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
-		a.id, a.balance, a.held, a.credit_limit, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id
+		a.id, a.balance, a.held, a.credit_limit, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id,
+		COALESCE(p.address, ''), COALESCE(p.cpf, '')
 		FROM users u CROSS JOIN accounts a ON a.user_id = u.id LEFT JOIN profiles p ON p.user_id = u.id
 		WHERE u.id IN (%s) AND u.deleted_at IS NULL`, ids, func(rows *sql.Rows) error {
 		var u models.UserDetail
 		var a models.Account
 		err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt,
-			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &u.Profile.Name, &u.Level, &u.AccountID)
+			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &u.Profile.Name, &u.Level, &u.AccountID, &u.Address, &u.CPF)
 		if err != nil {
 			return err
 		}
@@ -132,12 +146,27 @@ func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[in
 	return users, s.addCalls(ctx, users, ids, calls)
 }
 
+var historicQuery = "SELECT " + entryColumns + ", " + entryRank + " FROM " + entriesListing.from + " WHERE e.account_id = ?" +
+	fmt.Sprintf(" ORDER BY e.tx_id DESC LIMIT %d", historicRows)
+
+// userCallsQuery reads the newest calls of which a user is one side. Which index helps is said: statistics that are not of
+// today would make a server go through all calls instead.
+func (s *Store) userCallsQuery(column, index string, limit int) string {
+	hint := ""
+	if s.dialect.name != sqliteDialect.name {
+		hint = " FORCE INDEX (" + index + ")"
+	}
+	return "SELECT " + cdrColumns + " FROM calls c" + hint + " WHERE c." + column + " = ? AND c.state = 'settled' ORDER BY c.id DESC" +
+		fmt.Sprintf(" LIMIT %d", limit)
+}
+
 // addHistoric gives users their newest ledger entries.
 func (s *Store) addHistoric(ctx context.Context, users map[int64]models.UserDetail, accounts []int64) error {
-	one := "SELECT " + entryColumns + " FROM " + entriesListing.from + " WHERE e.account_id = ? ORDER BY e.tx_id DESC" + fmt.Sprintf(" LIMIT %d", historicRows)
 	historic := make(map[int64][]models.LedgerEntry)
-	err := newestOf(ctx, s, one, accounts, func(rows *sql.Rows) error {
-		e, err := scanEntry(rows)
+	err := newestOf(ctx, s, historicQuery, accounts, func(rows *sql.Rows) error {
+		var rank int64
+		e, err := scanEntry(rows, &rank)
+		e.ID += rank
 		historic[e.UserID] = append(historic[e.UserID], e)
 		return err
 	})
@@ -155,17 +184,18 @@ func (s *Store) addHistoric(ctx context.Context, users map[int64]models.UserDeta
 func (s *Store) addCalls(ctx context.Context, users map[int64]models.UserDetail, ids []int64, limit int) error {
 	for _, side := range []struct {
 		column string
-		of     func(*models.UserDetail) *[]models.CDR
+		index  string
+		of     func(*models.UserDetail) (calls *[]models.CDR, more *bool)
 		whose  func(models.CDR) int64
 	}{
-		{"user_id", func(u *models.UserDetail) *[]models.CDR { return &u.Originated }, func(c models.CDR) int64 { return c.From }},
-		{"callee_id", func(u *models.UserDetail) *[]models.CDR { return &u.Received }, func(c models.CDR) int64 { return c.To }},
+		{"user_id", "calls_user", func(u *models.UserDetail) (*[]models.CDR, *bool) { return &u.Originated, &u.MoreOriginated }, func(c models.CDR) int64 { return c.From }},
+		{"callee_id", "calls_callee", func(u *models.UserDetail) (*[]models.CDR, *bool) { return &u.Received, &u.MoreReceived }, func(c models.CDR) int64 { return c.To }},
 	} {
-		one := "SELECT " + cdrColumns + " FROM calls c WHERE c." + side.column + " = ? AND c.state = 'settled' ORDER BY c.id DESC" + fmt.Sprintf(" LIMIT %d", limit)
-		err := newestOf(ctx, s, one, ids, func(rows *sql.Rows) error {
+		err := newestOf(ctx, s, s.userCallsQuery(side.column, side.index, limit+1), ids, func(rows *sql.Rows) error {
 			c, err := scanCDR(rows)
 			if u, ok := users[side.whose(c)]; ok {
-				*side.of(&u) = append(*side.of(&u), c)
+				calls, _ := side.of(&u)
+				*calls = append(*calls, c)
 				users[u.ID] = u
 			}
 			return err
@@ -173,8 +203,13 @@ func (s *Store) addCalls(ctx context.Context, users map[int64]models.UserDetail,
 		if err != nil {
 			return fmt.Errorf("read calls of users: %w", err)
 		}
-		for _, u := range users {
-			slices.SortFunc(*side.of(&u), func(a, b models.CDR) int { return int(a.ID - b.ID) }) // the slice is shared with the map's
+		for id, u := range users {
+			calls, more := side.of(&u)
+			slices.SortFunc(*calls, func(a, b models.CDR) int { return int(a.ID - b.ID) })
+			if *more = len(*calls) > limit; *more {
+				*calls = (*calls)[len(*calls)-limit:]
+			}
+			users[id] = u
 		}
 	}
 	return nil

@@ -16,7 +16,15 @@ import (
 var migrations embed.FS
 
 // ErrSchema says that the database's tables are not those that this program was built for.
-var ErrSchema = errors.New("the database schema does not fit this version; run `admin migrate`")
+var ErrSchema = errors.New("the database schema does not fit this version")
+
+// ErrNewerSchema is an ErrSchema: a later program has migrated the database.
+var ErrNewerSchema = fmt.Errorf("%w", ErrSchema)
+
+// newerSchema says what to do about a database that a later program has migrated.
+func newerSchema(current, target int64) error {
+	return fmt.Errorf("%w: install the newer program (the database is at version %d, this program knows only %d)", ErrNewerSchema, current, target)
+}
 
 func (s *Store) goose() (*goose.Provider, error) {
 	pool, err := s.write.DB()
@@ -71,8 +79,11 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if current > target {
-		return nil, fmt.Errorf("the database is at version %d, this program knows only %d: install the newer program", current, target)
+	switch {
+	case current > target:
+		return nil, newerSchema(current, target)
+	case current == target:
+		return nil, nil
 	}
 	results, err := provider.Up(ctx)
 	var names []string
@@ -82,6 +93,10 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	if my, _ := code(err); my == myNoTrigger {
 		return names, fmt.Errorf("migrate the database: this user may not create triggers while the server keeps a binary log: "+
 			"set log_bin_trust_function_creators=1 for the time of the migration, or run it as a user with SUPER: %w", err)
+	}
+	if my, _ := code(err); my == myTableDenied || my == myDenied {
+		return names, fmt.Errorf("migrate the database: this database user may not change tables; run `admin migrate` as the one that owns them, "+
+			"see docs/operations.md, section 3: %w", err)
 	}
 	if err != nil {
 		return names, fmt.Errorf("migrate the database: %w", err)
@@ -104,9 +119,11 @@ func (s *Store) CheckSchema(ctx context.Context) error {
 	case err != nil:
 		return err
 	case current == 0:
-		return fmt.Errorf("%w (it has no tables yet)", ErrSchema)
-	case current != target:
-		return fmt.Errorf("%w (it is at version %d, this program needs %d)", ErrSchema, current, target)
+		return fmt.Errorf("%w; run `admin migrate` (it has no tables yet)", ErrSchema)
+	case current > target:
+		return newerSchema(current, target)
+	case current < target:
+		return fmt.Errorf("%w; run `admin migrate` (it is at version %d, this program needs %d)", ErrSchema, current, target)
 	}
 	return nil
 }

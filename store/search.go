@@ -27,6 +27,11 @@ func (s *Store) search(l listing, r models.ListRequest) (search, error) {
 		return search{}, fmt.Errorf("%w: %w", models.ErrQuery, err)
 	}
 	found := search{where: q.Where, args: q.Args, order: q.Order, group: q.Group, limit: q.Limit, offset: q.Offset, single: q.Single}
+	for _, name := range []string{"usersId", "userId", "user_id"} {
+		if owner, ok := q.Equal[name].(int64); ok {
+			found.owner = owner
+		}
+	}
 	if found.order != "" {
 		found.order += ", " + l.key
 	}
@@ -105,7 +110,8 @@ func (s *Store) plainUserFields() *filter.Table {
 		"currency": text("u.currency"), "BallanceUser": s.units(sum("ua.balance")), "balance": amount(sum("ua.balance")), "held": amount(sum("ua.held")),
 		"available": amount(sum("ua.balance - ua.held + ua.credit_limit")), "name": text("COALESCE(" + profile("name") + ", '')"),
 		"level":      whole("CASE WHEN u.admin THEN 0 ELSE COALESCE(" + profile("level") + ", 1) END"),
-		"account_id": text(profile("account_id")),
+		"account_id": text(profile("account_id")), "address": text("COALESCE(" + profile("address") + ", '')"),
+		"cpf": text("COALESCE(" + profile("cpf") + ", '')"), "voice_balance": s.units(sum("ua.balance")),
 	}}
 }
 
@@ -116,7 +122,7 @@ func (s *Store) plainCDRFields() *filter.Table {
 	}
 	return &filter.Table{Fields: map[string]filter.Field{
 		"id_": whole("c.id"), "answer": instant(answer), "billsec": whole("c.seconds"),
-		"from_user_id": whole("c.user_id"), "to_user_id": whole("NULLIF(c.callee_id, 0)"),
+		"from_user_id": whole("c.user_id"), "to_user_id": {SQL: "NULLIF(c.callee_id, 0)", Kind: filter.Int, Column: "c.callee_id"},
 	}}
 }
 
@@ -181,15 +187,20 @@ func callFields() *filter.Table {
 
 func (s *Store) entryFields() *filter.Table {
 	return &filter.Table{Fields: map[string]filter.Field{
-		"id_": whole("e.tx_id"), "usersId": whole("a.user_id"), "userId": whole("a.user_id"),
+		"id_": entryID(), "usersId": whole("a.user_id"), "userId": whole("a.user_id"),
 		"signal": text("CASE WHEN e.amount > 0 THEN '+' ELSE '-' END"), "type_": text("CASE WHEN e.amount > 0 THEN 'increase' ELSE 'decrease' END"),
 		"value": s.units("ABS(e.amount)"), "date": instant("t.posted_at"), "currency": text("a.currency"), "amount": amount("e.amount"), "ref": text("t.ref"),
 	}}
 }
 
+// entryID is sorted and found by the transaction, which is the same order.
+func entryID() filter.Field {
+	return filter.Field{SQL: "(e.tx_id + " + entryRank + ")", Kind: filter.Int, Column: "e.tx_id", Above: idEntries - 1}
+}
+
 func ledgerFields() *filter.Table {
 	return &filter.Table{Fields: map[string]filter.Field{
-		"transaction_id": whole("e.tx_id"), "user_id": whole("a.user_id"), "account_id": whole("e.account_id"), "currency": text("a.currency"),
+		"id": entryID(), "transaction_id": whole("e.tx_id"), "user_id": whole("a.user_id"), "account_id": whole("e.account_id"), "currency": text("a.currency"),
 		"amount": amount("e.amount"), "kind": text("t.kind"), "ref": text("t.ref"), "actor": text("t.actor"), "posted_at": instant("t.posted_at"),
 	}}
 }

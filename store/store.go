@@ -6,10 +6,12 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/glebarez/sqlite"
@@ -23,7 +25,8 @@ import (
 
 // Config says which database to use: the SQLite file Path, or else the server at Addr.
 type Config struct {
-	Path string
+	Path     string
+	Existing bool // the file must be there: none is made
 
 	Addr     string // host:port
 	User     string
@@ -33,6 +36,8 @@ type Config struct {
 
 	Now      func() time.Time // nil = time.Now
 	Location *time.Location   // of days and of timestamps without a zone; nil = the host's
+
+	Provisions bool // note what a node manager is to be told of users' SIM cards
 }
 
 // Store is a database of ours. It is safe for use by many goroutines, and by many processes on one database.
@@ -45,7 +50,8 @@ type Store struct {
 	ids     ids
 	now     func() time.Time
 
-	location *time.Location
+	location   *time.Location
+	provisions bool
 
 	mu    sync.RWMutex
 	house map[houseKey]int64
@@ -65,10 +71,14 @@ const (
 	connectionLife   = 3 * time.Minute
 )
 
-// Open prepares a database for use. A server need not be reachable yet; an SQLite file is created when absent,
-// its folder too. The schema is the business of Migrate and CheckSchema.
+// ErrNoDatabase says that there is no SQLite file, and that it was not to be made.
+var ErrNoDatabase = errors.New("there is no database")
+
+// Open prepares a database for use. A server need not be reachable yet; an SQLite file is created when absent, its
+// folder too, unless it must be there: then the error is ErrNoDatabase. The schema is the business of Migrate and
+// CheckSchema.
 func Open(c Config) (*Store, error) {
-	s := &Store{now: c.Now, house: map[houseKey]int64{}}
+	s := &Store{now: c.Now, house: map[houseKey]int64{}, provisions: c.Provisions}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -77,27 +87,30 @@ func Open(c Config) (*Store, error) {
 		s.location = time.Local
 	}
 	if c.Path != "" {
-		return s, s.openSQLite(c.Path)
+		return s, s.openSQLite(c.Path, c.Existing)
 	}
 	return s, s.openServer(c)
 }
 
-func (s *Store) openSQLite(path string) error {
+func (s *Store) openSQLite(path string, existing bool) error {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return fmt.Errorf("find the database: %w", err)
+	}
 	s.dialect, s.file = sqliteDialect, path
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return fmt.Errorf("create the folder of the database: %w", err)
+	if err := prepareFile(path, existing); err != nil {
+		return err
 	}
 	pragmas := url.Values{"_pragma": {
 		"journal_mode(WAL)", "synchronous(FULL)", fmt.Sprintf("busy_timeout(%d)", lockWaitSeconds*1000), "foreign_keys(1)",
 		"cache_size(-65536)", "temp_store(MEMORY)",
 	}}
-	var err error
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
 	if s.write, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode() + "&_txlock=immediate")); err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("open %s: %w", path, translate(err))
 	}
 	if s.read, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode())); err != nil {
-		return fmt.Errorf("open %s: %w", path, err)
+		return fmt.Errorf("open %s: %w", path, translate(err))
 	}
 	pool, err := s.write.DB()
 	if err != nil {
@@ -111,6 +124,39 @@ func (s *Store) openSQLite(path string) error {
 	pool.SetMaxOpenConns(4)
 	return nil
 }
+
+// prepareFile sees that there is a file that we may read, and says in the system's words why not. It does not open one
+// that is there: to close it again would take the locks away that another Store of this process has on it.
+func prepareFile(path string, existing bool) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a folder, but must be the file of the database", path)
+	case err == nil:
+		if err := syscall.Access(path, readable); err != nil {
+			return fmt.Errorf("open %s: %w", path, err)
+		}
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("open the database: %w", err)
+	case existing:
+		return fmt.Errorf("%w at %s; `admin migrate` makes one", ErrNoDatabase, path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return fmt.Errorf("make the folder of the database: %w", err)
+	}
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640) //nolint:gosec // Asterisk's user may share its group
+	if errors.Is(err, fs.ErrExist) {
+		return nil // another process was faster
+	}
+	if err != nil {
+		return fmt.Errorf("make the database: %w", err)
+	}
+	return file.Close()
+}
+
+// readable is R_OK of access(2).
+const readable = 4
 
 func (s *Store) openServer(c Config) error {
 	s.dialect = serverDialect
@@ -276,25 +322,31 @@ func stampPtr(t *time.Time) any {
 
 // MySQL's error numbers, and SQLite's primary result codes, that mean something to us.
 const (
-	myDuplicate   = 1062
-	myLockWait    = 1205
-	myDeadlock    = 1213
-	mySnapshot    = 1020 // MariaDB: record has changed since last read
-	myNotReady    = 1047 // Galera: node is not ready
-	myReadOnly    = 1290 // --read-only during a failover
-	myShutdown    = 1053
-	myTooMany     = 1040
-	myUnknownDB   = 1049
-	myAccess      = 1045
-	myDenied      = 1044
-	myNoTable     = 1146
-	myNoVariable  = 1193
-	myNoTrigger   = 1419 // the server keeps a binary log and our user may not create triggers
-	sqliteError   = 1    // no such table, when the statement itself is right
-	sqliteBusy    = 5
-	sqliteLocked  = 6
-	sqliteUnique  = 2067
-	sqlitePrimary = 1555
+	myDuplicate    = 1062
+	myLockWait     = 1205
+	myDeadlock     = 1213
+	mySnapshot     = 1020 // MariaDB: record has changed since last read
+	myNotReady     = 1047 // Galera: node is not ready
+	myReadOnly     = 1290 // --read-only during a failover
+	myShutdown     = 1053
+	myTooMany      = 1040
+	myReadOnlyTx   = 1792
+	myReadOnlyMode = 1836
+	myTableDenied  = 1142
+	myColumnDenied = 1143
+	myUnknownDB    = 1049
+	myAccess       = 1045
+	myDenied       = 1044
+	myNoTable      = 1146
+	myNoVariable   = 1193
+	myNoTrigger    = 1419 // the server keeps a binary log and our user may not create triggers
+	sqliteError    = 1    // no such table, when the statement itself is right
+	sqliteBusy     = 5
+	sqliteLocked   = 6
+	sqliteIO       = 10
+	sqliteOpen     = 14 // the file, or one of those beside it, cannot be opened
+	sqliteUnique   = 2067
+	sqlitePrimary  = 1555
 )
 
 // coder is how the SQLite driver gives its extended result code.
@@ -341,15 +393,22 @@ func isLost(err error) bool {
 		errors.Is(err, sql.ErrConnDone) || errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded)
 }
 
+var errCannotOpen = errors.New("the database file, or those beside it that end with -wal and -shm, cannot be opened; " +
+	"our user must be able to write them and their folder")
+
 // translate turns driver errors into the kinds that others tell apart.
 func translate(err error) error {
 	if err == nil {
 		return nil
 	}
-	my, _ := code(err)
+	my, lite := code(err)
 	switch {
 	case errors.Is(err, models.ErrUnavailable):
 		return err
+	case lite&0xff == sqliteOpen:
+		return errCannotOpen // SQLite's own words are "out of memory"
+	case lite&0xff == sqliteIO:
+		return fmt.Errorf("%w; see whether the disk is full or broken", err)
 	case errors.Is(err, sql.ErrNoRows), errors.Is(err, gorm.ErrRecordNotFound):
 		return fmt.Errorf("%w: %w", models.ErrNotFound, err)
 	case isDuplicate(err):

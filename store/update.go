@@ -51,16 +51,24 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 			return translate(err)
 		}
 		if last || ctx.Err() != nil {
-			return translate(err)
+			return perhaps(uncertain, translate(err))
 		}
 		careful = true
 		if !isDuplicate(err) && !errors.Is(err, errLookAgain) {
 			wait := time.Duration(min(try, maxLost)) * 10 * time.Millisecond
 			if err := pause(ctx, wait/2+rand.N(wait)); err != nil {
-				return err
+				return perhaps(uncertain, err)
 			}
 		}
 	}
+}
+
+// perhaps is the error of a transaction of which an earlier try may have been committed.
+func perhaps(uncertain bool, err error) error {
+	if !uncertain || errors.Is(err, billing.ErrUncertain) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", billing.ErrUncertain, err)
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -148,6 +156,8 @@ type txn struct {
 	dialect dialect
 	loaded  map[string]bool // CallIDs that are in the table
 	opened  []models.Call   // that it makes
+
+	disputed map[string]bool // CallIDs that were disputed already
 }
 
 // load locks and reads the rows that keys name. The order is always calls, then accounts by owner, so that two
@@ -155,7 +165,7 @@ type txn struct {
 func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billing.State, error) {
 	st := billing.NewState()
 	st.NewID = t.store.ids.next
-	t.loaded = make(map[string]bool)
+	t.loaded, t.disputed = make(map[string]bool), make(map[string]bool)
 	calls := keys.Calls
 	if careful {
 		calls = append(slices.Clone(calls), keys.NewCalls...)
@@ -226,6 +236,9 @@ func (t *txn) queryWholeCalls(ctx context.Context, st *billing.State, ids []stri
 			if err == nil {
 				st.Calls[c.CallID] = c
 				t.loaded[c.CallID] = true
+				if isDisputed(c) {
+					t.disputed[c.CallID] = true
+				}
 			}
 			return err
 		})
@@ -450,7 +463,19 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	if err := t.writeCalls(ctx, st.ChangedCalls); err != nil {
 		return fmt.Errorf("write calls: %w", err)
 	}
+	if err := t.writeLog(ctx, st.Logged); err != nil {
+		return fmt.Errorf("write the audit log: %w", err)
+	}
 	return nil
+}
+
+func (t *txn) writeLog(ctx context.Context, lines []models.AuditLine) error {
+	w := t.insert("audit_log", "at", "actor", "action", "target", "before_json", "after_json")
+	for _, l := range lines {
+		w.row(stamp(l.At), truncate(l.Actor, 80), l.Action, truncate(l.Target, 160), sql.NullString{String: l.Before, Valid: l.Before != ""},
+			sql.NullString{String: l.After, Valid: l.After != ""})
+	}
+	return w.exec(ctx)
 }
 
 func (t *txn) writeAccounts(ctx context.Context, st *billing.State) error {
@@ -496,8 +521,15 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 	fresh := t.insert("calls", splitColumns(callColumns)...)
 	whole := t.insert("calls", splitColumns(callColumns)...)
 	whole.update(whole.columns[1:]...)
+	disputed := 0
 	for _, id := range sortedKeys(calls) {
 		c := calls[id]
+		switch now := isDisputed(c); {
+		case now && !t.disputed[id]:
+			disputed++
+		case !now && t.disputed[id]:
+			disputed--
+		}
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
 		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
@@ -527,8 +559,15 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 			return err
 		}
 	}
-	return nil
+	if disputed == 0 {
+		return nil
+	}
+	_, err := t.conn.ExecContext(ctx, "UPDATE counters SET value = value + ? WHERE name = 'disputed'", disputed)
+	return err
 }
+
+// isDisputed reports whether evidence claims a longer talk than was charged.
+func isDisputed(c models.Call) bool { return c.Disputed > c.Seconds }
 
 // Most calls of a time have the same few rates, so these are not written and read anew for each.
 var (

@@ -135,6 +135,9 @@ func (s *Store) importChunk(ctx context.Context, db *gorm.DB, actor string, chun
 	if err := db.CreateInBatches(accounts, perStatement).Error; err != nil {
 		return err
 	}
+	if err := s.provisionNew(db, names); err != nil {
+		return err
+	}
 	return s.openingBalances(ctx, db, actor, chunk, now)
 }
 

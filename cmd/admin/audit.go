@@ -120,13 +120,23 @@ func (c *command) listCalls(ctx context.Context, db *store.Store, list string) e
 	if len(calls) == maxListed {
 		c.note("only the newest %d are listed", maxListed)
 	}
-	if c.json {
-		all := make([]callJSON, len(calls))
-		for i, call := range calls {
-			all[i] = showCall(call)
-		}
-		return c.out.json(all)
+	return c.printCalls(calls)
+}
+
+// printCalls shows calls as a table or as JSON.
+func (c *command) printCalls(calls []models.Call) error {
+	if !c.json {
+		c.printCallTable(calls)
+		return nil
 	}
+	all := make([]callJSON, len(calls))
+	for i, call := range calls {
+		all[i] = showCall(call)
+	}
+	return c.out.json(all)
+}
+
+func (c *command) printCallTable(calls []models.Call) {
 	rows := make([][]string, len(calls))
 	for i, call := range calls {
 		rows[i] = callCells(call)
@@ -148,7 +158,6 @@ func (c *command) listCalls(ctx context.Context, db *store.Store, list string) e
 		{"SHORTFALL", true},
 		{"BY", false},
 	}.write(c.out, rows)
-	return nil
 }
 
 func callCells(call models.Call) []string {

@@ -188,8 +188,8 @@ func checkSpool(dir string) []finding {
 	if err != nil {
 		return []finding{fine("spool", "%s", err).fail("let our user read and write the folder of TALKTIME_SPOOL")}
 	}
-	if err := tryWriting(dir); err != nil {
-		return []finding{fine("spool", "%s", err).fail("let our user read and write the folder of TALKTIME_SPOOL")}
+	if err := wiring.TryWriting(dir); err != nil {
+		return []finding{fine("spool", "%s", err).fail("let our user read and write the folder of TALKTIME_SPOOL, and see that the disk has room")}
 	}
 	useless, _ := filepath.Glob(filepath.Join(dir, "*.bad")) // the pattern is good
 	found := fine("spool", "%s: %d records wait, %d were set aside", dir, waiting, len(useless))
@@ -200,24 +200,4 @@ func checkSpool(dir string) []finding {
 		return []finding{found.warn("look at the files *.bad: calls whose end could not be settled; then remove them")}
 	}
 	return []finding{found}
-}
-
-// tryWriting makes a file in the folder, or in the nearest one above it that exists, and removes it.
-func tryWriting(dir string) error {
-	for {
-		info, err := os.Stat(dir) //nolint:gosec // the operator's own setting
-		if err == nil && !info.IsDir() {
-			return fmt.Errorf("%s is not a folder", dir)
-		}
-		if err == nil || !os.IsNotExist(err) || dir == filepath.Dir(dir) {
-			break
-		}
-		dir = filepath.Dir(dir)
-	}
-	f, err := os.CreateTemp(dir, "doctor-*")
-	if err != nil {
-		return err
-	}
-	_ = f.Close()
-	return os.Remove(f.Name()) //nolint:gosec // the file that was just made
 }

@@ -8,28 +8,41 @@ import (
 	"time"
 
 	"talktime/internal/config"
+	"talktime/internal/wiring"
 	"talktime/store"
 )
 
 // checkDatabase looks at our own database. What follows from an unreachable one is not told again.
 func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []finding {
-	if d.Dialect == config.SQLite {
-		if _, err := db.Migrate(ctx); err != nil {
-			return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("let our user write the file and its folder")}
-		}
-	}
 	err := db.CheckSchema(ctx)
 	switch {
+	case errors.Is(err, store.ErrNewerSchema):
+		return []finding{
+			fine("database", "%s answers", d.Redacted()),
+			fine("schema", "%s", err).fail("install the newer program on this machine, too"),
+		}
 	case errors.Is(err, store.ErrSchema):
 		return []finding{
 			fine("database", "%s answers", d.Redacted()),
-			fine("schema", "%s", err).fail("run admin migrate, with a user who may create tables and triggers"),
+			fine("schema", "%s", err).fail("run admin migrate; on a server with a user who may create tables and triggers"),
 		}
+	case err != nil && d.Dialect == config.SQLite:
+		return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("let our user read and write the file and its folder")}
 	case err != nil:
 		return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("start the database, or correct TALKTIME_DATABASE_URL")}
 	}
 	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
-	return append(findings, checkClock(ctx, db), checkLedger(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
+	return append(findings, checkWrites(ctx, db, d), checkClock(ctx, db), checkLedger(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
+}
+
+func checkWrites(ctx context.Context, db *store.Store, d config.Database) finding {
+	switch err := wiring.CheckWrites(ctx, db, d); {
+	case errors.Is(err, store.ErrUnwritable):
+		return fine("writing", "%s", err).fail(wiring.AboutWrites(d))
+	case err != nil:
+		return unasked("writing", err)
+	}
+	return fine("writing", "all that is written can be written")
 }
 
 // unasked is what a check says when the database no longer answers it.
@@ -38,7 +51,7 @@ func unasked(check string, err error) finding {
 }
 
 func checkClock(ctx context.Context, db *store.Store) finding {
-	skew, err := clockSkew(ctx, db)
+	skew, err := db.ClockSkew(ctx)
 	if err != nil {
 		return unasked("clock", err)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ type command struct {
 	help     bool
 	validate bool
 	json     bool
+
+	makes bool // an SQLite database where there is none
 }
 
 func newCommand(v verb, sys system, out printer) *command {
@@ -171,7 +174,7 @@ func (c *command) note(format string, args ...any) {
 func (c *command) settings() (config.Config, error) {
 	cfg, err := config.Load(c.getenv, c.environ, ".")
 	for _, name := range cfg.Unknown {
-		c.note("%s is not a setting of Talktime and has no effect", name)
+		c.note("warning: %s is not a setting of Talktime and has no effect", name)
 	}
 	return cfg, err
 }
@@ -181,8 +184,9 @@ func (c *command) validateSettings() error {
 	for _, warning := range cfg.Warnings {
 		c.note("warning: %s", warning)
 	}
-	if err == nil {
-		c.note("the settings are in order")
+	_, errTLS := cfg.Admin.Certificate()
+	if err = errors.Join(err, errTLS); err == nil {
+		c.out.f("the settings are in order\n")
 	}
 	return err
 }

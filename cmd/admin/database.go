@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"talktime/internal/config"
 	"talktime/internal/wiring"
@@ -13,17 +14,19 @@ import (
 	"talktime/store"
 )
 
-// openStore opens the database, which need not be reachable. A new file is worth a word: perhaps we were started in
-// the wrong folder.
+// openStore opens the database, which need not be reachable. A new file is worth a word, and most verbs make none:
+// perhaps we were started in the wrong folder.
 func (c *command) openStore(cfg config.Config) (*store.Store, error) {
 	d := cfg.Database
 	_, statErr := os.Stat(d.Path)
-	db, err := store.Open(wiring.StoreConfig(cfg))
+	wanted := wiring.StoreConfig(cfg)
+	wanted.Existing = !c.makes
+	db, err := store.Open(wanted)
 	if err != nil {
-		return nil, aboutDatabase(d, err)
+		return nil, wiring.AboutDatabase(d, err)
 	}
 	if d.Dialect == config.SQLite && errors.Is(statErr, fs.ErrNotExist) {
-		c.note("there is no database %s yet; it is created", d.Path)
+		c.note("there is no database %s yet; it is created", strings.TrimPrefix(d.Redacted(), "sqlite:"))
 	}
 	return db, nil
 }
@@ -33,17 +36,9 @@ func (c *command) openStore(cfg config.Config) (*store.Store, error) {
 func prepareSchema(ctx context.Context, db *store.Store, d config.Database) error {
 	if d.Dialect == config.SQLite {
 		_, err := db.Migrate(ctx)
-		return aboutDatabase(d, err)
+		return wiring.AboutDatabase(d, err)
 	}
-	return aboutDatabase(d, db.CheckSchema(ctx))
-}
-
-// aboutDatabase says which database an error is about.
-func aboutDatabase(d config.Database, err error) error {
-	if err == nil || errors.Is(err, context.Canceled) {
-		return err
-	}
-	return fmt.Errorf("TALKTIME_DATABASE_URL %s: %w", d.Redacted(), err)
+	return wiring.AboutDatabase(d, db.CheckSchema(ctx))
 }
 
 // logged notes a write in the audit log. It follows the write, which is not undone when the log fails.

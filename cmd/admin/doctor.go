@@ -81,9 +81,19 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 	if err != nil {
 		return findings, nil // the error is a finding
 	}
-	db, err := store.Open(wiring.StoreConfig(cfg))
-	if err != nil {
-		return append(findings, fine("database", "%s", err).fail("correct TALKTIME_DATABASE_URL or the rights on the file")), nil
+	if _, err := cfg.Admin.Certificate(); err != nil {
+		for _, mistake := range unjoin(err) {
+			findings = append(findings, fine("certificate", "%s", mistake).fail("correct TALKTIME_TLS_CERT and TALKTIME_TLS_KEY, or the rights on their files"))
+		}
+	}
+	wanted := wiring.StoreConfig(cfg)
+	wanted.Existing = true
+	db, err := store.Open(wanted)
+	switch {
+	case errors.Is(err, store.ErrNoDatabase):
+		return append(findings, fine("database", "%s", err).fail("run admin migrate, or correct TALKTIME_DATABASE_URL, or run doctor where fastagi runs")), nil
+	case err != nil:
+		return append(findings, fine("database", "%s", err).fail("let our user read and write the file and its folder, or correct TALKTIME_DATABASE_URL")), nil
 	}
 	defer func() { _ = db.Close() }()
 	for _, check := range []func() []finding{
@@ -93,6 +103,7 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 		func() []finding { return checkAMI(ctx, cfg.AMI) },
 		func() []finding { return checkSounds(sounds, cfg.Calls.Prompts) },
 		func() []finding { return checkSpool(cfg.Spool) },
+		func() []finding { return checkNodeManager(ctx, db, cfg.NodeManager) },
 	} {
 		findings = append(findings, check()...)
 		if ctx.Err() != nil {

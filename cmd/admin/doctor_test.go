@@ -25,10 +25,13 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 	schema := strings.TrimPrefix(u.Path, "/")
 	name := "u" + schema[len(schema)-10:]
 	statements := fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY 'secret7'", name)
-	for _, table := range []string{"users", "accounts", "calls", "audit_log"} {
-		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
+	for _, table := range []string{
+		"users", "accounts", "calls", "counters", "profiles", "login_failures", "ended_sessions", "secrets", "user_groups", "members",
+		"refill_dates", "tokens", "grants", "provisions",
+	} {
+		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
-	for _, table := range []string{"transactions", "entries"} {
+	for _, table := range []string{"transactions", "entries", "audit_log"} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
 	statements += fmt.Sprintf("; GRANT SELECT ON `%s`.goose_db_version TO '%s'@'%%'", schema, name)
@@ -39,11 +42,19 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 	u.User = url.UserPassword(name, "secret7")
 
 	settings := map[string]string{"TALKTIME_DATABASE_URL": u.String(), "TALKTIME_FASTAGI_LISTEN": "127.0.0.1:1"}
-	var stdout, stderr strings.Builder
 	getenv := func(name string) (string, bool) { value, ok := settings[name]; return value, ok }
-	code := run(t.Context(), []string{"doctor"}, system{getenv: getenv, stdout: &stdout, stderr: &stderr})
-	want := "OK     ledger           our database user can neither change it nor see its triggers"
-	if code != exitFailed || !strings.Contains(stdout.String(), want) { // fastagi does not run
-		t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+	finds := func(want string) {
+		t.Helper()
+		var stdout, stderr strings.Builder
+		code := run(t.Context(), []string{"doctor"}, system{getenv: getenv, stdout: &stdout, stderr: &stderr})
+		if code != exitFailed || !strings.Contains(stdout.String(), want) { // fastagi does not run
+			t.Errorf("exit code %d\n%s%s", code, stdout.String(), stderr.String())
+		}
 	}
+	finds("OK     ledger           our database user can neither change it nor see its triggers")
+	finds("OK     writing          all that is written can be written")
+	if err := server.Exec(t.Context(), fmt.Sprintf("REVOKE INSERT ON `%s`.entries FROM '%s'@'%%'", schema, name)); err != nil {
+		t.Fatal(err)
+	}
+	finds("FAIL   writing          the database cannot be written: our database user has no right to INSERT on entries")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ type groupJSON struct {
 	Mode    string       `json:"mode"`
 	Dates   []string     `json:"dates"`
 	Members []string     `json:"members"` // usernames
+	Account *string      `json:"account_id"`
 }
 
 func groupAdd(c *command) action {
@@ -28,6 +30,7 @@ func groupAdd(c *command) action {
 	value := c.flags.String("value", "", "AMOUNT|of a refill, in each member's currency; 1250 seconds when left out")
 	mode := c.flags.String("mode", models.ModeTopUp, "MODE|topup raises each member's balance to the value and never lowers one; add adds it")
 	users := c.flags.String("users", "", "LIST|usernames of the members, separated by commas")
+	account := c.flags.String("account-id", "", "ID|what other systems call it; each once")
 	c.examples = []string{"admin group add field-team --first 2030-01-31 --count 12 --value 1250 --users marta,joel"}
 	return func(ctx context.Context, operands []string) error {
 		g := models.NewGroup{Name: operands[0], Count: *count, Mode: *mode}
@@ -36,6 +39,9 @@ func groupAdd(c *command) action {
 		}
 		var err error
 		if g.Value, err = groupValue(*value); err != nil {
+			return err
+		}
+		if g.AccountID, err = groupAccount(*account); err != nil {
 			return err
 		}
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
@@ -54,6 +60,9 @@ func groupAdd(c *command) action {
 				return err
 			}
 			made, err := db.NewGroup(ctx, g, actor())
+			if errors.Is(err, models.ErrConflict) {
+				return takenGroup(g.Name, *account)
+			}
 			if err != nil {
 				return aboutGroup(g.Name, err)
 			}
@@ -115,7 +124,7 @@ func (c *command) printGroups(ctx context.Context, db *store.Store, groups ...mo
 	shown := make([]groupJSON, len(groups))
 	rows := make([][]string, len(groups))
 	for i, g := range groups {
-		shown[i] = groupJSON{g.ID, g.Name, g.Value, g.Mode, []string{}, []string{}}
+		shown[i] = groupJSON{g.ID, g.Name, g.Value, g.Mode, []string{}, []string{}, g.AccountID}
 		for _, d := range g.Dates {
 			shown[i].Dates = append(shown[i].Dates, d.Date.Format(time.DateOnly))
 		}

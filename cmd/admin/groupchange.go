@@ -54,6 +54,7 @@ func groupChange(c *command) action {
 	mode := c.flags.String("mode", "", "MODE|topup or add")
 	add := c.flags.String("add", "", "LIST|usernames of new members, separated by commas")
 	remove := c.flags.String("remove", "", "LIST|usernames of those who are no longer members; they keep their credit")
+	account := c.flags.String("account-id", "", "ID|what other systems call it; empty: nothing")
 	c.about = "\nThe dates of a group stay what they are. For others, remove it and add it anew."
 	c.examples = []string{"admin group change field-team --value 600 --add marta --remove joel"}
 	return func(ctx context.Context, operands []string) error {
@@ -71,6 +72,13 @@ func groupChange(c *command) action {
 		if change.Value, err = groupValue(*value); err != nil {
 			return err
 		}
+		if c.isGiven("account-id") {
+			id, err := groupAccount(*account)
+			if err != nil {
+				return err
+			}
+			change.AccountID = &id
+		}
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
 			if change.Members.Add, err = userIDs(ctx, db, *add); err != nil {
 				return err
@@ -78,13 +86,13 @@ func groupChange(c *command) action {
 			if change.Members.Remove, err = userIDs(ctx, db, *remove); err != nil {
 				return err
 			}
-			if change.Name == nil && change.Mode == nil && change.Value == nil && change.Members.Empty() {
+			if change.Name == nil && change.Mode == nil && change.Value == nil && change.AccountID == nil && change.Members.Empty() {
 				return usagef("nothing is to be changed; admin group change -h shows what can be")
 			}
 			g, err := db.ChangeGroup(ctx, operands[0], change, actor())
 			switch {
 			case errors.Is(err, models.ErrConflict):
-				return aboutGroup(*name, err)
+				return takenGroup(*name, *account)
 			case err != nil:
 				return aboutGroup(operands[0], err)
 			}
@@ -123,6 +131,28 @@ func groupValue(text string) (*money.Amount, error) {
 	return &amount, nil
 }
 
+// takenGroup says what belongs to another group already.
+func takenGroup(name, account string) error {
+	switch {
+	case account == "":
+		return fmt.Errorf("there is a group %q already", name)
+	case name == "":
+		return fmt.Errorf("there is one with the account id %q already", account)
+	}
+	return fmt.Errorf("there is a group %q, or one with the account id %q, already", name, account)
+}
+
+// groupAccount is nil where it is empty.
+func groupAccount(text string) (*string, error) {
+	switch {
+	case text == "":
+		return nil, nil //nolint:nilnil // none is no mistake
+	case !goodName(text):
+		return nil, usagef("--account-id must be 1 to 64 printable characters, without blanks at the ends")
+	}
+	return &text, nil
+}
+
 // userIDs are the ids of users whose names are in a list with commas.
 func userIDs(ctx context.Context, db *store.Store, list string) (ids []int64, err error) {
 	for name := range strings.SplitSeq(list, ",") {
@@ -140,11 +170,8 @@ func userIDs(ctx context.Context, db *store.Store, list string) (ids []int64, er
 
 // aboutGroup says which group an error is about.
 func aboutGroup(name string, err error) error {
-	switch {
-	case errors.Is(err, models.ErrNotFound):
+	if errors.Is(err, models.ErrNotFound) {
 		return fmt.Errorf("there is no group %q", name)
-	case errors.Is(err, models.ErrConflict):
-		return fmt.Errorf("there is a group %q already", name)
 	}
 	return fmt.Errorf("group %s: %w", name, err)
 }

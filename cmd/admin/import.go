@@ -26,6 +26,7 @@ const (
 
 func userImport(c *command) action {
 	c.reports()
+	c.makes = true
 	c.about = `
 The first line names the columns, in any order: username,password,clid,imsi,admin,balance. Only username is needed.
 An empty password means that the user cannot log in; admin is yes or no; balance is in whole seconds. FILE.csv may be

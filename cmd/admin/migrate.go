@@ -1,9 +1,14 @@
 package main
 
-import "context"
+import (
+	"context"
+
+	"talktime/internal/wiring"
+)
 
 func migrate(c *command) action {
 	c.reports()
+	c.makes = true
 	c.about = `
 Needed after each installation of a new version on a MariaDB or MySQL server; stop nothing before it. An SQLite file is
 migrated whenever a command opens it. Several at once are safe.`
@@ -26,7 +31,7 @@ migrated whenever a command opens it. Several at once are safe.`
 			if err == nil {
 				err = c.out.json(map[string][]string{"ran": ran})
 			}
-			return aboutDatabase(cfg.Database, err)
+			return wiring.AboutDatabase(cfg.Database, err)
 		}
 		for _, name := range ran {
 			c.out.f("%s\n", name)
@@ -34,6 +39,6 @@ migrated whenever a command opens it. Several at once are safe.`
 		if err == nil && len(ran) == 0 {
 			c.out.f("nothing to do: the schema is up to date\n")
 		}
-		return aboutDatabase(cfg.Database, err)
+		return wiring.AboutDatabase(cfg.Database, err)
 	}
 }

@@ -15,11 +15,16 @@ import (
 	"talktime/adminapi"
 	"talktime/billing"
 	"talktime/internal/config"
+	"talktime/internal/nodemanager"
 	"talktime/internal/password"
+	"talktime/internal/version"
 	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/store"
 )
+
+// maxHeader is how many bytes the head of a request may have: the longest query, escaped, is half of it.
+const maxHeader = 128 << 10
 
 // Time limits of the admin server.
 const (
@@ -31,6 +36,7 @@ const (
 )
 
 func serve(c *command) action {
+	c.makes = true
 	c.about = `
 When no user is an administrator, the user admin is made, with the password TALKTIME_ADMIN_PASSWORD or one that is
 printed once on standard output.
@@ -44,6 +50,9 @@ printed once on standard output.
 		}
 		for _, warning := range cfg.Warnings {
 			c.note("warning: %s", warning)
+		}
+		if _, err := cfg.Admin.Certificate(); err != nil {
+			return err
 		}
 		db, err := c.openStore(cfg)
 		if err != nil {
@@ -71,10 +80,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	if err != nil {
 		return err
 	}
-	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
-		WriteTimeout: 2 * requestTimeout, IdleTimeout: idleTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
-	}
+	server := newServer(handler, log)
 	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "")
 
 	group, ctx := errgroup.WithContext(ctx)
@@ -86,10 +92,17 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	})
 	group.Go(func() error {
 		err := c.prepare(ctx, db, cfg, log)
-		if err == nil {
-			refillDue(ctx, db, log)
+		if err != nil {
+			return err
 		}
-		return err
+		if cfg.NodeManager != "" {
+			group.Go(func() error {
+				provisionDue(ctx, db, nodemanager.Client{Address: cfg.NodeManager}, log)
+				return nil
+			})
+		}
+		refillDue(ctx, db, log)
+		return nil
 	})
 	group.Go(func() error {
 		<-ctx.Done()
@@ -101,11 +114,20 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 // api puts the services together that the API stands on.
 func api(db *store.Store, service *billing.Service, cfg config.Config, log *slog.Logger) (http.Handler, error) {
 	return adminapi.New(adminapi.Deps{
-		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db,
+		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db,
+		Figures: db, Version: version.String(),
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
 		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
 		Location: cfg.Location, Logger: log,
 	})
+}
+
+// newServer is the server with its limits: whoever sends or reads too slowly is cut off.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: handler, ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout, WriteTimeout: 2 * requestTimeout,
+		IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+	}
 }
 
 func listen(ctx context.Context, a config.Admin) (net.Listener, error) {
@@ -116,12 +138,12 @@ func listen(ctx context.Context, a config.Admin) (net.Listener, error) {
 	if a.TLSCert == "" {
 		return listener, nil
 	}
-	pair, err := tls.LoadX509KeyPair(a.TLSCert, a.TLSKey)
+	pair, err := a.Certificate()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("TALKTIME_TLS_CERT %s, TALKTIME_TLS_KEY %s: %w", a.TLSCert, a.TLSKey, err), listener.Close())
+		return nil, errors.Join(err, listener.Close())
 	}
 	return tls.NewListener(listener, &tls.Config{
-		Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
+		Certificates: []tls.Certificate{*pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 	}), nil
 }
 
@@ -137,9 +159,13 @@ func shutDown(server *http.Server, patience time.Duration, log *slog.Logger) err
 
 // prepare waits for the database, whose schema must be right, and makes the first administrator.
 func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Config, log *slog.Logger) error {
-	told := false
+	told, probed := false, false
 	for {
 		err := prepareSchema(ctx, db, cfg.Database)
+		if err == nil && !probed {
+			probeWrites(ctx, db, cfg.Database, log)
+			probed = true
+		}
 		if err == nil {
 			err = c.firstAdmin(ctx, db, cfg.Admin.Password.Reveal(), log)
 		}
@@ -156,6 +182,14 @@ func (c *command) prepare(ctx context.Context, db *store.Store, cfg config.Confi
 			told = true
 		}
 		wiring.Pause(ctx, schemaPause)
+	}
+}
+
+// probeWrites says at the start that nothing can be written, which nobody would see before the first who tries.
+func probeWrites(ctx context.Context, db *store.Store, d config.Database, log *slog.Logger) {
+	if err := wiring.CheckWrites(ctx, db, d); errors.Is(err, store.ErrUnwritable) {
+		log.Error("the database cannot be written: nothing can be changed until it can", "database", d.Redacted(),
+			"err", err, "do", wiring.AboutWrites(d))
 	}
 }
 

@@ -227,8 +227,13 @@ func door(t *testing.T, behind string) (address string, open func()) {
 }
 
 func migrateNow(t *testing.T, settings map[string]string) int {
+	return runNow(t, settings, "migrate")
+}
+
+// runNow runs a verb of the command.
+func runNow(t *testing.T, settings map[string]string, args ...string) int {
 	getenv := func(name string) (string, bool) { value, ok := settings[name]; return value, ok }
-	return run(t.Context(), []string{"migrate"}, system{getenv: getenv, stdin: strings.NewReader(""), stdout: io.Discard, stderr: os.Stderr})
+	return run(t.Context(), args, system{getenv: getenv, stdin: strings.NewReader(""), stdout: io.Discard, stderr: os.Stderr})
 }
 
 // TestServeAPI: with the password that was set, by curl or anything like it.
@@ -334,7 +339,8 @@ func TestServeSettings(t *testing.T) {
 		},
 		"certificate is no file": {
 			map[string]string{"TALKTIME_TLS_CERT": "/nowhere.pem", "TALKTIME_TLS_KEY": "/nowhere.key", "TALKTIME_ADMIN_LISTEN": "127.0.0.1:0"},
-			`^admin serve: TALKTIME_TLS_CERT /nowhere\.pem, TALKTIME_TLS_KEY /nowhere\.key: open /nowhere\.pem: no such file or directory\n$`,
+			`^admin serve: TALKTIME_TLS_CERT is "/nowhere\.pem", but must be a file that can be read: no such file or directory\n` +
+				`admin serve: TALKTIME_TLS_KEY is "/nowhere\.key", but must be .*\n$`,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

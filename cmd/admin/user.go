@@ -114,6 +114,7 @@ func (c *command) streamUsers(ctx context.Context, db *store.Store) error {
 
 func userAdd(c *command) action {
 	c.reports()
+	c.makes = true
 	var u models.NewUser
 	username := c.flags.String("username", "", "NAME|the name that he logs in with; it may stand alone, too")
 	secret := c.flags.String("password", "", "TEXT|his password; - reads it from standard input; when left out it is asked on a terminal, else made and printed")

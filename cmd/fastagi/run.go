@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -64,18 +65,22 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		return exitUsage
 	}
 	c, err := config.Load(env.getenv, env.environ(), ".")
+	for _, name := range c.Unknown {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: warning: %s is not a setting of Talktime and has no effect\n", name)
+	}
 	for _, text := range c.Warnings {
 		_, _ = fmt.Fprintln(env.stderr, "fastagi: warning:", text)
 	}
-	for _, name := range c.Unknown {
-		_, _ = fmt.Fprintf(env.stderr, "fastagi: warning: %s is no setting of Talktime\n", name)
+	if verb == "--validate" {
+		_, errTLS := c.Admin.Certificate()
+		err = errors.Join(err, errTLS)
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
+		tell(env, err)
 		return exitFailed
 	}
 	if verb == "--validate" {
-		_, _ = fmt.Fprintln(env.stdout, "the settings are valid")
+		_, _ = fmt.Fprintln(env.stdout, "the settings are in order")
 		return 0
 	}
 	if verb == "stdio" {
@@ -83,17 +88,24 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		return stdio(context.WithoutCancel(ctx), args[1:], c, env)
 	}
 	if err := serve(ctx, restore, c, wiring.Logger(env.stderr)); err != nil {
-		_, _ = fmt.Fprintf(env.stderr, "fastagi: %v\n", err)
+		tell(env, err)
 		return exitFailed
 	}
 	return 0
+}
+
+// tell prints an error, of which each line is a sentence of its own.
+func tell(env environment, err error) {
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: %s\n", line)
+	}
 }
 
 // serve builds the server from its settings and runs it until ctx ends.
 func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logger) error {
 	db, err := store.Open(wiring.StoreConfig(c))
 	if err != nil {
-		return err
+		return wiring.AboutDatabase(c.Database, err)
 	}
 	defer func() { _ = db.Close() }()
 	if err := prepareSchema(ctx, db, c.Database, log); err != nil {
@@ -102,6 +114,9 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	service := billing.New(billing.Options{Store: db, Policy: policy(c.Calls), Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	waiting := spool.New(c.Spool)
+	if err := wiring.TryWriting(c.Spool); err != nil {
+		log.Error("the spool cannot be written: reports about calls are lost while the database is away", "setting", "TALKTIME_SPOOL", "err", err)
+	}
 	reconciler, closeSources, err := newReconciler(service, db, c, log)
 	if err != nil {
 		return err
@@ -120,9 +135,13 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(running, listener) })
-	group.Go(func() error { return watchSchema(running, db, log) })
+	group.Go(func() error { return watchSchema(running, db, c.Database, log) })
 	group.Go(func() error {
 		watchGarbage(running)
+		return nil
+	})
+	group.Go(func() error {
+		watchTraffic(running, server, service, waiting, log)
 		return nil
 	})
 	group.Go(func() error {
@@ -158,21 +177,22 @@ func policy(c config.Calls) billing.Policy {
 func prepareSchema(ctx context.Context, db *store.Store, d config.Database, log *slog.Logger) error {
 	if d.Dialect == config.SQLite {
 		_, err := db.Migrate(ctx)
-		return err
+		return wiring.AboutDatabase(d, err)
 	}
 	err := db.CheckSchema(ctx)
 	if errors.Is(err, models.ErrUnavailable) {
 		log.Error("the database cannot be reached: all calls are refused until it can", "database", d.Redacted(), "err", err)
 		return nil
 	}
-	return err
+	return wiring.AboutDatabase(d, err)
 }
 
 // schemaPause is how often a database that could not be reached at start is asked again.
 const schemaPause = 2 * time.Second
 
-// watchSchema waits until the database has answered once, and ends the program when its schema is wrong.
-func watchSchema(ctx context.Context, db *store.Store, log *slog.Logger) error {
+// watchSchema waits until the database has answered once, and ends the program when its schema is wrong. It says so when
+// nothing can be written, which nobody would see before the first call.
+func watchSchema(ctx context.Context, db *store.Store, d config.Database, log *slog.Logger) error {
 	unreachable := false
 	for {
 		err := db.CheckSchema(ctx)
@@ -181,9 +201,13 @@ func watchSchema(ctx context.Context, db *store.Store, log *slog.Logger) error {
 			if unreachable {
 				log.Info("the database can be reached")
 			}
+			if err := wiring.CheckWrites(ctx, db, d); errors.Is(err, store.ErrUnwritable) {
+				log.Error("the database cannot be written: all calls are refused until it can", "database", d.Redacted(),
+					"err", err, "do", wiring.AboutWrites(d))
+			}
 			return nil
 		case errors.Is(err, store.ErrSchema):
-			return err
+			return wiring.AboutDatabase(d, err)
 		}
 		unreachable = true
 		if !wiring.Pause(ctx, schemaPause) {

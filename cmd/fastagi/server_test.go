@@ -39,7 +39,7 @@ func TestServes(t *testing.T) {
 	has(t, db, 93, 0)
 	p.Signal(syscall.SIGTERM)
 	p.ends(t, "exit status 0")
-	for _, text := range []string{`"msg":"stopping"`, `"msg":"stopped"`} {
+	for _, text := range []string{`"msg":"stopping"`, `"msg":"stopped"`, `"msg":"traffic","ended":{"caller_OK":1,"caller_UNKNOWNCALLER":1,"reducer_done":1}`} {
 		p.log.await(t, text)
 	}
 	for line := range strings.Lines(p.log.String()) { // who was refused is not in the books, and so in the log
@@ -76,6 +76,47 @@ func TestUnusableDatabase(t *testing.T) {
 	p := s.launch(t)
 	p.ends(t, "exit status 1")
 	p.log.await(t, "file is not a database")
+	p.log.await(t, "fastagi: TALKTIME_DATABASE_URL sqlite:"+s.dir+"/data/talktime.db: ")
+}
+
+// TestNewerDatabase: it was migrated by a later program, which is what to install.
+func TestNewerDatabase(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	p := s.start(t)
+	p.Signal(syscall.SIGTERM)
+	p.ends(t, "exit status 0")
+	pool, err := sql.Open("sqlite", filepath.Join(s.dir, "data", "talktime.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	if _, err := pool.ExecContext(t.Context(), "INSERT INTO goose_db_version (version_id, is_applied) VALUES (9999, 1)"); err != nil {
+		t.Fatal(err)
+	}
+	p = s.launch(t)
+	p.ends(t, "exit status 1")
+	line := p.log.await(t, "install the newer program (the database is at version 9999, this program knows only ")
+	if strings.Contains(line, "migrate") {
+		t.Errorf("it says %s", line)
+	}
+}
+
+// TestUnwritableSpool is told at the start, and no reason not to serve.
+func TestUnwritableSpool(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.env["TALKTIME_SPOOL"] = "spool"
+	if err := os.WriteFile(filepath.Join(s.dir, "spool"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := s.start(t)
+	line := p.log.await(t, `"msg":"the spool cannot be written`)
+	if !strings.Contains(line, `"level":"ERROR"`) || !strings.Contains(line, s.dir+"/spool is not a folder") {
+		t.Errorf("it says %s", line)
+	}
+	p.log.await(t, `"database":"sqlite:`+s.dir+`/data/talktime.db"`)
+	agitest.Call(t, p.address, call("caller"))
 }
 
 // during runs something in the middle of a call: before the command that begins so is answered.
@@ -263,7 +304,7 @@ func TestDatabaseServer(t *testing.T) {
 	const reason = "the database schema does not fit this version; run `admin migrate` (it has no tables yet)"
 	wrong := empty.launch(t)
 	wrong.ends(t, "exit status 1")
-	if got := wrong.log.String(); got != "fastagi: "+reason+"\n" {
+	if got := wrong.log.String(); !strings.HasPrefix(got, "fastagi: TALKTIME_DATABASE_URL mysql://") || !strings.HasSuffix(got, ": "+reason+"\n") {
 		t.Errorf("with a wrong schema it says %q", got)
 	}
 
@@ -292,7 +333,7 @@ func TestDatabaseServer(t *testing.T) {
 	has(t, db, 93, 0)
 
 	later.ends(t, "exit status 1")
-	if got := later.log.String(); !strings.HasSuffix(got, "fastagi: "+reason+"\n") {
+	if got := later.log.String(); !strings.HasSuffix(got, ": "+reason+"\n") {
 		t.Errorf("with a wrong schema that was found later it says %s", got)
 	}
 

@@ -1,9 +1,12 @@
 package config
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -20,9 +23,11 @@ type Config struct {
 	Calls    Calls
 	Inside   Inside
 	AMI      AMI
-	ARI      ARI
-	CDR      CDR
-	Callstat Callstat
+	// NodeManager is host:port of OpenBTS's NodeManager; empty: off.
+	NodeManager string
+	ARI         ARI
+	CDR         CDR
+	Callstat    Callstat
 	// CallStatisticsAllow lists the networks that may use the bare call statistics; none: that mount is off.
 	CallStatisticsAllow []netip.Prefix
 	QueueLog            QueueLog
@@ -63,6 +68,32 @@ type Admin struct {
 	PublicURL      string // without a slash at the end; empty when not given
 	Password       Secret // of the first admin; empty: generate one
 	JSONP          bool   // answers may be wrapped for scripts of other sites
+}
+
+// Certificate reads the pair of files of the admin address; nil when none is set. It is not a part of Load: whoever
+// needs no certificate should not stop when it cannot be read.
+func (a Admin) Certificate() (*tls.Certificate, error) {
+	if a.TLSCert == "" || a.TLSKey == "" {
+		return nil, nil
+	}
+	cert, errCert := readPEM("TALKTIME_TLS_CERT", a.TLSCert)
+	key, errKey := readPEM("TALKTIME_TLS_KEY", a.TLSKey)
+	if err := errors.Join(errCert, errKey); err != nil {
+		return nil, err
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("TALKTIME_TLS_CERT %s and TALKTIME_TLS_KEY %s are not a certificate and its key: %w", a.TLSCert, a.TLSKey, err)
+	}
+	return &pair, nil
+}
+
+func readPEM(name, path string) ([]byte, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the operator names the file
+	if err != nil {
+		return nil, fmt.Errorf("%s is %q, but must be a file that can be read: %w", name, path, errors.Unwrap(err))
+	}
+	return text, nil
 }
 
 // Calls is what the decision about a call needs besides the database.
@@ -190,6 +221,7 @@ func Load(getenv func(string) (string, bool), environ []string, dir string) (Con
 		Trunks:     l.regexp("TALKTIME_TRUNKS"),
 	}
 	c.AMI = l.ami()
+	c.NodeManager = l.zeroMQ("TALKTIME_NODEMANAGER", 45064)
 	c.ARI = l.ari()
 	c.CDR = CDR{
 		Databases:  l.cdrDatabases(),

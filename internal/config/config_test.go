@@ -133,6 +133,7 @@ func TestEverySetting(t *testing.T) {
 		"TALKTIME_EXTENSIONS":                  "^2...$",
 		"TALKTIME_TRUNKS":                      "^PJSIP/trunk-",
 		"TALKTIME_AMI_ADDR":                    "192.0.2.1",
+		"TALKTIME_NODEMANAGER":                 "tcp://192.0.2.9",
 		"TALKTIME_AMI_USER":                    "talktime",
 		"TALKTIME_AMI_SECRET":                  "ami-secret",
 		"TALKTIME_ARI_URL":                     "http://127.0.0.1:8088/ari/",
@@ -182,8 +183,9 @@ func TestEverySetting(t *testing.T) {
 			DialTechs: []string{"PJSIP", "IAX2"}, Identify: []string{"account", "callerid"},
 			Emergency: []string{"112", "911", "*5"}, Prompts: "talktime/en",
 		},
-		AMI: AMI{Addr: "192.0.2.1:5038", User: "talktime", Secret: "ami-secret"},
-		ARI: ARI{URL: "http://127.0.0.1:8088/ari", User: "talktime", Password: "ari-password"},
+		AMI:         AMI{Addr: "192.0.2.1:5038", User: "talktime", Secret: "ami-secret"},
+		NodeManager: "192.0.2.9:45064",
+		ARI:         ARI{URL: "http://127.0.0.1:8088/ari", User: "talktime", Password: "ari-password"},
 		CDR: CDR{
 			Databases: []CDRDatabase{
 				{Slot: 1, Host: "cdr1", Port: 3306, User: "reader", Name: "asteriskcdrdb"},
@@ -265,6 +267,7 @@ func TestMistakes(t *testing.T) {
 		{"extensions no regular expression", m("TALKTIME_EXTENSIONS", "^[0-9"), []string{"TALKTIME_EXTENSIONS"}},
 		{"trunks no regular expression", m("TALKTIME_TRUNKS", "*"), []string{"TALKTIME_TRUNKS"}},
 		{"manager with a bad port", m("TALKTIME_AMI_ADDR", "pbx:0", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s"), []string{"TALKTIME_AMI_ADDR"}},
+		{"node manager over something else", m("TALKTIME_NODEMANAGER", "ipc:///tmp/x"), []string{"TALKTIME_NODEMANAGER is \"ipc:///tmp/x\", but needs a port"}},
 		{"manager without a login", m("TALKTIME_AMI_ADDR", "pbx"), []string{"TALKTIME_AMI_USER must be given", "TALKTIME_AMI_SECRET must be given"}},
 		{"rest interface by another protocol", m("TALKTIME_ARI_URL", "ws://pbx/ari", "TALKTIME_ARI_USER", "u", "TALKTIME_ARI_PASSWORD", "p"), []string{"TALKTIME_ARI_URL"}},
 		{"rest interface without a login", m("TALKTIME_ARI_URL", "http://pbx/ari"), []string{"TALKTIME_ARI_USER must be given", "TALKTIME_ARI_PASSWORD must be given"}},

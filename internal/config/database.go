@@ -193,8 +193,13 @@ func (d Database) URL() Secret {
 	return Secret(d.text(encoded))
 }
 
-// Redacted writes the URL for people and logs, with *** in place of the password.
-func (d Database) Redacted() string { return d.text("***") }
+// Redacted writes the URL for people and logs, with *** in place of the password, and where an SQLite file really is.
+func (d Database) Redacted() string {
+	if abs, err := filepath.Abs(d.Path); d.Dialect == SQLite && err == nil {
+		d.Path = abs
+	}
+	return d.text("***")
+}
 
 // String is the redacted URL, so that printing a Database by accident gives nothing away.
 func (d Database) String() string { return d.Redacted() }

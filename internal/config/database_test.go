@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -9,12 +10,16 @@ import (
 
 func TestParseDatabase(t *testing.T) {
 	t.Parallel()
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name, url string
 		want      Database
 		redacted  string
 	}{
-		{"relative file", "sqlite:data/talktime.db", Database{Dialect: SQLite, Path: "data/talktime.db"}, "sqlite:data/talktime.db"},
+		{"relative file", "sqlite:data/talktime.db", Database{Dialect: SQLite, Path: "data/talktime.db"}, "sqlite:" + here + "/data/talktime.db"},
 		{"absolute file", "sqlite:/var/lib/talktime/talktime.db", Database{Dialect: SQLite, Path: "/var/lib/talktime/talktime.db"}, "sqlite:/var/lib/talktime/talktime.db"},
 		{"absolute file as a URL", "sqlite:///srv/a b%20.db", Database{Dialect: SQLite, Path: "/srv/a b%20.db"}, "sqlite:/srv/a b%20.db"},
 		{

@@ -285,7 +285,15 @@ func (l *loader) listen(name string) string {
 
 // addr reads an address to connect to and returns it as host:port.
 func (l *loader) addr(name string, defaultPort int) string {
-	value := l.text(name)
+	return l.addrIn(name, l.text(name), defaultPort)
+}
+
+// zeroMQ reads an address as ZeroMQ writes it, with tcp:// before it or without, and returns it as host:port.
+func (l *loader) zeroMQ(name string, defaultPort int) string {
+	return l.addrIn(name, strings.TrimPrefix(l.text(name), "tcp://"), defaultPort)
+}
+
+func (l *loader) addrIn(name, value string, defaultPort int) string {
 	if value == "" {
 		return ""
 	}

@@ -143,6 +143,10 @@ func Describe() []Setting {
 			Meaning: "regular expression of the channels that are trunks, that is, outside",
 		},
 		{
+			Name: "TALKTIME_NODEMANAGER", Unset: "off",
+			Meaning: "OpenBTS's NodeManager, such as tcp://127.0.0.1:45064: it is told of every user with an IMSI who is made, changed or deleted",
+		},
+		{
 			Name: "TALKTIME_AMI_ADDR", Unset: "off",
 			Meaning: "Asterisk's manager interface, host or host:port (5038): live calls, queues, hang-up, mid-call extension",
 		},

@@ -3,11 +3,14 @@ package wiring
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/term"
@@ -18,11 +21,13 @@ import (
 
 // StoreConfig says in the words of package store which database the settings name.
 func StoreConfig(c config.Config) store.Config {
-	d := c.Database
+	d, s := c.Database, store.Config{Location: c.Location, Provisions: c.NodeManager != ""}
 	if d.Dialect == config.SQLite {
-		return store.Config{Path: d.Path, Location: c.Location}
+		s.Path = d.Path
+		return s
 	}
-	return store.Config{Addr: d.Addr(), User: d.User, Password: d.Password.Reveal(), Name: d.Name, TLS: d.TLS, Location: c.Location}
+	s.Addr, s.User, s.Password, s.Name, s.TLS = d.Addr(), d.User, d.Password.Reveal(), d.Name, d.TLS
+	return s
 }
 
 // OpenCDRs prepares the CDR databases, which say what became of calls. They need not be reachable.
@@ -43,6 +48,61 @@ func OpenCDRs(c config.Config) (databases []*store.CDR, closeAll func(), err err
 		databases = append(databases, cdr)
 	}
 	return databases, closeAll, nil
+}
+
+// AboutDatabase says which database an error is about.
+func AboutDatabase(d config.Database, err error) error {
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, store.ErrNoDatabase) {
+		return err
+	}
+	return fmt.Errorf("TALKTIME_DATABASE_URL %s: %w", d.Redacted(), err)
+}
+
+// CheckWrites finds out whether the database can be written, and changes nothing. A full disk shows only in a file that
+// is really written, beside that of SQLite.
+func CheckWrites(ctx context.Context, db *store.Store, d config.Database) error {
+	if err := db.CheckWrites(ctx); err != nil || d.Dialect != config.SQLite {
+		return err
+	}
+	if err := TryWriting(filepath.Dir(d.Path)); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrUnwritable, err)
+	}
+	return nil
+}
+
+// AboutWrites says what to do when CheckWrites finds something.
+func AboutWrites(d config.Database) string {
+	if d.Dialect == config.SQLite {
+		return "let our user write the file and its folder, and see that the disk has room"
+	}
+	return "give our database user these rights, see docs/operations.md, section 3"
+}
+
+// probeBytes is more than a full disk has left in a corner.
+const probeBytes = 256 << 10
+
+// TryWriting makes a file in a folder, or in the nearest one above it that exists, and removes it.
+func TryWriting(dir string) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	for {
+		info, err := os.Stat(dir)
+		if err == nil && !info.IsDir() {
+			return fmt.Errorf("%s is not a folder", dir)
+		}
+		if err == nil || !errors.Is(err, fs.ErrNotExist) || dir == filepath.Dir(dir) {
+			break
+		}
+		dir = filepath.Dir(dir)
+	}
+	f, err := os.CreateTemp(dir, "write-probe-*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, probeBytes))
+	return errors.Join(err, f.Sync(), f.Close(), os.Remove(f.Name()))
 }
 
 // Logger writes text for a person at a terminal and JSON for everything else.

@@ -1,0 +1,210 @@
+package adminapi
+
+import (
+	"net/http"
+
+	"talktime/models"
+)
+
+// Tags, under which the routes are grouped.
+const (
+	tagSession = "Session"
+	tagUsers   = "Users"
+	tagGroups  = "Groups"
+	tagMoney   = "Money"
+	tagCalls   = "Calls"
+	tagTokens  = "Tokens and audit"
+	tagServer  = "Server"
+)
+
+// tags say what each group of routes is about, in the order of the page.
+func tags() [][2]string {
+	return [][2]string{
+		{tagSession, "Logging in and out."},
+		{tagUsers, "People and phones."},
+		{tagGroups, "Groups of users, whose balances are refilled on certain dates."},
+		{tagMoney, "The double-entry ledger: what was posted, and what posts."},
+		{tagCalls, "Calls in any state, the money they hold, and the records of those that were answered."},
+		{tagTokens, "What programs may do, and who did what."},
+		{tagServer, "The state of the server, and this page."},
+	}
+}
+
+// operations say of each route what its line in Routes does not, by its method and path.
+func operations() map[string]operation {
+	const ok, created, conflict = http.StatusOK, http.StatusCreated, http.StatusConflict
+	html := func(about string) map[int]answer {
+		return map[int]answer{ok: {about, map[string]any{typeHTML: nil}, nil}}
+	}
+	shown := func(about string, v any) map[int]answer {
+		return map[int]answer{ok: {about, map[string]any{typeJSON: v, typeScript: nil}, nil}}
+	}
+	changed := func(about string, v any) map[int]answer {
+		return map[int]answer{ok: {about, map[string]any{typeJSON: v}, nil}}
+	}
+	made := func(about string, v any) map[int]answer {
+		return map[int]answer{created: {about, map[string]any{typeJSON: v}, []string{"Location"}}}
+	}
+	gone := func(about string) map[int]answer { return map[int]answer{http.StatusNoContent: {about: about}} }
+	voice := map[int]answer{ok: {"The whole units that the owner may spend, or none.", map[string]any{typeText: nil}, nil}}
+	list, newer := []string{"q", "page", "results_per_page", "after", "callback"}, []string{"q", "page", "results_per_page", "after", "user", "callback"}
+	one := []string{"callback"}
+	cut := func(answers map[int]answer) map[int]answer { // some have only the first of their many parts
+		for status, a := range answers {
+			a.headers = append(a.headers, "X-Truncated")
+			answers[status] = a
+		}
+		return answers
+	}
+	page := func(list, object any) map[int]answer {
+		a := shown("A page of the list; with `single` in the query the object itself.", anyOf{list, object})
+		a[ok] = answer{a[ok].about, a[ok].content, []string{"Link", "X-Count"}}
+		return a
+	}
+	never := operation{tag: tagMoney, refusals: []int{http.StatusMethodNotAllowed}}
+	unchanged := func(about, contentType string, v any) map[int]answer {
+		return map[int]answer{
+			ok:                     {about, map[string]any{contentType: v}, []string{"ETag"}},
+			http.StatusNotModified: {about: "It is what If-None-Match named.", headers: []string{"ETag"}},
+		}
+	}
+	health := map[int]answer{
+		ok:                            {"It can.", map[string]any{typeJSON: healthJSON{}}, nil},
+		http.StatusServiceUnavailable: {"It cannot; the message says why.", map[string]any{typeJSON: healthJSON{}, typeProblem: problemJSON{}}, nil},
+	}
+	return map[string]operation{
+		"GET /":        {tag: tagSession, answers: html("A page.")},
+		"GET /login":   {tag: tagSession, answers: html("A form.")},
+		"GET /logout":  {tag: tagSession, answers: html("A page.")},
+		"POST /logout": {tag: tagSession, answers: html("A page.")},
+		"GET /check":   {tag: tagSession, answers: html("A page with the name.")},
+		"POST /login": {
+			tag: tagSession, about: "After 10 failures within 15 minutes a user has to wait at the address they came from.", body: loginRequest{}, form: true,
+			answers: map[int]answer{
+				ok:                  {"The cookie session is set.", map[string]any{typeJSON: loginJSON{}, typeHTML: nil}, []string{"Set-Cookie"}},
+				http.StatusSeeOther: {about: "The same, when the form said where to go next.", headers: []string{"Set-Cookie", "Location"}},
+			},
+			refusals: []int{http.StatusTooManyRequests},
+		},
+
+		"GET /api/users":  {tag: tagUsers, query: list, answers: page(envelope[userJSON]{}, userJSON{})},
+		"POST /api/users": {tag: tagUsers, about: "Only an administrator, or a token with the scope admin, makes administrators. With `tunel` a token needs the scope money too.", body: newUserRequest{}, answers: made("The user.", userJSON{}), refusals: []int{conflict}},
+		"PATCH /api/users": {
+			tag: tagUsers, about: "The query must have at least one filter. At most 100000 users are changed, all or none.", body: changeUsersRequest{},
+			answers: changed("How many were changed.", modifiedJSON{}), refusals: []int{http.StatusNotFound, conflict},
+		},
+		"GET /api/users/:username": {tag: tagUsers, query: one, answers: cut(shown("The user.", userJSON{}))},
+		"PATCH /api/users/:username": {
+			tag: tagUsers, about: "A user may change of himself what is not `clid`, `admin`, `level`, `account_id` or `tunel`. A new password ends his sessions. With `tunel` a token needs the scope money too.", body: changeUserRequest{},
+			answers: cut(changed("The user as he is now.", userJSON{})), refusals: []int{conflict},
+		},
+		"DELETE /api/users/:username": {
+			tag: tagUsers, about: "Not while a call of his holds money (409), and not the last administrator (409). His balance goes to the house; his name and numbers become free.",
+			answers: gone("The user is deleted."), refusals: []int{conflict},
+		},
+
+		"GET /api/users/:username/grants": {tag: tagUsers, answers: changed("What he may see.", models.Grants{})},
+		"PUT /api/users/:username/grants": {tag: tagUsers, body: grantsRequest{}, answers: changed("What he may see now.", models.Grants{})},
+
+		"GET /api/groups": {tag: tagGroups, query: list, answers: cut(page(envelope[groupJSON]{}, groupJSON{}))},
+		"POST /api/groups": {
+			tag: tagGroups, about: "The first refill is on the given day, the others on the same day of the following months, or on a month's last day where it is shorter.",
+			body: newGroupRequest{}, answers: cut(made("The group.", groupJSON{})), refusals: []int{conflict}, also: ScopeMoney,
+		},
+		"GET /api/groups/:name": {tag: tagGroups, query: one, answers: cut(shown("The group.", groupJSON{}))},
+		"PATCH /api/groups/:name": {
+			tag: tagGroups, about: "`updateGroup` 1 refills by the earliest date that is left, due or not. Without any change, dates that are due are carried out. For anything but the name and the `account_id` a token needs the scope money too.",
+			body: changeGroupRequest{}, answers: cut(changed("The group as it is now.", groupJSON{})), refusals: []int{conflict},
+		},
+		"DELETE /api/groups/:name": {tag: tagGroups, answers: gone("The group is deleted.")},
+
+		"GET /api/balance": {tag: tagMoney, query: list, answers: page(envelope[entryJSON]{}, entryJSON{})},
+		"POST /api/balance": {
+			tag: tagMoney, about: "A removal takes at most what is available (409).", query: []string{"Idempotency-Key"}, body: movementRequest{},
+			answers: made("The ledger entry.", entryJSON{}), refusals: []int{conflict},
+		},
+		"GET /api/balance/:id":    {tag: tagMoney, query: one, answers: shown("The ledger entry.", entryJSON{})},
+		"PATCH /api/balance/:id":  never,
+		"DELETE /api/balance/:id": never,
+		"GET /api/ledger":         {tag: tagMoney, query: newer, answers: page(envelope[ledgerJSON]{}, ledgerJSON{})},
+		"POST /api/transfers": {
+			tag: tagMoney, about: "Only between users of one currency, and at most what is available (409).", query: []string{"Idempotency-Key"}, body: transferRequest{},
+			answers: made("The transfer.", transferJSON{}), refusals: []int{conflict},
+		},
+		"GET /check_voice_balance": {
+			tag: tagMoney, about: "For telephone systems in the networks where Asterisk may call from, and tokens with the scope read. At most 50 questions a second from one address.",
+			query: []string{"imsi"}, answers: voice, refusals: []int{http.StatusForbidden, http.StatusTooManyRequests},
+		},
+		"GET /check_data_balance":  {tag: tagMoney, query: []string{"imsi"}, answers: voice, refusals: []int{http.StatusForbidden, http.StatusTooManyRequests}},
+		"POST /check_data_balance": {tag: tagMoney, body: voiceRequest{}, answers: voice, refusals: []int{http.StatusTooManyRequests}},
+		"POST /api/voice_balance": {
+			tag: tagMoney, about: "A negative value takes money, at most what is available (409). The origin is checked, and kept nowhere.",
+			query: []string{"Idempotency-Key"}, body: voiceMovementRequest{}, answers: made("What was moved; the Location is the ledger entry.", voiceMovementJSON{}), refusals: []int{conflict},
+		},
+		"POST /check_voice_balance": {tag: tagMoney, about: "As GET.", body: voiceRequest{}, answers: voice, refusals: []int{http.StatusTooManyRequests}},
+
+		"GET /api/cdr":     {tag: tagCalls, query: list, answers: page(envelope[fullCDRJSON]{}, fullCDRJSON{})},
+		"GET /api/cdr/:id": {tag: tagCalls, query: one, answers: shown("The record.", fullCDRJSON{})},
+		"POST /api/cdr": {
+			tag: tagCalls, about: "For calls that no program of ours saw. Calls that we bill make their records by themselves.", body: newCDRRequest{},
+			answers: made("The record.", fullCDRJSON{}),
+		},
+		"PATCH /api/cdr/:id": {
+			tag: tagCalls, about: "The record of a call that was billed is never changed (409).", body: changeCDRRequest{},
+			answers: changed("The record as it is now.", fullCDRJSON{}), refusals: []int{conflict},
+		},
+		"DELETE /api/cdr/:id":        {tag: tagCalls, about: "The record of a call that was billed is never deleted (409).", answers: gone("The record is deleted."), refusals: []int{conflict}},
+		"GET /api/calls":             {tag: tagCalls, query: newer, answers: page(envelope[callJSON]{}, callJSON{})},
+		"GET /api/calls/:id":         {tag: tagCalls, query: one, answers: shown("The call.", callJSON{})},
+		"GET /api/calls/:id/explain": {tag: tagCalls, query: one, answers: shown("The call with all evidence, the steps of its price, and what was posted.", explainJSON{})},
+		"GET /api/holds":             {tag: tagCalls, query: newer, answers: page(envelope[callJSON]{}, callJSON{})},
+		"GET /api/holds/:id":         {tag: tagCalls, query: one, answers: shown("The call that holds money.", callJSON{})},
+		"DELETE /api/holds/:id": {
+			tag: tagCalls, about: "That ends no talk. When evidence of one comes later, the call is still charged; until then it is listed as unreconciled.",
+			answers: gone("The money is given back."), refusals: []int{conflict},
+		},
+
+		"GET /api/tokens": {tag: tagTokens, query: list, answers: page(envelope[tokenJSON]{}, tokenJSON{})},
+		"POST /api/tokens": {
+			tag: tagTokens, about: "The secret is in the answer to this request, and nobody can read it again.", body: tokenRequest{},
+			answers: made("The token, with its secret.", tokenJSON{}), refusals: []int{conflict},
+		},
+		"DELETE /api/tokens/:id": {tag: tagTokens, answers: gone("The token is good for nothing any more.")},
+		"GET /api/audit":         {tag: tagTokens, query: list, answers: page(envelope[auditJSON]{}, auditJSON{})},
+
+		"GET /healthz":      {tag: tagServer, answers: map[int]answer{ok: {"It runs.", map[string]any{typeJSON: healthJSON{}}, nil}}},
+		"GET /readyz":       {tag: tagServer, answers: health},
+		"GET /metrics":      {tag: tagServer, about: "In the text format of Prometheus.", answers: map[int]answer{ok: {"The numbers.", map[string]any{typeText: nil}, nil}}, refusals: []int{http.StatusTooManyRequests}},
+		"GET /openapi.json": {tag: tagServer, answers: unchanged("This document.", typeJSON, map[string]any{})},
+		"GET /docs":         {tag: tagServer, answers: unchanged("This page.", typeHTML, nil)},
+		"GET /docs/style.css": {
+			tag: tagServer, answers: unchanged("What the page looks like.", "text/css", nil),
+		},
+	}
+}
+
+// refusalExamples are messages of refusals.
+func refusalExamples() map[int]string {
+	return map[int]string{
+		http.StatusBadRequest: undecodable().message, http.StatusUnauthorized: "Not authenticated", http.StatusForbidden: forbidden().message,
+		http.StatusNotFound: "not found", http.StatusMethodNotAllowed: "method not allowed", http.StatusConflict: "insufficient balance",
+		http.StatusRequestEntityTooLarge: tooLarge().message, http.StatusUnsupportedMediaType: `Request must have "Content-Type: application/json" header`,
+		http.StatusTooManyRequests: "too many questions at once", http.StatusServiceUnavailable: "the database cannot be reached; try again",
+	}
+}
+
+// refusals say what each status means, whichever route it comes from.
+func refusals() map[int]string {
+	return map[int]string{
+		http.StatusBadRequest:            "Something in the request is wrong; the message says what.",
+		http.StatusUnauthorized:          "Nobody is logged in, or the token or password is wrong.",
+		http.StatusForbidden:             "Whoever asks may not do this, or the request comes from another site.",
+		http.StatusNotFound:              "There is no such thing.",
+		http.StatusMethodNotAllowed:      "This is not done to it. Allow says what is.",
+		http.StatusConflict:              "It contradicts what is there: a name that is taken, too little money, a key that was used for something else.",
+		http.StatusRequestEntityTooLarge: "The body is longer than 1 MiB.",
+		http.StatusUnsupportedMediaType:  "The body has another Content-Type than those listed.",
+		http.StatusTooManyRequests:       "Too many at once. Retry-After says how many seconds to wait.",
+		http.StatusServiceUnavailable:    "The database cannot be reached, or the server is too busy. Retry-After says how many seconds to wait.",
+	}
+}

@@ -1,0 +1,665 @@
+package adminapi_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"talktime/adminapi"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store/storetest"
+)
+
+// TestEveryRouteIsDocumented, and nothing else is.
+func TestEveryRouteIsDocumented(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	var served, shown []string
+	for _, r := range adminapi.Routes() {
+		served = append(served, r.Method+" "+r.Path)
+	}
+	slices.Sort(served)
+	if got := adminapi.Documented(); !slices.Equal(got, served) {
+		for _, what := range slices.Concat(got, served) {
+			if slices.Contains(got, what) != slices.Contains(served, what) {
+				t.Errorf("%s is in one of Routes and operations, not in both", what)
+			}
+		}
+	}
+	for _, o := range s.spec().operations() {
+		shown = append(shown, o.route())
+	}
+	slices.Sort(shown)
+	if !slices.Equal(shown, served) {
+		t.Errorf("the document has\n%s\nthe routes are\n%s", shown, served)
+	}
+
+	// Where a service is missing, its routes are neither served nor documented.
+	s.start(func(d *adminapi.Deps) { d.Tokens = nil })
+	for _, o := range s.spec().operations() {
+		if strings.HasPrefix(o.path, "/api/tokens") {
+			t.Errorf("%s is documented, but not there", o.name())
+		}
+	}
+}
+
+// TestDocument: it is whole, its references lead somewhere, its examples are what they are examples of.
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	d := s.spec()
+	if d.root["openapi"] != "3.1.0" {
+		t.Errorf("the version is %v", d.root["openapi"])
+	}
+	d.walk("#", d.root)
+	ids := map[string]bool{}
+	for _, o := range d.operations() {
+		id, _ := o.node["operationId"].(string)
+		if id == "" || ids[id] {
+			t.Errorf("%s has the id %q, as another has or none", o.name(), id)
+		}
+		ids[id] = true
+		if o.node["summary"] == "" || o.node["description"] == "" || len(o.statuses()) < 3 {
+			t.Errorf("%s says too little", o.name())
+		}
+		var inPath []string
+		for _, found := range regexp.MustCompile(`\{(\w+)\}`).FindAllStringSubmatch(o.path, -1) {
+			inPath = append(inPath, found[1])
+		}
+		if got := o.parameters("path"); !slices.Equal(got, inPath) {
+			t.Errorf("%s has the parameters %v", o.name(), got)
+		}
+	}
+	words, used := map[string]bool{}, map[string]bool{}
+	for _, w := range adminapi.Glossary() {
+		words[w] = true
+	}
+	schemas := d.root["components"].(map[string]any)["schemas"].(map[string]any)
+	if got, want := adminapi.SchemaWords(), slices.Sorted(maps.Keys(schemas)); !slices.Equal(got, want) {
+		t.Errorf("described are\n%v\nof\n%v", got, want)
+	}
+	for name, schema := range schemas {
+		schema := schema.(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		for property, p := range properties {
+			if p.(map[string]any)["description"] == nil {
+				t.Errorf("%s.%s is not described", name, property)
+			}
+			if words[name+"."+property] {
+				used[name+"."+property] = true
+			} else {
+				used[property] = true
+			}
+		}
+		if why := d.invalid(schema, d.example(schema)); why != "" {
+			t.Errorf("the example of %s: %s", name, why)
+		}
+	}
+	for w := range words {
+		if !used[w] {
+			t.Errorf("the glossary's %s is nowhere", w)
+		}
+	}
+}
+
+// walk follows all references, and holds all examples against their schemas.
+func (d *spec) walk(at string, node any) {
+	d.t.Helper()
+	switch node := node.(type) {
+	case []any:
+		for i, each := range node {
+			d.walk(fmt.Sprintf("%s/%d", at, i), each)
+		}
+	case map[string]any:
+		if _, ok := node["$ref"].(string); ok {
+			d.deref(node)
+		}
+		if examples, ok := node["examples"].([]any); ok {
+			for _, e := range examples {
+				if why := d.invalid(node, e); why != "" {
+					d.t.Errorf("%s: the example %v: %s", at, e, why)
+				}
+			}
+		}
+		if e, ok := node["example"]; ok && node["schema"] != nil {
+			if why := d.invalid(node["schema"].(map[string]any), e); why != "" {
+				d.t.Errorf("%s: the example %v: %s", at, e, why)
+			}
+		}
+		for name, each := range node {
+			if name != "examples" {
+				d.walk(at+"/"+name, each)
+			}
+		}
+	}
+}
+
+// TestDocs: the page has every route, works under the strictest rules for browsers, and is sent once.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	page := s.anonymous().get("/docs").is(http.StatusOK)
+	for _, o := range s.spec().operations() {
+		if !strings.Contains(page.body, `<span class="method `+strings.ToLower(o.method)+`">`+o.method+`</span> <code>`+o.path+`</code>`) {
+			t.Errorf("%s is not on the page", o.name())
+		}
+	}
+	if !strings.Contains(page.header.Get("Content-Security-Policy"), "default-src 'self'") {
+		t.Error("browsers may do what they like with the page")
+	}
+	for _, form := range []string{`(?i)<script`, `(?i)<style`, `(?i) style=`, `(?i) on[a-z]+=`, `(src|href)="(https?:)?//`, `server\.invalid`, `<no value>`, `%!`} {
+		if found := regexp.MustCompile(form).FindString(page.body); found != "" {
+			t.Errorf("the page has %s", found)
+		}
+	}
+	if n := strings.Count(page.body, "<pre><code>curl "); n != len(s.spec().operations()) {
+		t.Errorf("%d lines for curl", n)
+	}
+	if !strings.Contains(page.body, "&#39;"+s.url+"/api/users&#39;") {
+		t.Errorf("the lines for curl ask somebody else")
+	}
+	ids := map[string]bool{}
+	for _, found := range regexp.MustCompile(` id="([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
+		if ids[found[1]] {
+			t.Errorf("two elements have the id %s", found[1])
+		}
+		ids[found[1]] = true
+	}
+	for _, found := range regexp.MustCompile(` href="#([^"]+)"`).FindAllStringSubmatch(page.body, -1) {
+		if !ids[found[1]] {
+			t.Errorf("#%s leads nowhere", found[1])
+		}
+	}
+	for path, contentType := range map[string]string{"/docs": "text/html; charset=utf-8", "/docs/style.css": "text/css; charset=utf-8", "/openapi.json": "application/json"} {
+		a := s.anonymous().get(path).is(http.StatusOK)
+		if got := a.header.Get("Content-Type"); got != contentType {
+			t.Errorf("%s is %s", path, got)
+		}
+		again := s.anonymous()
+		for _, tag := range []string{a.header.Get("ETag"), "W/" + a.header.Get("ETag"), `"x", ` + a.header.Get("ETag"), "*"} {
+			again.header.Set("If-None-Match", tag)
+			again.get(path).says(http.StatusNotModified, "")
+		}
+		again.header.Set("If-None-Match", `"x"`)
+		again.get(path).is(http.StatusOK)
+	}
+	s.start(func(d *adminapi.Deps) { d.PublicURL = "https://talk.example/billing/" })
+	if page := s.anonymous().get("/docs"); !strings.Contains(page.body, "&#39;https://talk.example/billing/api/users&#39;") {
+		t.Error("the lines for curl do not ask where the server is known")
+	}
+	if server := s.spec().root["servers"].([]any)[0].(map[string]any)["url"]; server != "https://talk.example/billing" {
+		t.Errorf("the document's server is %v", server)
+	}
+}
+
+// TestContract asks for every operation of the document in every way it forbids and in some that it allows, and holds each
+// answer against the document.
+func TestContract(t *testing.T) {
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		contract(t, storetest.SQLite(t))
+	})
+	t.Run("MariaDB", func(t *testing.T) {
+		if testing.Short() {
+			t.Skip("SQLite is enough for a short run")
+		}
+		t.Parallel()
+		contract(t, storetest.OnShared(t))
+	})
+}
+
+func contract(t *testing.T, d storetest.Database) {
+	now := time.Now()
+	s := newSite(t, d, func(deps *adminapi.Deps) {
+		var asked atomic.Int64
+		deps.Now = func() time.Time { return now.Add(time.Duration(asked.Add(1)) * 10 * time.Millisecond) } // so that nobody asks too often
+		deps.Asterisk = loopback
+	})
+	c := &contractor{site: s, spec: s.spec(), random: rand.New(rand.NewPCG(1, 2)), tokens: map[string]*client{}}
+	s.marta()
+	s.joel()
+	c.joel = s.login("joel")
+	s.user(models.NewUser{Username: "lena"}) // who is kept out soon
+	s.admin.post("/api/groups", `{"name":"field-team","day":31,"month":1,"year":2099,"count":2,"users":[2]}`).is(http.StatusCreated)
+	c.entry = c.key("/api/balance")
+	s.call("pbx-settled", "555000204", "555000205", 42)
+	c.record = c.key("/api/cdr")
+	for _, o := range c.spec.operations() {
+		c.operation = o
+		start, sent := time.Now(), c.sent
+		c.everybody()
+		c.paths()
+		c.queries()
+		c.bodies()
+		t.Logf("%s: %d requests, %d ms", o.name(), c.sent-sent, time.Since(start).Milliseconds())
+		if s.admin.get("/check").status != http.StatusOK {
+			t.Fatalf("%s has locked the administrator out", o.name())
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(c.spec.root["paths"].(map[string]any))) {
+		c.methods(path)
+	}
+	t.Logf("%d requests", c.sent)
+}
+
+// contractor asks in the place of all clients.
+type contractor struct {
+	*site
+
+	spec      *spec
+	random    *rand.Rand
+	joel      *client
+	tokens    map[string]*client // by their scopes
+	entry     string             // key of a ledger entry
+	record    string             // key of a settled call
+	operation operation
+	made      int
+	sent      int
+}
+
+func (c *contractor) key(list string) string {
+	c.t.Helper()
+	objects := c.admin.get(list).is(http.StatusOK).objects()
+	if len(objects) == 0 {
+		c.t.Fatalf("nothing is in %s", list)
+	}
+	return fmt.Sprintf("%.0f", objects[0]["id_"])
+}
+
+// program is one whose token has these scopes.
+func (c *contractor) program(scopes ...string) *client {
+	c.t.Helper()
+	name := strings.Join(scopes, " ")
+	if c.tokens[name] == nil {
+		c.tokens[name] = c.anonymous()
+		c.tokens[name].header.Set("Authorization", "Bearer "+c.token(scopes...))
+	}
+	return c.tokens[name]
+}
+
+func (c *contractor) token(scopes ...string) string {
+	c.t.Helper()
+	c.made++
+	_, secret, err := c.store.NewToken(c.t.Context(), models.NewToken{Name: fmt.Sprintf("t%d", c.made), Scopes: scopes}, "test")
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return secret
+}
+
+// object makes something that the operation may change or delete, and returns its path.
+func (c *contractor) object() string {
+	c.t.Helper()
+	c.made++
+	n := fmt.Sprintf("%d", c.made)
+	path := c.operation.path
+	switch {
+	case strings.HasPrefix(path, "/api/users/{username}"):
+		c.user(models.NewUser{Username: "u" + n, CLID: "7" + n, IMSI: "8" + n, Balance: 5 * money.Unit})
+		return strings.Replace(path, "{username}", "u"+n, 1)
+	case path == "/api/groups/{name}":
+		first := time.Date(2099, 1, 31, 0, 0, 0, 0, time.UTC)
+		if _, err := c.store.NewGroup(c.t.Context(), models.NewGroup{Name: "g" + n, First: first, Count: 9, Mode: models.ModeTopUp, Users: []int64{2}}, "test"); err != nil {
+			c.t.Fatal(err)
+		}
+		return "/api/groups/g" + n
+	case strings.HasPrefix(path, "/api/holds/"):
+		c.site.user(models.NewUser{Username: "h" + n, CLID: "9" + n, Balance: 5 * money.Unit})
+		c.call("pbx-hold"+n, "9"+n, "555000205", -1)
+		call, err := c.store.ListHolds(c.t.Context(), models.ListRequest{Number: 1, Size: 1})
+		if err != nil || len(call.Items) == 0 {
+			c.t.Fatal("no call holds money", err)
+		}
+		return fmt.Sprintf("/api/holds/%d", call.Items[0].ID)
+	case path == "/api/cdr/{id}" && c.operation.method != http.MethodGet: // one that was written by hand
+		record, err := c.store.AddCDR(c.t.Context(), models.CDR{From: 2, Answer: time.Unix(1_700_000_000, 0), BillSec: 5}, "test")
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return fmt.Sprintf("/api/cdr/%d", record.ID)
+	case strings.HasPrefix(path, "/api/calls/"), strings.HasPrefix(path, "/api/cdr/"):
+		return strings.Replace(path, "{id}", c.record, 1)
+	case strings.HasPrefix(path, "/api/balance/"):
+		return strings.Replace(path, "{id}", c.entry, 1)
+	case path == "/api/tokens/{id}":
+		c.token("read")
+		list, err := c.store.ListTokens(c.t.Context(), models.ListRequest{Number: 1, Size: 1, Query: `{"order_by":[{"field":"id","direction":"desc"}]}`})
+		if err != nil || len(list.Items) == 0 {
+			c.t.Fatal("there is no token", err)
+		}
+		return fmt.Sprintf("/api/tokens/%d", list.Items[0].ID)
+	case strings.Contains(path, "{"):
+		c.t.Fatalf("nobody knows what %s is about", path)
+	}
+	return path
+}
+
+// body is a valid one, with values that nobody has yet.
+func (c *contractor) body(properties ...string) map[string]any {
+	schema := c.operation.body()
+	if schema == nil {
+		return nil
+	}
+	c.made++
+	body := c.spec.example(schema).(map[string]any)
+	all, _ := schema["properties"].(map[string]any)
+	for _, name := range properties {
+		body[name] = c.spec.example(all[name].(map[string]any))
+	}
+	if _, ok := all["signal"]; ok { // it or type_ must be there
+		body["signal"] = "+"
+	}
+	fresh := fmt.Sprintf("%d", c.made)
+	for name, value := range map[string]any{"username": "n" + fresh, "name": "n" + fresh, "clid": "5" + fresh, "imsi": "6" + fresh, "account_id": "a" + fresh} {
+		if _, ok := body[name]; ok {
+			body[name] = value
+		}
+	}
+	switch c.operation.name() {
+	case "POST /login":
+		body["username"], body["password"] = "lena", secret
+	case "POST /api/voice_balance":
+		body["from_user_id"] = 2
+	case "PATCH /api/users":
+		c.site.user(models.NewUser{Username: "q" + fresh})
+		body["q"] = map[string]any{"filters": []any{map[string]any{"name": "username", "op": "eq", "val": "q" + fresh}}}
+	}
+	return body
+}
+
+func encoded(body map[string]any) string {
+	if body == nil {
+		return ""
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}
+
+// ask sends a request and holds the answer against the document.
+func (c *contractor) ask(who *client, path, body, contentType string) answer {
+	c.t.Helper()
+	c.sent++
+	if c.operation.path == "/logout" && who.cookie != nil { // its session would be gone
+		fresh := c.login("joel")
+		fresh.header = who.header
+		who = fresh
+	}
+	a := who.send(c.operation.method, path, body, contentType)
+	a.what = short(a.what)
+	if why := c.operation.violation(a); why != "" {
+		c.t.Errorf("%s: %s: %s", a.what, why, short(a.body))
+	}
+	return a
+}
+
+func short(s string) string {
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > 400 {
+		return s[:400] + "…"
+	}
+	return s
+}
+
+func (c *contractor) json(body string) string {
+	if body == "" {
+		return ""
+	}
+	return "application/json"
+}
+
+// everybody asks, each as he may or may not.
+func (c *contractor) everybody() {
+	o := c.operation
+	open, scopes := o.security()
+	asked := func(who *client) answer {
+		body := encoded(c.body())
+		return c.ask(who, c.object(), body, c.json(body))
+	}
+	admin := asked(c.admin)
+	only405 := o.response(http.StatusMethodNotAllowed) != nil
+	if admin.status >= 400 && !only405 {
+		c.t.Errorf("%s: what the document shows is refused with %d: %s", admin.what, admin.status, admin.body)
+	}
+	nobody, other, lacking := asked(c.anonymous()), asked(c.joel), asked(c.anonymous())
+	wrong := c.anonymous()
+	wrong.header.Set("Authorization", "Bearer tt_nonsense")
+	if a := asked(wrong); a.status != http.StatusUnauthorized && o.path != "/metrics" { // which asks nobody who is near
+		c.t.Errorf("%s: a wrong token is answered with %d", a.what, a.status)
+	}
+	foreign := *c.admin
+	foreign.header = http.Header{"Sec-Fetch-Site": {"cross-site"}}
+	if a := asked(&foreign); o.method != http.MethodGet && a.status != http.StatusForbidden {
+		c.t.Errorf("%s: another site is answered with %d", a.what, a.status)
+	}
+	if !open {
+		if len(scopes) > 0 {
+			if a := asked(c.program(scopes...)); a.status >= 400 && !only405 {
+				c.t.Errorf("%s: a token with %s is answered with %d: %s", a.what, scopes, a.status, a.body)
+			}
+			for _, scope := range scopes[1:] {
+				asked(c.program(scope)) // which is not enough
+			}
+		}
+		all := slices.DeleteFunc(models.Scopes(), func(s string) bool { return len(scopes) > 0 && s == scopes[0] })
+		lacking = asked(c.program(all...))
+		if nobody.status != http.StatusUnauthorized || lacking.status != http.StatusForbidden || other.status != http.StatusForbidden && o.path != "/check" {
+			c.t.Errorf("%s: nobody is answered with %d, a user with %d, a token without %s with %d", o.name(), nobody.status, other.status, scopes, lacking.status)
+		}
+	}
+}
+
+// hostile are texts that somebody might have forgotten.
+var hostile = []string{
+	"", " ", "'", `"`, `\`, "' OR 1=1 --", `"; DROP TABLE users; --`, "a\nb", "a\r\nX: y", "\x00", "a\x00b", "\u2028", "\ufeff", "%00", "%", "_", "😀", "e\u0301",
+	"\u202egnp.exe", "<script>", "{{.}}", "${x}", "../../etc/passwd", "/", "null", "true", "-1", "0", "1e309", "NaN", "9223372036854775808", "\U0010ffff", strings.Repeat("ü", 5000),
+}
+
+// paths asks for keys that there are not.
+func (c *contractor) paths() {
+	if !strings.Contains(c.operation.path, "{") {
+		return
+	}
+	parameter := regexp.MustCompile(`\{\w+\}`)
+	body := encoded(c.body())
+	for _, text := range append(hostile, "nobody", "99999999999999999999", "1.5", "0x10", "\xff") {
+		if strings.Trim(text, ".") == "" || strings.Contains(text, "/") {
+			continue // another path
+		}
+		c.ask(c.admin, parameter.ReplaceAllLiteralString(c.operation.path, url.PathEscape(text)), body, c.json(body))
+	}
+}
+
+// queries asks for pages and searches that make no sense.
+func (c *contractor) queries() {
+	names := c.operation.parameters("query")
+	path := c.object()
+	for _, name := range names {
+		texts := append([]string{"1", "2", "1001", "101", "1e3", "marta", "nobody"}, hostile...)
+		c.random.Shuffle(len(texts), func(i, j int) { texts[i], texts[j] = texts[j], texts[i] })
+		for _, text := range texts[:20] {
+			c.ask(c.admin, path+"?"+name+"="+url.QueryEscape(text), "", "")
+			if c.operation.method != http.MethodGet {
+				return
+			}
+		}
+		c.ask(c.admin, path+"?"+name+"[]=1&"+name+"=2&"+name, "", "")
+		c.ask(c.admin, path+"?"+name+"=%zz&%00=%00;;", "", "")
+	}
+	if !slices.Contains(names, "q") {
+		return
+	}
+	for _, text := range []string{
+		"{", "[]", "1", `"x"`, "null", "{}", `{"filters":null}`, `{"filters":{}}`, `{"filters":[1]}`, `{"filters":[{}]}`, `{"filters":[{"name":"nothing","op":"eq","val":1}]}`,
+		`{"filters":[{"name":"id_","op":"sounds_like","val":1}]}`, `{"filters":[{"name":"id","op":"in","val":[1,"x",null,{},[]]}]}`, `{"filters":[{"name":"id_","op":"in","val":[]}]}`,
+		`{"filters":[{"or":[]}]}`, `{"filters":[{"name":"username","op":"like","val":"%\\"}]}`, `{"filters":[{"name":"username","op":"eq","val":"\u0000"}]}`,
+		`{"filters":[{"name":"id_","op":"gt","val":1e400}]}`, `{"filters":[{"name":"id_","op":"eq","val":9223372036854775808}]}`, `{"filters":[{"name":"balance","op":"lt","val":"1.0000000001"}]}`,
+		`{"order_by":[{"field":"id_"},{"field":"id"},{}]}`, `{"order_by":[{"field":"id","direction":"sideways"}]}`, `{"order_by":"id"}`, `{"group_by":[{"field":"id"}]}`, `{"limit":-1}`,
+		`{"limit":1e30,"offset":"x"}`, `{"limit":1,"offset":9223372036854775807}`, `{"single":true}`, `{"single":true,"limit":1}`, `{"single":true,"offset":99999}`,
+		`{"filters":[{"name":"tunel","op":"any","val":1}]}`, `{"filters":[{"name":"tunel__tunel__name","op":"any","val":1}]}`, strings.Repeat(`{"filters":[`, 1000), "\xff",
+	} {
+		c.ask(c.admin, path+"?q="+url.QueryEscape(text), "", "")
+	}
+}
+
+// refused fails the test when what the document forbids is not refused, or for another reason than that.
+func (a answer) refused(why string) {
+	a.t.Helper()
+	if a.status < 400 || a.status == http.StatusUnauthorized || a.status == http.StatusNotFound {
+		a.t.Errorf("%s: %s, and is answered with %d", a.what, why, a.status)
+	}
+}
+
+// bodies sends what cannot be read, and what can with each field missing, of another type, beyond its limits, and strange.
+func (c *contractor) bodies() {
+	schema := c.operation.body()
+	if schema == nil {
+		return
+	}
+	if c.operation.path == "/login" {
+		for range 11 { // too often
+			c.ask(c.anonymous(), "/login", `{"username":"lena","password":"wrong77"}`, "application/json")
+		}
+	}
+	path := c.object()
+	named := strings.HasSuffix(path, "/u"+fmt.Sprint(c.made)) || strings.HasSuffix(path, "/g"+fmt.Sprint(c.made))
+	send := func(body map[string]any) answer {
+		if named { // what was there before may have another name by now
+			path = c.object()
+		}
+		return c.ask(c.admin, path, encoded(body), "application/json")
+	}
+	for _, text := range []string{"", "{", "[]", "null", "1", `"x"`, "{}{}", "{\"a\":\xff}", strings.Repeat("[", 5000), `{"a":1,}`, `{"a":` + strings.Repeat("9", 5000) + "}"} {
+		c.ask(c.admin, path, text, "application/json").refused("it is no object")
+	}
+	patient := *c.admin
+	patient.header = http.Header{"Expect": {"100-continue"}} // else the connection may be closed before the answer is read
+	if a := c.ask(&patient, path, `{"a":"`+strings.Repeat("x", 1<<20)+`"}`, "application/json"); a.status != http.StatusRequestEntityTooLarge {
+		c.t.Errorf("%s is too long, and is answered with %d", a.what, a.status)
+	}
+	for _, contentType := range []string{"", "text/plain", "application/xml", "multipart/form-data; boundary=x", "application/jsonx", "application/json, text/plain", ";"} {
+		if a := c.ask(c.admin, path, encoded(c.body()), contentType); a.status != http.StatusUnsupportedMediaType {
+			c.t.Errorf("%s of %q is answered with %d", a.what, contentType, a.status)
+		}
+	}
+	required, _ := schema["required"].([]any)
+	for _, name := range required {
+		body := c.body()
+		delete(body, name.(string))
+		send(body).refused("something is missing")
+	}
+	stranger := c.body()
+	stranger["shoe_size"] = 44
+	if a := send(stranger); schema["additionalProperties"] == false {
+		a.refused("there is no such field")
+	}
+	properties, _ := schema["properties"].(map[string]any)
+	for _, name := range slices.Sorted(maps.Keys(properties)) {
+		property := properties[name].(map[string]any)
+		c.values(name, property, send)
+	}
+	for range c.some() { // any of the fields, each as it is meant
+		var some []string
+		for _, name := range slices.Sorted(maps.Keys(properties)) {
+			if c.random.IntN(2) == 0 {
+				some = append(some, name)
+			}
+		}
+		if a := send(c.body(some...)); a.status >= 400 && c.operation.path != "/login" { // where she is kept out by now
+			c.t.Errorf("%s: what the document allows is refused with %d: %s", a.what, a.status, a.body)
+		}
+	}
+}
+
+// values sends one field with everything that it may be and may not be.
+func (c *contractor) values(name string, property map[string]any, send func(map[string]any) answer) {
+	send(c.body(name))
+	with := func(v any) answer {
+		body := c.body(name)
+		body[name] = v
+		return send(body)
+	}
+	for _, v := range []any{map[string]any{}, []any{}, []any{nil}, []any{[]any{}}, nil, 1.5, true, map[string]any{"add": "x"}, map[string]any{"id_": 1.0}, []any{1e300, -1.0, "x"}, "x", 7.0, -7.0} {
+		a := with(v)
+		if why := c.spec.invalid(property, v); why != "" && !likewise(property, v) && !c.idle(name) {
+			a.refused(why)
+		}
+	}
+	if property["minimum"] != nil || property["maximum"] != nil {
+		least, most := property["minimum"].(float64), property["maximum"].(float64)
+		with(least)
+		with(most)
+		if !c.idle(name) {
+			with(least - 1).refused("it is too small")
+			with(most + 1).refused("it is too large")
+		}
+	}
+	if most, ok := property["maxLength"].(float64); ok {
+		long := func(n float64) string { return fmt.Sprintf("%0*dx", int(n)-1, c.made) } // which nobody has yet
+		with(long(most))
+		with(strings.Repeat("ü", int(most)))
+		with(long(most + 1)).refused("it is too long")
+	}
+	if least, ok := property["minLength"].(float64); ok {
+		with(strings.Repeat("x", int(least)-1)).refused("it is too short")
+	}
+	if types := fmt.Sprint(property["type"]); !strings.Contains(types, "string") && property["anyOf"] == nil {
+		return
+	}
+	for _, n := range c.random.Perm(len(hostile))[:c.some()] {
+		text := hostile[n]
+		if a := with(text); c.spec.invalid(property, text) != "" && !c.idle(name) {
+			a.refused("it is none of those that are allowed")
+		}
+	}
+}
+
+// likewise reports whether a value may be taken though it is of another type: numbers in quotes and digits without.
+func likewise(property map[string]any, v any) bool {
+	_, isText := v.(string)
+	_, isNumber := v.(float64)
+	return isText || isNumber && strings.Contains(fmt.Sprint(property["type"]), "string") || property["anyOf"] != nil
+}
+
+// some is how many of many values are tried on one field: few where each that is taken costs the hash of a password.
+func (c *contractor) some() int {
+	switch c.operation.name() {
+	case "POST /api/users", "PATCH /api/users", "PATCH /api/users/{username}", "POST /login":
+		return 5
+	}
+	return 12
+}
+
+// idle reports whether a field is taken and does not count.
+func (c *contractor) idle(name string) bool {
+	return c.operation.path == "/api/balance" && name == "date" || c.operation.name() == "PATCH /api/users" && name == "tunel" || name == "next" || name == "imsi" && c.operation.path == "/check_voice_balance"
+}
+
+// methods asks for what nobody has documented.
+func (c *contractor) methods(path string) {
+	documented := c.spec.root["paths"].(map[string]any)[path].(map[string]any)
+	path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "1")
+	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
+		if documented[strings.ToLower(method)] != nil {
+			continue
+		}
+		c.sent++
+		a := c.admin.send(method, path, "", "")
+		if a.status != http.StatusMethodNotAllowed || a.header.Get("Allow") == "" {
+			c.t.Errorf("%s is answered with %d", a.what, a.status)
+		}
+	}
+}

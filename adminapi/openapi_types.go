@@ -1,0 +1,216 @@
+package adminapi
+
+import (
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+)
+
+// The types here describe what handlers take. These read a body field by field, because the kept paths take some values
+// in several forms; the contract test holds the two together.
+
+type loginRequest struct {
+	_        struct{} `additionalProperties:"true"`
+	Username string   `json:"username"`
+	Password string   `json:"password"`
+	Next     string   `json:"next" required:"false"`
+}
+
+type newUserRequest struct {
+	Username  string           `json:"username" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Password  string           `json:"password" minLength:"6" maxLength:"1024"`
+	CLID      string           `json:"clid" pattern:"^\\+?[0-9]{1,20}$"`
+	IMSI      string           `json:"imsi" pattern:"^[0-9]{1,16}$"`
+	Admin     bool             `json:"admin"`
+	Name      string           `json:"name" required:"false" maxLength:"120"`
+	Level     int              `json:"level" required:"false" minimum:"0" maximum:"2"`
+	AccountID *string          `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
+	Address   string           `json:"address" required:"false" maxLength:"200"`
+	CPF       string           `json:"cpf" required:"false" maxLength:"20"`
+	Groups    membershipSchema `json:"tunel" required:"false"`
+}
+
+type changeUserRequest struct {
+	Username  string           `json:"username" required:"false" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Password  string           `json:"password" required:"false" minLength:"6" maxLength:"1024"`
+	CLID      *string          `json:"clid" required:"false" pattern:"^\\+?[0-9]{1,20}$"`
+	IMSI      *string          `json:"imsi" required:"false" pattern:"^[0-9]{1,16}$"`
+	Admin     bool             `json:"admin" required:"false"`
+	Name      string           `json:"name" required:"false" maxLength:"120"`
+	Level     int              `json:"level" required:"false" minimum:"0" maximum:"2"`
+	AccountID *string          `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
+	Address   string           `json:"address" required:"false" maxLength:"200"`
+	CPF       string           `json:"cpf" required:"false" maxLength:"20"`
+	Groups    membershipSchema `json:"tunel" required:"false"`
+}
+
+type changeUsersRequest struct {
+	Query querySchema `json:"q"`
+	changeUserRequest
+}
+
+type grantsRequest struct {
+	Queues   []string `json:"queues"`
+	Agents   []string `json:"agents"`
+	Accounts []string `json:"accounts"`
+}
+
+type newGroupRequest struct {
+	Name      string    `json:"name" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Day       int       `json:"day" minimum:"1" maximum:"31"`
+	Month     int       `json:"month" minimum:"1" maximum:"12"`
+	Year      int       `json:"year" minimum:"1970" maximum:"9999"`
+	Count     int       `json:"count" minimum:"1" maximum:"1200"`
+	Users     idsSchema `json:"users" required:"false"`
+	Value     sumSchema `json:"value" required:"false"`
+	Mode      string    `json:"mode" required:"false"`
+	AccountID *string   `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
+}
+
+type changeGroupRequest struct {
+	Name      string           `json:"name" required:"false" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Value     sumSchema        `json:"value" required:"false"`
+	Mode      string           `json:"mode" required:"false"`
+	AccountID *string          `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
+	Members   membershipSchema `json:"tunel" required:"false"`
+	Add       idsSchema        `json:"newUser" required:"false"`
+	Remove    idsSchema        `json:"removeUser" required:"false"`
+	Refill    int              `json:"updateGroup" required:"false" minimum:"0" maximum:"1"`
+}
+
+type movementRequest struct {
+	UserID userIDSchema `json:"userId"`
+	Value  sumSchema    `json:"value"`
+	Signal string       `json:"signal" required:"false"`
+	Type   string       `json:"type_" required:"false"`
+	Date   string       `json:"date" required:"false"`
+}
+
+type transferRequest struct {
+	From   string    `json:"from"`
+	To     string    `json:"to"`
+	Amount sumSchema `json:"amount"`
+}
+
+type tokenRequest struct {
+	Name      string     `json:"name" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Scopes    []string   `json:"scopes" minItems:"1"`
+	Account   string     `json:"account" required:"false" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	ExpiresAt *time.Time `json:"expires_at" required:"false"`
+}
+
+type voiceRequest struct {
+	_    struct{} `additionalProperties:"true"`
+	IMSI string   `json:"imsi"`
+}
+
+// sumSchema is an amount of money that a client sends: a number, or a string of one.
+type sumSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (sumSchema) Schema(huma.Registry) *huma.Schema {
+	least, most := 0.0, float64(maxValue)
+	return &huma.Schema{AnyOf: []*huma.Schema{
+		{Type: huma.TypeNumber, ExclusiveMinimum: &least, Maximum: &most}, {Type: huma.TypeString, Pattern: `^[0-9]+(\.[0-9]{1,6})?$`},
+	}}
+}
+
+// userIDSchema is the id_ of a user, or his IMSI.
+type userIDSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (userIDSchema) Schema(huma.Registry) *huma.Schema {
+	least := 1.0
+	return &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeInteger, Minimum: &least}, {Type: huma.TypeString, Pattern: `^[0-9]{1,18}$`}}}
+}
+
+// idsSchema is that of ids: those of users or groups.
+type idsSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (idsSchema) Schema(huma.Registry) *huma.Schema {
+	least, most := 1.0, maxMembers
+	return &huma.Schema{Type: huma.TypeArray, MaxItems: &most, Items: &huma.Schema{Type: huma.TypeInteger, Minimum: &least}}
+}
+
+// membershipSchema is a list of ids in place of another, or what is to be added to it and removed from it.
+type membershipSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (membershipSchema) Schema(r huma.Registry) *huma.Schema {
+	return &huma.Schema{AnyOf: []*huma.Schema{
+		idsSchema{}.Schema(r),
+		{Type: huma.TypeObject, AdditionalProperties: false, Properties: map[string]*huma.Schema{"add": idsSchema{}.Schema(r), "remove": idsSchema{}.Schema(r)}},
+	}}
+}
+
+// querySchema is a query with at least one filter.
+type querySchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (querySchema) Schema(huma.Registry) *huma.Schema {
+	one := 1
+	return &huma.Schema{AnyOf: []*huma.Schema{
+		{Type: huma.TypeObject, Required: []string{"filters"}, Properties: map[string]*huma.Schema{
+			"filters": {Type: huma.TypeArray, MinItems: &one, Items: &huma.Schema{Type: huma.TypeObject}},
+		}},
+		{Type: huma.TypeString},
+	}}
+}
+
+// headers are those of answers.
+func headers() map[string]*huma.Header {
+	text := func(about, example string) *huma.Header {
+		return &huma.Header{Description: about, Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{example}}}
+	}
+	return map[string]*huma.Header{
+		"X-Request-Id":     text("The name of the request, under which the server's log has it.", "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"),
+		"Location":         text("Where the new object is.", "http://localhost:8080/api/users/marta"),
+		"Link":             text("The next page and the last, as RFC 8288 writes them.", `<http://localhost:8080/api/users?page=2&results_per_page=10>; rel="next"`),
+		"X-Truncated":      text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users).", "originated_calls"),
+		"X-Count":          text("at-least, when there are num_results objects or more and nobody has counted them to the end.", "at-least"),
+		"ETag":             text("Changes when the content does.", `"d41d8cd98f00b204e9800998ecf8427e"`),
+		"Set-Cookie":       text("The cookie session.", "session=…; Path=/; HttpOnly; SameSite=Lax"),
+		"WWW-Authenticate": text("How to say who you are.", `Bearer realm="talktime"`),
+		"Allow":            text("The methods that there are.", "GET"),
+		"Retry-After":      text("Seconds to wait.", "5"),
+	}
+}
+
+// parameters are those that requests may have.
+func parameters() map[string]*huma.Param {
+	number := func(least, most float64, example int) *huma.Schema {
+		s := &huma.Schema{Type: huma.TypeInteger, Minimum: &least, Examples: []any{example}}
+		if most > 0 {
+			s.Maximum = &most
+		}
+		return s
+	}
+	text := func(example string) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeString, Examples: []any{example}}
+	}
+	query := func(name, about string, s *huma.Schema) *huma.Param {
+		return &huma.Param{Name: name, In: "query", Description: about, Schema: s}
+	}
+	path := func(name, about string, s *huma.Schema) *huma.Param {
+		return &huma.Param{Name: name, In: "path", Required: true, Description: about, Schema: s}
+	}
+	most := maxKey
+	key := &huma.Schema{Type: huma.TypeString, MaxLength: &most, Pattern: "^[!-~]+$", Examples: []any{"invoice-2041"}}
+	return map[string]*huma.Param{
+		"q":                query("q", "A query in the search language, see above.", text(`{"limit":5}`)),
+		"page":             query("page", "The number of the page, from 1 to 1000. What comes behind is reached with after.", number(1, 1000, 1)),
+		"results_per_page": query("results_per_page", "How many objects a page has; at most 100.", number(1, maxRows, 10)),
+		"after":            query("after", "Only what comes after the object with this key, in place of pages.", number(1, 0, 1)),
+		"user":             query("user", "Only what is this user's.", text("marta")),
+		"callback":         query("callback", "The name of a function, for JSONP. Only where the settings allow that; else it does not count.", text("show")),
+		"imsi":             query("imsi", "The IMSI of a SIM.", text("001010000000204")),
+		"path-username":    path("username", "The name of a user.", text("marta")),
+		"path-name":        path("name", "The name of a group.", text("field-team")),
+		"path-id":          path("id", "The key of the object.", number(1, 0, 7)),
+		"Idempotency-Key": {
+			Name: "Idempotency-Key", In: "header", Schema: key,
+			Description: "A key of the client's own, which makes the request safe to repeat: the same request with the same key is carried out once.",
+		},
+	}
+}

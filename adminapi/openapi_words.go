@@ -1,0 +1,224 @@
+package adminapi
+
+import "strings"
+
+// docsSection is a part of the introduction.
+type docsSection struct {
+	Title string
+	Texts []string
+	Code  string
+}
+
+// sections are what there is to know before the first request.
+func sections() []docsSection {
+	return []docsSection{
+		{
+			"Who asks", []string{
+				"People log in with `POST /login` and have a cookie from then on; they are users like any other. Programs send a token as `Authorization: Bearer TOKEN`. " +
+					"A token has scopes, of which none implies another. Each route says who may use it; an administrator may use every one.",
+			}, "",
+		},
+		{
+			"Answers", []string{
+				"Everything is JSON unless a route says otherwise. Amounts of money are decimal strings such as `\"12.5\"`; where a client sends an amount, a number will do as well. " +
+					"Where a whole number or true and false are expected, the same in quotes is taken too, and digits without quotes where text is. Fields that do not exist are refused.",
+				"What is refused has a sentence for people in `message`. The older paths answer `{\"message\": …}`, or `{\"validation_errors\": …}` for unknown fields, and `{}` for what does not exist; " +
+					"newer ones answer `application/problem+json` (RFC 9457), which has `message` too. A status of 500 is a mistake of the server: its log has it under `X-Request-Id`.",
+				"`HEAD` is answered wherever `GET` is. A method that a path does not have is answered with 405, a path that does not exist with 404.",
+			}, "",
+		},
+		{
+			"Lists", []string{
+				"A list comes in pages: `num_results` objects in all, of which `objects` holds this page. `page` and `results_per_page` choose one; the header `Link` leads to the next and the last. " +
+					"With `X-Count: at-least` nobody has counted to the end. Pages have numbers up to 1000; `after=KEY`, with the key of the last object seen, goes on from there at the same price everywhere.",
+			}, "",
+		},
+		{
+			"The search language", []string{
+				"Every list takes a query in `q`, an object of JSON. All its parts are optional: `filters`, which must all hold; `order_by`, `group_by`, `limit`, `offset`; and `single`, which asks for the one object that there must be.",
+				"A filter compares a field of the objects with `val`, or with another `field` of theirs. `{\"or\": […]}` and `{\"and\": […]}` nest. A field of a related object is `relation__field`; `any` and `has` ask " +
+					"whether some related object satisfies a value or a filter of its own. What is null satisfies no comparison: that is what `is_null` and `is_not_null` are for.",
+				"Operators: `== eq equals equal_to equals_to`; `!= ne neq not_equal_to does_not_equal`; `> gt`; `>= ge gte geq`; `< lt`; `<= le lte leq`; `in`, `not_in`; `is_null`, `is_not_null`; " +
+					"`like`, and `ilike`, which does not tell small letters from capitals (`%` stands for anything, `_` for one character); `any`, `has`.",
+				"Times are ISO 8601; those without a zone are in the server's. `CURRENT_TIMESTAMP` and `CURRENT_DATE` are now and today.",
+			}, `{"filters": [{"name": "admin", "op": "eq", "val": false},
+             {"or": [{"name": "clid", "op": "like", "val": "5989%"},
+                     {"name": "tunel__name", "op": "any", "val": "field-team"}]}],
+ "order_by": [{"field": "username", "direction": "desc"}], "limit": 20, "offset": 40}`,
+		},
+		{
+			"Money", []string{
+				"The usual currency is SEC: one unit is one second of talk. Money moves by `POST /api/balance` and `POST /api/transfers`. With a header `Idempotency-Key` such a request may be repeated " +
+					"for as long as nobody knows whether it arrived: it is carried out once, and each repetition is answered as the first was. The same key with another content is refused (409).",
+			}, "",
+		},
+	}
+}
+
+// introduction is all sections as CommonMark.
+func introduction() string {
+	var b strings.Builder
+	b.WriteString("Prepaid billing for Asterisk: users, balances, calls, holds and tokens.\n")
+	for _, s := range sections() {
+		b.WriteString("\n## " + s.Title + "\n")
+		for _, text := range s.Texts {
+			b.WriteString("\n" + text + "\n")
+		}
+		if s.Code != "" {
+			b.WriteString("\n```json\n" + s.Code + "\n```\n")
+		}
+	}
+	return b.String()
+}
+
+// schemas say what each kind of object is.
+func schemas() map[string]string {
+	return map[string]string{ //nolint:gosec // words about secrets, and none of them
+		"User": "A user. Who is within another object has the first fields only.", "PlainUser": "A user within another object.",
+		"Group": "A group of users.", "PlainGroup": "A group within another object.",
+		"Entry": "An entry on a user's account.", "HistoricEntry": "A ledger entry in a user's history, where every value is a string.",
+		"LedgerEntry": "An entry on a user's account, with the transaction it belongs to.", "PostedEntry": "An entry on an account of a user or of the house.",
+		"CDR": "The record of a call that was answered, with its users as far as they exist.", "PlainCDR": "A call record within another object.",
+		"Call": "An authorised attempt to reach a number.", "Explanation": "How the charge of a call came about.",
+		"Evidence": "What one witness saw of a call. What is missing the witness does not know.", "LegPrice": "How the price of one leg of a call comes about.",
+		"PriceStep": "One addition on the way to a price.", "Rate": "The price of talk to one destination.", "Date": "A day of a refill.",
+		"UserName": "A user in a newer object. Of a deleted one only the id is left.", "Token": "What a program shows in place of a login.",
+		"AuditLine": "A line of the audit log.", "Transfer": "Money that was moved from one user to another.", "LoggedIn": "Who has logged in.",
+		"Health": "The state of the server.", "Message": "A refusal.", "Problem": "A refusal, as RFC 9457 writes it.",
+		"FieldErrors": "A refusal that names fields.", "Nothing": "An object without properties: what does not exist.", "Modified": "How many users were changed.",
+		"Grants": "What a user may see of the statistics.", "GrantsRequest": "What a user may see of the statistics, all of it.",
+		"LoginRequest": "A name and a password.", "NewUserRequest": "A user to be made.", "ChangeUserRequest": "What is to become of a user; what is missing stays.",
+		"ChangeUsersRequest": "What is to become of the users that a query finds.", "NewGroupRequest": "A group to be made.",
+		"NewCDRRequest": "A record to be written by hand.", "ChangeCDRRequest": "What is to become of a record that was written by hand; what is missing stays.",
+		"VoiceMovement": "Money that was added or taken.", "VoiceMovementRequest": "Money to be added or taken, of from_user_id or userId.",
+		"ChangeGroupRequest": "What is to become of a group; what is missing stays.", "MovementRequest": "Money to be added or taken. signal or type_ must be there.",
+		"TransferRequest": "Money to be moved.", "TokenRequest": "A token to be made.", "VoiceRequest": "A SIM.",
+		"UserList": "A page of users.", "GroupList": "A page of groups.", "EntryList": "A page of ledger entries.", "LedgerEntryList": "A page of ledger entries.",
+		"CDRList": "A page of call records.", "CallList": "A page of calls.", "TokenList": "A page of tokens.", "AuditLineList": "A page of the audit log.",
+	}
+}
+
+// word is what the glossary knows of a property.
+type word struct {
+	about   string
+	example any
+	among   []any  // the only values that there are
+	pattern string // of the text
+}
+
+// naiveTime is the form of times without a zone.
+const naiveTime = `^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}$`
+
+// glossary says what properties mean, by their name, or by schema and name where a name means several things.
+func glossary() map[string]word {
+	const (
+		instant, naive, decimal = "2026-03-14T09:26:53.5Z", "2026-03-14T09:26:53", `^-?[0-9]+(\.[0-9]{1,6})?$`
+		exact                   = "exact, in the currency's units"
+	)
+	key, digits := int64(1204), `^[0-9]+$`
+	modes, signs, kinds := []any{"topup", "add"}, []any{"+", "-"}, []any{"increase", "decrease"}
+	return map[string]word{
+		// lists
+		"num_results": {about: "how many objects there are on all pages", example: 1}, "objects": {about: "those of this page"},
+		"page": {about: "the number of this page", example: 1}, "total_pages": {about: "how many pages there are", example: 1},
+
+		// users
+		"id_": {about: "the key", example: key}, "username": {about: "the name to log in with; unique", example: "marta"},
+		"password": {about: "at least 6 characters", example: "tango-7-oak"},
+		"clid":     {about: "the caller ID of his phone; unique", example: "555000204"}, "imsi": {about: "the IMSI of his SIM; unique", example: "001010000000204"},
+		"admin": {about: "whether he is an administrator"}, "BallanceUser": {about: "the balance in whole units, cut off toward zero", example: 180},
+		"BallanceUserHistoric": {about: "his newest ledger entries, at most 10"}, "User.tunel": {about: "his groups"},
+		"originated_calls": {about: "calls that he paid for, the newest 10, of one user alone 100"}, "received_calls": {about: "calls that he answered, the newest 10, of one user alone 100"},
+		"name": {about: "a name for people", example: "Marta Paz"}, "level": {about: "0 an administrator, 1 a user, 2 a collaborator", example: 1, among: []any{0, 1, 2}},
+		"account_id": {about: "what other systems call it; unique", example: "crm-77"}, "currency": {about: "of the amounts", example: "SEC"},
+		"balance": {about: "what is on his accounts, " + exact, example: "180"}, "held": {about: "what calls in progress hold, " + exact, example: "0"},
+		"available":         {about: "what may be spent now, " + exact, example: "180"},
+		"HistoricEntry.id_": {about: "the key", example: "1204", pattern: digits}, "HistoricEntry.usersId": {about: "the key of the user", example: "2", pattern: digits},
+		"HistoricEntry.value":  {about: "the amount in whole units, without its sign", example: "180", pattern: digits},
+		"NewUserRequest.tunel": {about: "ids of his groups", example: []any{}}, "ChangeUserRequest.tunel": {about: "ids of his groups, or what to add and remove", example: []any{}},
+		"ChangeUsersRequest.tunel": {about: "ids of their groups, or what to add and remove", example: []any{}},
+		"address":                  {about: "where he lives", example: "Calle Larga 4"}, "cpf": {about: "his number at the tax office", example: "111.444.777-35"},
+		"voice_balance": {about: "as BallanceUser", example: 180},
+		"q":             {about: "which users: a query, as an object or as its text", example: map[string]any{"filters": []any{map[string]any{"name": "username", "op": "eq", "val": "marta"}}}},
+		"num_modified":  {about: "how many", example: 1},
+
+		// groups
+		"PlainGroup.name": {about: "the name; unique", example: "field-team"}, "Group.name": {about: "the name; unique", example: "field-team"},
+		"NewGroupRequest.name": {about: "the name; unique", example: "night-shift"}, "ChangeGroupRequest.name": {about: "the name; unique", example: "field-team"},
+		"PlainGroup.value": {about: "what a refill is worth, in each member's currency", example: 1250}, "Group.value": {about: "what a refill is worth, in each member's currency", example: 1250},
+		"NewGroupRequest.value": {about: "what a refill is worth; 1250 unless given", example: 1250}, "ChangeGroupRequest.value": {about: "what a refill is worth", example: 1250},
+		"mode":            {about: "topup raises balances to the value, add adds it", example: "topup", among: modes},
+		"dates_to_update": {about: "the refills that are left"}, "group_id": {about: "the key of the group", example: 3}, "Group.tunel": {about: "its members"},
+		"ChangeGroupRequest.tunel": {about: "ids of its members, or what to add and remove", example: map[string]any{"add": []any{2}}},
+		"newUser":                  {about: "ids of new members", example: []any{2}}, "removeUser": {about: "ids of members that leave", example: []any{3}},
+		"updateGroup": {about: "1: refill now", example: 0}, "users": {about: "ids of its members", example: []any{2}},
+		"day": {about: "of the first refill", example: 31}, "month": {about: "of the first refill", example: 1}, "year": {about: "of the first refill", example: 2099},
+		"count": {about: "how many monthly refills there are", example: 12},
+
+		"queues": {about: "the queues that he may see", example: []any{"support"}}, "agents": {about: "the agents that he may see", example: []any{"agent-7"}},
+		"accounts": {about: "the accounts that he may see", example: []any{"crm-77"}},
+
+		// money
+		"usersId": {about: "the key of the user", example: 2}, "signal": {about: "+ for money in, - for money out", example: "+", among: signs},
+		"type_": {about: "the same as a word", example: "increase", among: kinds}, "value": {about: "the amount in whole units, without its sign", example: 60},
+		"date": {about: "when, in the server's zone", example: naive, pattern: naiveTime}, "amount": {about: "signed, " + exact, example: "60", pattern: decimal},
+		"ref": {about: "what makes the transaction unique among those of its kind", example: "api-user1:invoice-2041"}, "userId": {about: "the id_ of the user, or his IMSI", example: 2},
+		"MovementRequest.value": {about: "a positive amount; whole units of SEC", example: 60}, "MovementRequest.date": {about: "does not count", example: naive},
+		"LedgerEntry.account_id": {about: "the key of the account", example: 2}, "transaction_id": {about: "the key of the transaction", example: key},
+		"user_id": {about: "the key of the user", example: 2}, "PostedEntry.user_id": {about: "the key of the user; null for the house", example: 2},
+		"PostedEntry.account": {about: "the account: main and the like of a user, cash, revenue, shortfall, closed of the house", example: "main"},
+		"kind":                {about: "why it was posted", example: "topup"}, "actor": {about: "who did it", example: "admin"}, "posted_at": {about: "when", example: instant},
+		"from": {about: "the name of the user who pays", example: "marta"}, "to": {about: "the name of the user who is paid", example: "joel"},
+		"VoiceMovementRequest.value": {about: "whole units; negative takes them", example: 60}, "VoiceMovement.value": {about: "whole units; negative took them", example: 60},
+		"VoiceMovementRequest.from_user_id": {about: "the id_ of the user", example: 2}, "VoiceMovement.from_user_id": {about: "the id_ of the user", example: 2},
+		"VoiceMovementRequest.to_user_id": {about: "whom a call went to"}, "VoiceMovement.to_user_id": {about: "whom a call went to"},
+		"VoiceMovementRequest.userId": {about: "as from_user_id"}, "origin": {about: "web, call or schedule", example: "web", among: []any{"web", "call", "schedule"}},
+		"_id":                    {about: "the key of the ledger entry", example: key},
+		"TransferRequest.amount": {about: "a positive amount; whole units of SEC", example: 20}, "Transfer.amount": {about: exact, example: "20"},
+
+		// calls
+		"answer": {about: "when it was answered, in the server's zone", example: naive, pattern: naiveTime}, "billsec": {about: "billable seconds", example: 42},
+		"from_user_id": {about: "the key of the user who pays", example: 2}, "to_user_id": {about: "the key of the user who was called; null for others", example: 3},
+		"from_user": {about: "who pays; null when deleted"}, "to_user": {about: "who was called; null when deleted or no user"},
+		"id": {about: "the key", example: key}, "call_id": {about: "of the channel", example: "pbx-1773480413.204"},
+		"state": {
+			about:   "open: money is held; settled: charged; released: ended without an answer; unreconciled: nobody knows what was talked; emergency: never billed",
+			example: "settled", among: []any{"open", "settled", "released", "unreconciled", "emergency"},
+		},
+		"user": {about: "who pays; null for strangers"}, "callee": {about: "who was called; null when no user"}, "caller_id": {about: "as delivered", example: "555000204"},
+		"number": {about: "what was dialled", example: "555000205"}, "authorized_at": {about: "when it was permitted", example: instant},
+		"due_at": {about: "when, at the latest, it must have ended", example: instant}, "ended_at": {about: "when we learned that it was over", example: instant},
+		"limit_seconds": {about: "how long the hold pays for", example: 180}, "seconds": {about: "billable seconds", example: 42}, "Call.status": {about: "Asterisk's DIALSTATUS; empty when unknown", example: "ANSWER"},
+		"cause": {about: "the hangup cause of Q.850; 0 when unknown", example: 16}, "charge": {about: "what it cost, " + exact, example: "42"},
+		"shortfall": {about: "the part of the charge that nobody's money covered", example: "0"}, "settled_by": {about: "caller, reducer, reconciler or operator; empty while it is open", example: "reducer"},
+		"unauthorized": {about: "whether it was charged although it was never authorised"}, "disputed_seconds": {about: "seconds of talk that later evidence claims", example: 0},
+		"call": {about: "the call"}, "evidence": {about: "what each witness saw"}, "legs": {about: "the price of each leg; none before the call is settled"}, "entries": {about: "what was posted for it"},
+		"source": {about: "who saw it: caller, reducer, cdr", example: "reducer"}, "leg": {about: "which leg; 0 is the first"}, "dial": {about: "which authorisation of the call, from 1"}, "dialstatus": {about: "as Asterisk says", example: "ANSWER"},
+		"answered_ms": {about: "milliseconds since the channel's own answer", example: 42000}, "answered": {about: "the same in whole seconds"}, "Evidence.billsec": {about: "of this leg alone"},
+		"callee_up_ms": {about: "Unix time in milliseconds at which the callee answered"}, "channel_up_ms": {about: "Unix time in milliseconds at which the caller's channel was answered"},
+		"ended_ms": {about: "Unix time in milliseconds of the end, on Asterisk's clock"}, "over": {about: "whether the channel has ended"}, "seen_at": {about: "when, by our clock"},
+		"rate": {about: "the price at authorisation"}, "billed_seconds": {about: "rounded up to increments", example: 42}, "steps": {about: "what adds up to the cost"}, "cost": {about: exact, example: "42"},
+		"does": {about: "what is added", example: "42 s at 60 per minute"}, "PriceStep.amount": {about: exact, example: "42"},
+		"prefix": {about: "of the number"}, "connect_fee": {about: "once for each answered call"}, "per_minute": {about: "the price of a minute", example: "60"},
+		"first": {about: "seconds of the first increment", example: 1}, "increment": {about: "seconds of each further increment", example: 1}, "minimum": {about: "what an answered call costs at least"},
+		"grace": {about: "talk of at most this many seconds costs nothing"}, "Rate.name": {about: "of the tariff", example: "built-in"},
+
+		// tokens and audit
+		"Token.name": {about: "the name; unique", example: "crm"}, "TokenRequest.name": {about: "the name; unique", example: "crm"},
+		"scopes": {about: "what it is good for", example: []any{"read"}, among: scopeNames()}, "Token.account": {about: "the only account whose figures it may see; empty: all", example: "crm-77"},
+		"TokenRequest.account": {about: "the only account whose figures it may see; all unless given", example: "crm-77"},
+		"created_at":           {about: "when", example: instant}, "expires_at": {about: "when it is good for nothing any more; null: never", example: "2099-12-31T00:00:00Z"},
+		"last_used_at": {about: "to the minute; null: never", example: instant}, "token": {about: "the secret, in the answer to its making only", example: "tt_…"},
+		"at": {about: "when", example: instant}, "action": {about: "what was done", example: "user.change"}, "target": {about: "to what", example: "marta"},
+		"before": {about: "what there was; null: nothing", example: map[string]any{"clid": "555000204"}}, "after": {about: "what there is; null: nothing", example: map[string]any{"clid": "555000209"}},
+
+		// session, server, refusals
+		"roles": {about: "admin or user", example: []any{"user"}}, "displayName": {about: "the username", example: "marta"}, "LoggedIn.id": {about: "the key of the user", example: 2},
+		"next":                  {about: "of a form: the path to go to, in place of an answer"},
+		"LoginRequest.password": {about: "his password", example: "secret7"}, "UserName.id": {about: "the key of the user", example: 2},
+		"message": {about: "what is wrong, in one sentence", example: "the user already exists"}, "validation_errors": {about: "what is wrong with each field", example: map[string]any{"shoe_size": "unknown field"}},
+		"Health.status": {about: "ok or unavailable", example: "ok"}, "Health.message": {about: "what keeps the server from its work"},
+		"title": {about: "the status in words", example: "Conflict"}, "Problem.status": {about: "the status", example: 409}, "detail": {about: "as message", example: "insufficient balance"},
+		"request_id": {about: "as X-Request-Id", example: "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"}, "Problem.message": {about: "what is wrong, in one sentence", example: "insufficient balance"},
+	}
+}

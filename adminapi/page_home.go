@@ -1,0 +1,84 @@
+package adminapi
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"talktime/models"
+	"talktime/money"
+	"talktime/web"
+)
+
+// home greets whoever is logged in: an administrator with the site at a glance, another user with his own figures.
+func home(r *request) error {
+	switch {
+	case r.who.user == nil:
+		return r.loginPage(http.StatusOK, web.Login{}, "", "/")
+	case !r.who.user.Admin:
+		user, err := r.api.Users.UserDetailByID(r.ctx(), r.who.user.ID)
+		if err != nil {
+			return err
+		}
+		return r.userPage(http.StatusOK, user, greeting(user.Username), nil)
+	}
+	figures, err := r.figures()
+	if err != nil {
+		return err
+	}
+	newest, err := r.api.Calls.ListCalls(r.ctx(), models.ListRequest{Number: 1, Size: someRows})
+	if err != nil {
+		return err
+	}
+	rows, err := r.pageCalls(newest.Items)
+	if err != nil {
+		return err
+	}
+	body := web.Home{Greeting: greeting(r.who.user.Username), Figures: figures, Calls: rows}
+	return r.render(http.StatusOK, web.Page{Title: "Overview", Section: "/", Body: body})
+}
+
+func greeting(name string) string { return "Hello, " + name + "!" }
+
+// figures is the site at a glance.
+func (r *request) figures() ([]web.Figure, error) {
+	if r.api.Figures == nil {
+		return nil, nil
+	}
+	f, err := r.api.Figures.Figures(r.ctx())
+	if err != nil {
+		return nil, err
+	}
+	owed, err := r.api.Users.Credit(r.ctx())
+	if err != nil {
+		return nil, err
+	}
+	count := func(label string, n int64, path string, alert bool) web.Figure {
+		return web.Figure{Label: label, Text: strconv.FormatInt(n, 10), Path: path, Alert: alert && n > 0}
+	}
+	figures := []web.Figure{
+		count("Users", f.Users, "/users", false),
+		{Label: "Credit of users", Amounts: pageSums(owed)},
+		{Label: "Held for calls", Amounts: pageSums(f.Held), Path: "/holds"},
+		count("Calls in progress", f.OpenCalls, "/calls?state=open", false),
+		count("Unreconciled calls", f.Unreconciled, "/calls?state=unreconciled", true),
+		count("Disputed calls", f.Disputed, "/calls?state=disputed", true),
+	}
+	if owed == nil { // too many accounts to add up while somebody waits
+		figures = slices.Delete(figures, 1, 2)
+	}
+	return figures, nil
+}
+
+// pageSums are amounts by currency; nothing at all is 0 seconds.
+func pageSums(sums map[string]money.Amount) []web.Amount {
+	var shown []web.Amount
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		shown = append(shown, pageAmount(sums[currency], currency))
+	}
+	if shown == nil {
+		shown = []web.Amount{pageAmount(0, models.SEC)}
+	}
+	return shown
+}

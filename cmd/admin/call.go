@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"talktime/billing"
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/money"
+	"talktime/store"
+)
+
+// explainJSON is a call with everything that led to its charge.
+type explainJSON struct {
+	Call     callJSON           `json:"call"`
+	Evidence []models.Evidence  `json:"evidence"`
+	Legs     []billing.LegPrice `json:"legs"` // none before the call is settled
+	Charge   money.Amount       `json:"charge"`
+	Entries  []postedJSON       `json:"entries"`
+}
+
+// postedJSON is an entry on an account of a user or of the house.
+type postedJSON struct {
+	TransactionID int64        `json:"transaction_id"`
+	Account       string       `json:"account"`
+	UserID        *int64       `json:"user_id"` // null: the house
+	Amount        money.Amount `json:"amount"`
+	PostedAt      time.Time    `json:"posted_at"`
+}
+
+func callExplain(c *command) action {
+	c.reports()
+	c.about = "\nID is a call's call_id, as logs and lists show it, or its number."
+	c.examples = []string{"admin call explain pbx1-1700000000.17"}
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			call, err := findCall(ctx, db, operands[0])
+			if err != nil {
+				return err
+			}
+			e := explainJSON{Call: showCall(call), Evidence: call.Notes, Legs: []billing.LegPrice{}, Charge: call.Charge, Entries: []postedJSON{}}
+			if e.Evidence == nil {
+				e.Evidence = []models.Evidence{}
+			}
+			if call.State == models.CallSettled {
+				if e.Legs, err = billing.Explain(call); err != nil {
+					return err
+				}
+			}
+			entries, err := db.CallEntries(ctx, call.CallID)
+			if err != nil {
+				return err
+			}
+			for _, entry := range entries {
+				posted := postedJSON{TransactionID: entry.TransactionID, Account: entry.Account, Amount: entry.Amount, PostedAt: entry.PostedAt.UTC()}
+				if entry.UserID != 0 {
+					posted.UserID = &entry.UserID
+				}
+				e.Entries = append(e.Entries, posted)
+			}
+			if c.json {
+				return c.out.json(e)
+			}
+			c.printExplanation(call, e)
+			return nil
+		})
+	}
+}
+
+// findCall finds a call by its call_id, or else by its number.
+func findCall(ctx context.Context, db *store.Store, id string) (models.Call, error) {
+	found, err := db.CallsByID(ctx, []string{id})
+	if err != nil {
+		return models.Call{}, err
+	}
+	if call, ok := found[id]; ok {
+		return call, nil
+	}
+	unknown := fmt.Errorf("there is no call %q", id)
+	number, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return models.Call{}, unknown
+	}
+	call, err := db.CallByKey(ctx, number)
+	if errors.Is(err, models.ErrNotFound) {
+		err = unknown
+	}
+	return call, err
+}
+
+// printExplanation tells people how the charge came about.
+func (c *command) printExplanation(call models.Call, e explainJSON) {
+	c.printCallTable([]models.Call{call})
+	c.out.f("\nwhat was seen:\n")
+	if len(e.Evidence) == 0 {
+		c.out.f("  nothing\n")
+	}
+	rows := [][]string{}
+	for _, note := range e.Evidence {
+		rows = append(rows, []string{"  " + note.SeenAt.UTC().Format(time.DateTime), note.Source, orNone(note.DialStatus), seen(note)})
+	}
+	table{{}, {}, {}, {}}.write(c.out, rows)
+	c.out.f("\nwhat it cost:\n")
+	if len(e.Legs) == 0 {
+		c.out.f("  nothing: the call is %s\n", call.State)
+	}
+	rows = [][]string{}
+	for _, leg := range e.Legs {
+		for _, step := range leg.Steps {
+			rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
+		}
+	}
+	table{{}, {right: true}, {}}.write(c.out, rows)
+	c.out.f("\nwhat was posted:\n")
+	if len(e.Entries) == 0 {
+		c.out.f("  nothing\n")
+	}
+	rows = [][]string{}
+	for _, entry := range e.Entries {
+		whose := "the house"
+		if entry.UserID != nil {
+			whose = "user " + strconv.FormatInt(*entry.UserID, 10)
+		}
+		rows = append(rows, []string{"  " + entry.PostedAt.Format(time.DateTime), entry.Amount.String(), entry.Account, whose})
+	}
+	table{{}, {right: true}, {}, {}}.write(c.out, rows)
+}
+
+// seen is what a witness says of how long the talk lasted.
+func seen(e models.Evidence) string {
+	switch {
+	case e.AnsweredMS != nil:
+		return fmt.Sprintf("answered for %d ms", *e.AnsweredMS)
+	case e.Answered != nil:
+		return fmt.Sprintf("answered for %d s", *e.Answered)
+	case e.BillSec != nil:
+		return fmt.Sprintf("billsec %d", *e.BillSec)
+	}
+	return "no duration"
+}
+
+// releasedJSON is a hold that was given back.
+type releasedJSON struct {
+	CallID  string           `json:"call_id"`
+	State   models.CallState `json:"state"`
+	Held    money.Amount     `json:"held"`    // before
+	Charged money.Amount     `json:"charged"` // when somebody had seen an answer
+}
+
+func holdRelease(c *command) action {
+	c.reports()
+	c.about = `
+It ends no talk. Where a witness has seen an answer the call is charged for it; else the money is free again, and when
+evidence comes later the call is still charged, and until then it is listed as unreconciled.`
+	c.examples = []string{"admin hold release pbx1-1700000000.17"}
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			call, err := findCall(ctx, db, operands[0])
+			if err != nil {
+				return err
+			}
+			if call.State != models.CallOpen {
+				return fmt.Errorf("call %s holds nothing: it is %s", call.CallID, call.State)
+			}
+			service := billing.New(billing.Options{Store: db})
+			defer service.Close()
+			charge, err := service.Settle(ctx, billing.CallResult{CallID: call.CallID, Exact: true, GiveUp: true, By: "operator"})
+			if err != nil {
+				return err
+			}
+			done := releasedJSON{call.CallID, charge.State, call.Held(), charge.Amount}
+			before := map[string]any{"call_id": call.CallID, "state": call.State, "held": call.Held().String()}
+			after := map[string]any{"call_id": call.CallID, "state": charge.State, "held": "0", "charged": charge.Amount.String()}
+			if err := db.Log(ctx, actor(), "hold.release", strconv.FormatInt(call.ID, 10), before, after); err != nil {
+				return fmt.Errorf("it is done, but could not be noted in the audit log: %w", err)
+			}
+			if c.json {
+				return c.out.json(done)
+			}
+			c.out.f("call %s: %s %s were held; it is %s and was charged %s\n", done.CallID, done.Held, call.Rate.Currency, done.State, done.Charged)
+			return nil
+		})
+	}
+}

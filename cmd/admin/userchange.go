@@ -1,0 +1,181 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"talktime/billing"
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/store"
+)
+
+// userDetailJSON is a user with all that is known of him.
+type userDetailJSON struct {
+	userJSON
+	Name      string        `json:"name"`
+	Level     int           `json:"level"`
+	AccountID *string       `json:"account_id"`
+	Address   string        `json:"address"`
+	CPF       string        `json:"cpf"`
+	Groups    []string      `json:"groups"`
+	Grants    models.Grants `json:"grants"`
+}
+
+func userShow(c *command) action {
+	c.reports()
+	c.examples = []string{"admin user show marta", "admin user show marta --json | jq .available"}
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			return c.showUserDetail(ctx, db, operands[0])
+		})
+	}
+}
+
+func (c *command) showUserDetail(ctx context.Context, db *store.Store, username string) error {
+	u, err := db.UserDetail(ctx, username)
+	if err != nil {
+		return unknownUser(username, err)
+	}
+	shown := userDetailJSON{
+		userJSON: showUser(u.Balance), Name: u.Name, Level: u.Level, AccountID: u.AccountID, Address: u.Address, CPF: u.CPF, Groups: []string{},
+	}
+	groups, err := db.GroupsOf(ctx, []int64{u.ID})
+	if err != nil {
+		return err
+	}
+	for _, g := range groups[u.ID] {
+		shown.Groups = append(shown.Groups, g.Name)
+	}
+	if shown.Grants, err = db.UserGrants(ctx, u.ID); err != nil {
+		return err
+	}
+	if c.json {
+		return c.out.json(shown)
+	}
+	cells := userCells(u.Balance)
+	rows := [][]string{}
+	for i, column := range userTable() {
+		rows = append(rows, []string{strings.ToLower(column.title), cells[i]})
+	}
+	rows = append(rows, [][]string{
+		{"name", orNone(shown.Name)},
+		{"level", strconv.Itoa(shown.Level)},
+		{"account id", orDash(shown.AccountID)},
+		{"address", orNone(shown.Address)},
+		{"cpf", orNone(shown.CPF)},
+		{"groups", orNone(strings.Join(shown.Groups, ", "))},
+		{"queues", orNone(strings.Join(shown.Grants.Queues, ", "))},
+		{"agents", orNone(strings.Join(shown.Grants.Agents, ", "))},
+		{"accounts", orNone(strings.Join(shown.Grants.Accounts, ", "))},
+	}...)
+	table{{}, {}}.write(c.out, rows)
+	return nil
+}
+
+func orNone(text string) string { return orElse(text, "-") }
+
+func userChange(c *command) action {
+	c.reports()
+	username := c.flags.String("username", "", "NAME|a new name to log in with")
+	clid := c.flags.String("clid", "", "NUMBER|his phone number; empty: none")
+	imsi := c.flags.String("imsi", "", "DIGITS|the identity of his SIM card; empty: none")
+	admin := c.flags.Bool("admin", false, "he may administer; --admin=false: no longer")
+	name := c.flags.String("name", "", "TEXT|what he is called")
+	level := c.wholeNumber("level", models.LevelUser, models.LevelAdmin, models.LevelCollaborator, "N|0 administrator, 1 user, 2 collaborator")
+	account := c.flags.String("account-id", "", "ID|what other systems call him; empty: nothing")
+	address := c.flags.String("address", "", "TEXT|where he lives")
+	cpf := c.flags.String("cpf", "", "TEXT|his number at the tax office")
+	c.about = "\nWhat is left out stays. A password is changed by admin user passwd, a group's members by admin group change."
+	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''"}
+	return func(ctx context.Context, operands []string) error {
+		var change models.UserChange
+		for flag, field := range map[string]func(){
+			"username":   func() { change.Username = username },
+			"clid":       func() { change.CLID = orNull(clid) },
+			"imsi":       func() { change.IMSI = orNull(imsi) },
+			"admin":      func() { change.Admin = admin },
+			"name":       func() { change.Name = name },
+			"level":      func() { change.Level = level },
+			"account-id": func() { change.AccountID = orNull(account) },
+			"address":    func() { change.Address = address },
+			"cpf":        func() { change.CPF = cpf },
+		} {
+			if c.isGiven(flag) {
+				field()
+			}
+		}
+		if change.Empty() {
+			return usagef("nothing is to be changed; admin user change -h shows what can be")
+		}
+		if err := change.Validate(); err != nil {
+			return usageError{validation(err)}
+		}
+		if change.Level != nil {
+			is := *change.Level == models.LevelAdmin
+			if change.Admin != nil && *change.Admin != is {
+				return usagef("--admin and --level disagree: level 0 is an administrator")
+			}
+			change.Admin = &is
+		}
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			if err := changeUser(ctx, db, operands[0], change); err != nil {
+				return err
+			}
+			return c.showUserDetail(ctx, db, orElse(*username, operands[0]))
+		})
+	}
+}
+
+// orNull is nil for what is empty.
+func orNull(text *string) **string {
+	if *text == "" {
+		text = nil
+	}
+	return &text
+}
+
+func changeUser(ctx context.Context, db *store.Store, username string, change models.UserChange) error {
+	user, err := db.UserByName(ctx, username)
+	if err != nil {
+		return unknownUser(username, err)
+	}
+	_, err = db.ChangeUsers(ctx, []int64{user.ID}, change, actor())
+	switch {
+	case errors.Is(err, models.ErrLastAdmin):
+		return fmt.Errorf("%s is the last administrator", username)
+	case errors.Is(err, models.ErrConflict):
+		return errors.New("the username, clid, imsi or account id belongs to another user already")
+	}
+	return err
+}
+
+func userRemove(c *command) action {
+	c.about = `
+His balance goes to the house account "closed", his name, clid and imsi become free, and his calls and the ledger stay.
+While a call of his holds money he cannot be removed.`
+	c.examples = []string{"admin user remove marta"}
+	return func(ctx context.Context, operands []string) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			user, err := db.UserByName(ctx, operands[0])
+			if err != nil {
+				return unknownUser(operands[0], err)
+			}
+			err = db.DeleteUser(ctx, user.ID, actor())
+			var refusal *billing.Refusal
+			switch {
+			case errors.Is(err, models.ErrLastAdmin):
+				return fmt.Errorf("%s is the last administrator", user.Username)
+			case errors.As(err, &refusal):
+				return fmt.Errorf("%s: %w", user.Username, err)
+			case err != nil:
+				return err
+			}
+			c.out.f("user %s is removed\n", user.Username)
+			return nil
+		})
+	}
+}

@@ -1,0 +1,25 @@
+package models
+
+import (
+	"time"
+
+	"talktime/money"
+)
+
+// Figures is what the database says of the site as a whole, for whoever watches over it.
+type Figures struct {
+	Schema       int64                   // version of the tables
+	Skew         time.Duration           // how far our clock is ahead of the database's
+	Users        int64                   // that exist
+	OpenCalls    int64                   // that hold money, or may
+	Held         map[string]money.Amount // by currency; one of which nothing is held may be missing
+	Unreconciled int64                   // calls
+	Disputed     int64                   // calls
+	OldestOpen   time.Duration           // since it was permitted; 0 = no call is open
+	LastCall     time.Time               // when the newest call was permitted; zero = there has been none
+	NextRefill   time.Time               // the first moment of its day; zero = none is to come
+
+	// What a node manager is still to be told, counted up to 10,000; how much of it failed at least once, and how much was
+	// given up.
+	Provisions, ProvisionsFailing, ProvisionsGivenUp int64
+}

@@ -1,0 +1,2 @@
+-- +goose Up
+INSERT INTO counters (name, value) SELECT 'disputed', COUNT(*) FROM calls WHERE disputed > seconds;

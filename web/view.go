@@ -1,0 +1,262 @@
+package web
+
+import "time"
+
+// Page is what every page has around its Body.
+type Page struct {
+	Title   string
+	User    string // who is logged in; empty: nobody
+	Admin   bool   // the menu of administrators is shown
+	Section string // address of the entry of the menu that the page belongs to
+	Message string // of something that was done, shown once
+	Body    Body
+}
+
+// Body is what a page is about: one of the types below.
+type Body interface{ template() string }
+
+// Amount is money. That of seconds has a Clock besides.
+type Amount struct {
+	Decimal string // with its sign
+	Unit    string // "s" or a currency
+	Clock   string // h:mm:ss; empty where the unit is no time
+}
+
+// Link leads to another page.
+type Link struct{ Text, Path string }
+
+// Notice is a page of one sentence, for errors above all.
+type Notice struct {
+	Text string
+	More *Link // where to go on
+}
+
+// Login is the form for whoever is not logged in.
+type Login struct {
+	Form   Form
+	Notice string // why it is shown
+}
+
+// Form is a form that is posted.
+type Form struct {
+	Action string
+	Intro  []string // what it is for, or what it will do, a paragraph each
+	Error  string   // of the form as a whole
+	Fields []Field
+	Submit string // on its button
+	Danger bool   // what it does cannot be undone
+	Cancel string // where to go instead; empty: nowhere
+}
+
+// Field is an input of a form with what was typed and what is wrong with it.
+type Field struct {
+	Name, Label, Value, Error, Hint string
+	Key                             string   // tells it apart from a field of the same name in another form
+	Type                            string   // of the HTML element: text, password, search, date, checkbox, hidden, select, textarea
+	Options                         []Option // of a select
+	Checked                         bool     // of a checkbox
+	Required                        bool
+	Fixed                           bool   // shown, but not to be changed
+	Mode                            string // keyboard of a phone: numeric, decimal, tel
+	Autocomplete                    string // empty: off
+}
+
+// Option is one that a select offers.
+type Option struct {
+	Value, Label string
+	Selected     bool
+}
+
+// ID is the field's name in the document.
+func (f Field) ID() string { return "field-" + f.Key + f.Name }
+
+// FormPage is a page with a form only.
+type FormPage struct {
+	Heading string
+	Form    Form
+}
+
+// Home is an administrator's first page.
+type Home struct {
+	Greeting string
+	Figures  []Figure
+	Calls    []CallRow
+}
+
+// Figure is a number at a glance: a Text, or Amounts.
+type Figure struct {
+	Label   string
+	Text    string
+	Amounts []Amount
+	Path    string // to what is behind it; empty: nowhere
+	Alert   bool   // somebody should look
+}
+
+// Users is a list of users.
+type Users struct {
+	Search Field
+	Total  string // in words
+	Rows   []UserRow
+	Next   string // address of the next page; empty: none
+}
+
+// UserRow is a user in a list.
+type UserRow struct {
+	Name, FullName, CLID     string
+	Admin                    bool
+	Balance, Held, Available Amount
+}
+
+// User is everything of one user.
+type User struct {
+	Greeting string // on his own first page
+	UserRow
+	IMSI, AccountID, Currency string
+	Groups                    []string
+	Created                   time.Time
+	Manage                    bool  // an administrator looks at him
+	Money                     *Form // for top-ups; nil: not for whoever looks
+	Entries                   []EntryRow
+	Calls                     []CallRow
+}
+
+// Entries is a user's ledger.
+type Entries struct {
+	User string
+	Rows []EntryRow
+	Next string
+}
+
+// EntryRow is a ledger entry of a user.
+type EntryRow struct {
+	At     time.Time
+	Does   string // in words
+	Note   string
+	Call   int64 // that was charged; 0: none
+	Amount Amount
+	Actor  string // empty: nobody but the call itself
+}
+
+// Calls is a list of calls.
+type Calls struct {
+	User   string // whose; empty: everybody's
+	Filter *Form  // sent by GET
+	Total  string
+	Rows   []CallRow
+	Next   string
+}
+
+// CallRow is a call in a list.
+type CallRow struct {
+	ID       int64
+	At       time.Time
+	User     string // empty: not known
+	CallerID string
+	Number   string
+	State    string // in words
+	Alert    bool   // somebody should look
+	Seconds  int64  // talked
+	Talk     string // h:mm:ss; empty: nothing is known
+	Held     Amount
+	Charge   *Amount // nil: not settled
+	Due      time.Time
+}
+
+// Call is a call with everything that led to its charge.
+type Call struct {
+	CallRow
+	Summary  string
+	Warnings []string
+	Facts    []Fact
+	Evidence []Evidence
+	Legs     []Leg
+	Sum      *Amount // of several legs
+	Entries  []Posted
+	Manage   bool // an administrator looks at it
+	Open     bool
+}
+
+// Fact is one thing that is known: text, a time or an amount.
+type Fact struct {
+	Label, Text string
+	Path        string // where the text leads; empty: nowhere
+	At          *time.Time
+	Amount      *Amount
+}
+
+// Evidence is what one witness saw of a call.
+type Evidence struct {
+	Witness string
+	At      time.Time
+	Saw     []string
+}
+
+// Leg is how the price of one destination of a call comes about.
+type Leg struct {
+	Number string
+	Rate   []string // in sentences
+	Steps  []Step
+	Cost   Amount
+}
+
+// Step is one addition on the way to a price.
+type Step struct {
+	Does   string
+	Amount Amount
+}
+
+// Posted is an entry on an account of a user or of the house.
+type Posted struct {
+	Account string
+	User    string // whose account it is; empty: the house's
+	Amount  Amount
+	At      time.Time
+}
+
+// Holds are calls that hold money.
+type Holds struct {
+	Total string
+	Rows  []CallRow
+	Next  string
+}
+
+// Groups is a list of groups.
+type Groups struct {
+	Total string
+	Rows  []GroupRow
+	Next  string
+}
+
+// GroupRow is a group in a list.
+type GroupRow struct {
+	Name    string
+	Refill  string // in words
+	Members int
+	Next    string // refill date; empty: none
+	Left    int    // refill dates
+}
+
+// Group is everything of one group.
+type Group struct {
+	GroupRow
+	AccountID string
+	Dates     []string
+	More      int // dates that are not shown
+	Users     []UserRow
+	Hidden    int // members that are not shown
+	Add       Form
+	Remove    Form
+}
+
+func (Notice) template() string   { return "notice" }
+func (Login) template() string    { return "login" }
+func (FormPage) template() string { return "formpage" }
+func (Home) template() string     { return "home" }
+func (Users) template() string    { return "users" }
+func (User) template() string     { return "user" }
+func (Entries) template() string  { return "entries" }
+func (Calls) template() string    { return "calls" }
+func (Call) template() string     { return "call" }
+func (Holds) template() string    { return "holds" }
+func (Groups) template() string   { return "groups" }
+func (Group) template() string    { return "group" }
