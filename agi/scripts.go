@@ -120,7 +120,7 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 	req, err := callRequest(ch)
 	ch.Note(slog.String("call_id", short(req.CallID)))
 	if emergency, is, emergencyErr := s.Billing.Emergency(req); is {
-		shown, _ := shows(ch) // which this dial wipes out; whatever it is, the call must pass
+		shown, _, _ := shows(ch) // which this dial wipes out; whatever it is, the call must pass
 		s.recordEmergency(req, shown)
 		ch.Note(slog.Bool("emergency", true))
 		auth, err = emergency, emergencyErr
@@ -129,8 +129,10 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 		auth, err = s.Billing.Authorize(ctx, req)
 		if errors.Is(err, billing.ErrCalledBefore) {
 			req.Fresh = false
-			if req.Shows, err = shows(ch); err == nil {
+			var forHelp bool
+			if req.Shows, forHelp, err = shows(ch); err == nil {
 				auth, err = s.Billing.Authorize(ctx, req)
+				auth.Told = auth.Told || forHelp
 			}
 		}
 	}
@@ -144,14 +146,14 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 }
 
 // shows is what the channel shows of its last dial, if that dial has ended: the dialplan made it and nobody was told, or
-// what the caller's leg saw of it was lost or is in the spool.
-func shows(ch *Channel) (*models.Evidence, error) {
+// what the caller's leg saw of it was lost or is in the spool. Of a dial for help it is nil: that is no call of ours.
+func shows(ch *Channel) (shown *models.Evidence, forHelp bool, err error) {
 	seen, err := readEvidence(ch, billing.SourceCaller)
 	timed := seen.AnsweredMS != nil || seen.Answered != nil
 	if err != nil || seen.emergency || !timed && (seen.DialStatus == "" || seen.DialStatus == "ANSWER") {
-		return nil, err // of a channel that was redirected away from its dial only the end can tell
+		return nil, seen.emergency, err // of a channel that was redirected away from its dial only the end can tell
 	}
-	return &seen.Evidence, nil
+	return &seen.Evidence, false, nil
 }
 
 // recordEmergency notes the call, and what the channel showed before it, beside the dial, for nothing may delay that.

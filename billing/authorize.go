@@ -70,7 +70,7 @@ type Authorization struct {
 	Leg       int   // 0 unless an open call goes on to another number
 	Dial      int   // which authorisation of the Call this is, from 1
 	Repeated  bool  // the hold was already there
-	Told      bool  // what the channel shows of its last dial is in the books
+	Told      bool  // what the channel shows of its last dial is in the books, or is no call's
 	Emergency bool
 }
 
@@ -336,7 +336,11 @@ func upBefore(last models.Call, now time.Time) int64 {
 	if last.Ended != nil && (last.TalkedMS > 0 || last.Seconds > 0) {
 		up = max(up, max(last.TalkedMS, last.Seconds*1000)+since(*last.Ended))
 	}
+	var help int64 // since a call for help
 	for _, e := range last.Notes {
+		if e.Source == SourceEmergency {
+			help = max(help, since(e.SeenAt))
+		}
 		if !saysAnswered(e) || e.SeenAt.IsZero() {
 			continue
 		}
@@ -346,10 +350,13 @@ func upBefore(last models.Call, now time.Time) int64 {
 		}
 		up = max(up, talked+since(e.SeenAt))
 	}
-	if up == 0 && last.UpBefore < 0 {
-		return last.UpBefore - since(authorized)
+	if up > 0 {
+		return up
 	}
-	return up
+	if last.UpBefore < 0 {
+		help = max(help, since(authorized)-last.UpBefore)
+	}
+	return -help
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -22,6 +22,7 @@ const (
 	SourceReconciler = "reconciler" // nobody: time ran out
 	SourceOperator   = "operator"   // an operator's word that the call has ended
 	SourceRepeat     = "repeat"     // no witness: the channel was authorised again, for the same number
+	SourceEmergency  = "emergency"  // no witness: the channel called an emergency number since
 )
 
 // CallResult is what a witness has to say about the end of a call.
@@ -85,9 +86,9 @@ func (p Policy) settle(s *State, res CallResult, now time.Time) (change, Charge,
 	if by == "" {
 		by = res.Evidence.Source
 	}
-	// What a channel measured that called for help is that talk, and not this call's, unless this call came later.
-	if first := s.Calls[ChannelOf(call.CallID)]; res.Emergency && (first.State != models.CallEmergency || first.CallID == call.CallID) {
-		res.Evidence = models.Evidence{Source: res.Evidence.Source, Over: res.Evidence.Over, SeenAt: res.Evidence.SeenAt}
+	// What a channel measured that called for help last is that talk, and not this call's.
+	if res.Emergency {
+		res.Evidence = models.Evidence{Source: SourceEmergency, Over: res.Evidence.Over, SeenAt: res.Evidence.SeenAt}
 	}
 	if res.Evidence.Source == SourceReducer && res.Evidence.Leg == 0 || res.Shown {
 		res.Evidence.Leg = len(call.Legs) // it speaks of the dial that was last
@@ -410,11 +411,18 @@ func recordEmergency(s *State, req CallRequest, p Policy, now time.Time) change 
 		return change{calls: []models.Call{call}}
 	}
 	// It does not count among the channel's calls: the latest of those may be open, and must stay in sight.
+	var c change
 	call.CallID = emergencyID(req)
-	if _, again := s.Calls[call.CallID]; again || first.State == models.CallEmergency && first.Number == req.Number {
-		return change{} // recorded already
+	if _, again := s.Calls[call.CallID]; !again && (first.State != models.CallEmergency || first.Number != req.Number) {
+		c.calls = append(c.calls, call)
 	}
-	return change{calls: []models.Call{call}}
+	last, ok := s.latest(req.CallID)
+	noted := len(last.Notes) > 0 && last.Notes[len(last.Notes)-1].Source == SourceEmergency
+	if ok && last.State != models.CallEmergency && !noted && len(last.Notes) < maxNotes {
+		last.Notes = append(slices.Clone(last.Notes), models.Evidence{Source: SourceEmergency, SeenAt: now})
+		c.calls = append(c.calls, last)
+	}
+	return c
 }
 
 // emergencyID is the CallID of an emergency call of a channel that has made another call before.
