@@ -28,6 +28,7 @@ func listRequests(users int) []listRequest {
 		{"users, page 1,000 of 100 each", "/api/users?results_per_page=100&page=1000", 100},
 		{"users after a key in the middle", fmt.Sprintf("/api/users?after=%d", users/2), 50},
 		{"users by a filter that finds half of them, counted", filtered(fmt.Sprintf(`{"name":"id_","op":"gt","val":%d}`, users/2)), 300},
+		{"ledger entries of all users, page 1", "/api/balance", 50},
 		{"one user's ledger, page 1", "/api/ledger?user=" + username(1), 50},
 		{"one user's ledger after a key in the middle", fmt.Sprintf("/api/ledger?user=%s&after=%d", username(1), 4*(users/2)), 50},
 	}
