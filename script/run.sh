@@ -10,8 +10,10 @@ bin/admin --validate > /dev/null 2>&1 || { bin/admin --validate; exit 1; }
 [ "${1:-}" = demo ] && export TALKTIME_MAX_CALL_SECONDS="${TALKTIME_MAX_CALL_SECONDS:-60}"
 
 servers=() callers=
+told=$(mktemp)   # the password that admin serve may make: not in the middle of the log
 stop() {
   trap - EXIT
+  rm -f "$told"
   trap '' INT TERM   # once is enough
   if [ -n "$callers" ]; then
     kill -TERM "$callers" 2> /dev/null
@@ -26,30 +28,43 @@ alive() { for pid in "${servers[@]}"; do kill -0 "$pid" 2> /dev/null || return 1
 trap 'stop 0' INT TERM
 trap 'stop 1' EXIT
 
+has_admin() { bin/admin user list --json 2> /dev/null | grep -qE '"admin": ?true'; }
+known=
+has_admin && known=1
+
 # Sessions of their own: Ctrl-C reaches this script alone, which ends them in order.
-setsid bin/admin serve & servers+=($!)
+setsid bin/admin serve > "$told" & servers+=($!)
 setsid bin/fastagi & servers+=($!)
-if [ "${1:-}" = demo ]; then
-  for _ in {1..50}; do   # the first administrator comes before the demo's users
-    alive || stop 1
-    bin/admin user list --json 2> /dev/null | grep -qE '"admin": ?true' && break
-    sleep 0.1
-  done
-  setsid bin/admin simulate --users 5 --balance 600 --loop & callers=$!
-fi
+for _ in {1..50}; do   # the first administrator comes before the demo's users
+  alive || stop 1
+  has_admin && break
+  sleep 0.1
+done
 sleep 0.5
 alive || stop 1
-if [ "${1:-}" != demo ]; then
+echo
+if [ -s "$told" ]; then
+  cat "$told"
+elif [ -n "$known" ]; then
+  echo "an administrator is there already; a new password for the user admin: bin/admin user passwd admin"
+fi
+echo
+if [ "${1:-}" = demo ]; then
+  # Not on the terminal itself, where its progress would run into the log.
+  setsid bin/admin simulate --users 5 --balance 600 --loop 2> >(cat >&2) & callers=$!
+else
+  n=1
+  while bin/admin user show "guest$n" > /dev/null 2>&1; do n=$((n + 1)); done   # one who is not there yet
+  imsi=$((724990000000300 + n))
   scheme=http address=${TALKTIME_ADMIN_LISTEN:-127.0.0.1:5000}
   [ -n "${TALKTIME_TLS_CERT:-}" ] && scheme=https
   secret=PASSWORD
   [ -n "${TALKTIME_ADMIN_PASSWORD:-}" ] && secret='$TALKTIME_ADMIN_PASSWORD'   # by its name: a terminal may be watched
   cat << END
-
 Try it from another terminal, with the password of admin for PASSWORD:
   curl -c cookies.txt -d "username=admin&password=$secret" $scheme://$address/login
-  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"username":"marta","password":"marta-2026","clid":"555000204","imsi":"724990000000204","admin":false}' $scheme://$address/api/users
-  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"signal":"+","type_":"increase","value":600,"userId":724990000000204}' $scheme://$address/api/balance
+  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"username":"guest$n","password":"guest-2026","clid":"$((555000300 + n))","imsi":"$imsi","admin":false}' $scheme://$address/api/users
+  curl -b cookies.txt -H 'Content-Type: application/json' -d '{"signal":"+","type_":"increase","value":600,"userId":$imsi}' $scheme://$address/api/balance
 
 END
 fi

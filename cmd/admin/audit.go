@@ -19,19 +19,22 @@ const maxListed = 1_000_000
 
 func audit(c *command) action {
 	c.reports()
-	list := c.flags.String("list", "", "WHICH|list calls instead: unreconciled, disputed, shortfall or open")
+	list := c.flags.String("list", "", "WHICH|list calls instead: unreconciled, disputed, shortfall, unauthorised or open")
 	c.about = `
 Balances are compared with the ledger's entries, held money with the open calls, each charge with the rate and seconds
 of its call. Any difference ends with exit code 1. It may run beside live traffic.`
 	c.examples = []string{"admin audit", "admin audit --list unreconciled --json"}
 	return func(ctx context.Context, _ []string) error {
+		if *list == "unauthorized" { // as the JSON has it
+			*list = "unauthorised"
+		}
 		switch *list {
-		case "unreconciled", "disputed", "shortfall", "open":
+		case "unreconciled", "disputed", "shortfall", "unauthorised", "open":
 			return c.withStore(ctx, func(db *store.Store, _ config.Config) error { return c.listCalls(ctx, db, *list) })
 		case "":
 			return c.withStore(ctx, func(db *store.Store, _ config.Config) error { return c.audit(ctx, db) })
 		}
-		return usagef("--list is %q, but must be unreconciled, disputed, shortfall or open", *list)
+		return usagef("--list is %q, but must be unreconciled, disputed, shortfall, unauthorised or open", *list)
 	}
 }
 
@@ -40,14 +43,24 @@ func (c *command) audit(ctx context.Context, db *store.Store) error {
 	if err != nil {
 		return err
 	}
+	counts, err := db.CountCalls(ctx)
+	if err != nil {
+		return err
+	}
 	if c.json {
-		if err := c.out.json(report); err != nil {
+		if err := c.out.json(auditJSON{report, counts.Unauthorised}); err != nil {
 			return err
 		}
 	} else {
-		c.printAudit(report)
+		c.printAudit(report, []string{"unauthorised calls", strconv.FormatInt(counts.Unauthorised, 10)})
 	}
 	return auditError(report)
+}
+
+// auditJSON is the report of audit as --json shows it.
+type auditJSON struct {
+	billing.AuditReport
+	Unauthorised int64 `json:"unauthorized"`
 }
 
 func auditError(report billing.AuditReport) error {
@@ -61,9 +74,10 @@ func auditError(report billing.AuditReport) error {
 	}
 }
 
-func (c *command) printAudit(r billing.AuditReport) {
+// printAudit shows a report, and more counts before that of the differences.
+func (c *command) printAudit(r billing.AuditReport, more ...[]string) {
 	count := func(n int64) string { return strconv.FormatInt(n, 10) }
-	table{{}, {right: true}}.write(c.out, [][]string{
+	rows := [][]string{
 		{"accounts", count(r.Accounts)},
 		{"transactions", count(r.Transactions)},
 		{"entries", count(r.Entries)},
@@ -73,8 +87,9 @@ func (c *command) printAudit(r billing.AuditReport) {
 		{"calls with a shortfall", count(r.Shortfalls)},
 		{"disputed calls", count(r.Disputed)},
 		{"unreconciled calls", count(r.Unreconciled)},
-		{"differences", strconv.Itoa(len(r.Differences))},
-	})
+	}
+	rows = append(append(rows, more...), []string{"differences", strconv.Itoa(len(r.Differences))})
+	table{{}, {right: true}}.write(c.out, rows)
 	for _, difference := range r.Differences {
 		c.out.f("%s\n", printable(difference))
 	}

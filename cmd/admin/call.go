@@ -168,16 +168,14 @@ evidence comes later the call is still charged, and until then it is listed as u
 			}
 			service := billing.New(billing.Options{Store: db})
 			defer service.Close()
-			charge, err := service.Settle(ctx, billing.CallResult{CallID: call.CallID, Exact: true, GiveUp: true, By: "operator"})
+			held, charge, err := service.GiveUp(ctx, call.CallID, actor())
+			if errors.Is(err, models.ErrNotFound) {
+				return fmt.Errorf("call %s holds nothing any more", call.CallID)
+			}
 			if err != nil {
 				return err
 			}
-			done := releasedJSON{call.CallID, charge.State, call.Held(), charge.Amount}
-			before := map[string]any{"call_id": call.CallID, "state": call.State, "held": call.Held().String()}
-			after := map[string]any{"call_id": call.CallID, "state": charge.State, "held": "0", "charged": charge.Amount.String()}
-			if err := db.Log(ctx, actor(), "hold.release", strconv.FormatInt(call.ID, 10), before, after); err != nil {
-				return fmt.Errorf("it is done, but could not be noted in the audit log: %w", err)
-			}
+			done := releasedJSON{call.CallID, charge.State, held, charge.Amount}
 			if c.json {
 				return c.out.json(done)
 			}

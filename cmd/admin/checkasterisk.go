@@ -91,7 +91,8 @@ func checkCDRs(ctx context.Context, cfg config.Config) []finding {
 	}
 	defer closeAll()
 	if len(databases) == 0 {
-		return []finding{fine("CDR database", "none is configured: lost calls are settled from our own notes alone")}
+		return []finding{fine("CDR database", "none is configured: an answered call whose end nobody reports is listed as unreconciled, not charged").
+			warn("set DB1_HOST and so on, where Asterisk writes its call records; see docs/operations.md, section 2")}
 	}
 	var findings []finding
 	for _, d := range databases {

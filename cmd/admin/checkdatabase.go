@@ -32,7 +32,8 @@ func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []fi
 		return []finding{fine("database", "%s: %s", d.Redacted(), err).fail("start the database, or correct TALKTIME_DATABASE_URL")}
 	}
 	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
-	return append(findings, checkWrites(ctx, db, d), checkClock(ctx, db), checkLedger(ctx, db, d), checkCalls(ctx, db), checkAdmin(ctx, db))
+	findings = append(findings, checkWrites(ctx, db, d), checkClock(ctx, db), checkLedger(ctx, db, d))
+	return append(append(findings, checkCalls(ctx, db)...), checkAdmin(ctx, db))
 }
 
 func checkWrites(ctx context.Context, db *store.Store, d config.Database) finding {
@@ -90,11 +91,20 @@ func checkLedger(ctx context.Context, db *store.Store, d config.Database) findin
 	return fine("ledger", "triggers refuse to change or delete entries")
 }
 
-func checkCalls(ctx context.Context, db *store.Store) finding {
+func checkCalls(ctx context.Context, db *store.Store) []finding {
 	n, err := db.CountCalls(ctx)
 	if err != nil {
-		return unasked("calls", err)
+		return []finding{unasked("calls", err)}
 	}
+	unasked := fine("unauthorised", "there is none: the dialplan asks before it dials")
+	if n.Unauthorised > 0 {
+		unasked = fine("unauthorised", "%d answered calls were dialled without asking us: nothing was held, and nothing would have cut them off", n.Unauthorised).
+			warn("compare the dialplan with the sample (admin dialplan): no Dial() before AGI() has said OK; see admin audit --list unauthorised")
+	}
+	return []finding{checkOpenCalls(n), unasked}
+}
+
+func checkOpenCalls(n store.CallCounts) finding {
 	found := fine("calls", "%d open, %d of them overdue, %d unreconciled, %d disputed, %d with a shortfall",
 		n.Open, n.Overdue, n.Unreconciled, n.Disputed, n.Shortfalls)
 	switch {

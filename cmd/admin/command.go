@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/user"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -29,6 +30,8 @@ type command struct {
 	help     bool
 	validate bool
 	json     bool
+
+	repeatable []string // flags that may be given several times
 
 	makes bool // an SQLite database where there is none
 }
@@ -73,6 +76,9 @@ func (c *command) parseFlag(arg string, args []string) ([]string, error) {
 	f := c.flags.Lookup(name)
 	if f == nil {
 		return nil, usagef("there is no flag --%s; admin %s -h lists them", name, c.verb.name)
+	}
+	if c.isGiven(name) && !slices.Contains(c.repeatable, name) {
+		return nil, usagef("--%s is given twice", name)
 	}
 	switch {
 	case given:
@@ -166,7 +172,7 @@ func sentence(does string) string { return strings.ToUpper(does[:1]) + does[1:] 
 
 // note tells the operator something on standard error.
 func (c *command) note(format string, args ...any) {
-	_, _ = fmt.Fprintf(c.stderr, "admin "+c.verb.name+": "+format+"\n", args...)
+	_, _ = fmt.Fprintf(c.stderr, "admin %s: %s\n", c.verb.name, shortened(fmt.Sprintf(format, args...)))
 }
 
 // settings reads the configuration. A name that is probably misspelt is told at once: what it should have changed

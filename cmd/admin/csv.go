@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/csv"
 	"errors"
 	"fmt"
@@ -41,6 +42,12 @@ const byteOrderMark = "\ufeff"
 // readHeader begins a file: the first row names the columns, in any order.
 func readHeader(r io.Reader) (*userRows, error) {
 	text := bufio.NewReader(r)
+	if start, _ := text.Peek(len(byteOrderMark)); bytes.HasPrefix(start, []byte("\xff\xfe")) || bytes.HasPrefix(start, []byte("\xfe\xff")) {
+		return nil, errors.New("the file is UTF-16; save it as UTF-8")
+	}
+	if start, _ := text.Peek(text.Size()); bytes.IndexByte(start, 0) >= 0 {
+		return nil, errors.New("the file is not text; save it as CSV in UTF-8")
+	}
 	if mark, err := text.Peek(len(byteOrderMark)); err == nil && string(mark) == byteOrderMark {
 		_, _ = text.Discard(len(byteOrderMark)) // they are in the buffer
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,6 +48,15 @@ func logged(ctx context.Context, db *store.Store, action, target string, after a
 		return fmt.Errorf("it is done, but could not be noted in the audit log: %w", err)
 	}
 	return nil
+}
+
+// auditLine tells of a transaction, in which it is written.
+func auditLine(done models.Transaction, action, target string, after any) models.AuditLine {
+	text, err := json.Marshal(after)
+	if err != nil {
+		panic(err) // a record of ours
+	}
+	return models.AuditLine{At: done.PostedAt, Actor: done.Actor, Action: action, Target: target, After: string(text)}
 }
 
 // unknownUser is what an error says of a user who does not exist.

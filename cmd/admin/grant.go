@@ -74,6 +74,7 @@ func (c *command) showGrants(g grantsJSON) error {
 
 // names adds a flag that may be given several times.
 func (c *command) names(into *[]string, name, usage string) {
+	c.repeatable = append(c.repeatable, name)
 	c.flags.Func(name, usage, func(text string) error {
 		*into = append(*into, strings.TrimSpace(text))
 		return nil

@@ -196,8 +196,20 @@ func (i *importer) check(ctx context.Context) error {
 	})
 }
 
-// unique is what no two users may have in common: username, clid and imsi.
-func (row userRow) unique() [3]string { return [3]string{row.Username, row.CLID, row.IMSI} }
+// unique is what no two users may have in common: username, clid and imsi. What is no such thing at all is left out:
+// that is told already.
+func (row userRow) unique() [3]string {
+	values := [3]string{row.Username, row.CLID, row.IMSI}
+	if row.bad == nil {
+		return values
+	}
+	for n, u := range [3]models.NewUser{{Username: row.Username}, {Username: "x", CLID: row.CLID}, {Username: "x", IMSI: row.IMSI}} {
+		if u.Validate() != nil {
+			values[n] = ""
+		}
+	}
+	return values
+}
 
 func (i *importer) blame(line int, err error) {
 	if i.bad == nil {
@@ -205,7 +217,7 @@ func (i *importer) blame(line int, err error) {
 	}
 	i.bad[line] = true
 	if len(i.problems) < i.room {
-		i.problems = append(i.problems, problem{line, strings.ReplaceAll(err.Error(), "\n", "; ")})
+		i.problems = append(i.problems, problem{line, shortened(strings.ReplaceAll(err.Error(), "\n", "; "))})
 	}
 }
 
@@ -324,7 +336,11 @@ func (c *command) reportImport(ctx context.Context, i *importer, name string, er
 		if len(i.bad) > maxShownRows || len(i.problems) > maxShownRows {
 			more = fmt.Sprintf(", of which the first %d mistakes are told", maxShownRows)
 		}
-		err = fmt.Errorf("%s: %d of %d rows are bad%s; nobody was imported", name, len(i.bad), i.rows, more)
+		are := "rows are"
+		if i.rows == 1 {
+			are = "row is"
+		}
+		err = fmt.Errorf("%s: %d of %d %s bad%s; nobody was imported", name, len(i.bad), i.rows, are, more)
 	} else {
 		err = logged(ctx, i.db, "user import", name, report)
 	}
@@ -332,7 +348,7 @@ func (c *command) reportImport(ctx context.Context, i *importer, name string, er
 		return errors.Join(c.out.json(report), err)
 	}
 	if report.BadRows == 0 {
-		c.out.f("%d users imported\n", report.Imported)
+		c.out.f("%s imported\n", counted(report.Imported, "user"))
 	}
 	return err
 }

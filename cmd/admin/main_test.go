@@ -64,9 +64,18 @@ func TestServerScripts(t *testing.T) {
 //	sql STATEMENT              on the SQLite file of the script
 //	fastagi [dear|deaf]        starts a fastagi on that file, to charge a second too much, or settle nothing
 //	users N FILE               writes a CSV file of so many users
+//	utf16|binary|long FILE     writes a file that is no such CSV file
 func helpers() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
+		"utf16": write("\xff\xfeu\x00s\x00"), "binary": write("\x7fELF\x02\x01\x01\x00\x00"), "long": write("username\n" + strings.Repeat("x", 20<<20) + "\n"),
 		"exits": exits, "json": jsonIs, "keys": jsonKeys, "sql": runSQL, "fastagi": startFastAGI, "users": writeUsers,
+	}
+}
+
+// write makes a helper that writes a file.
+func write(text string) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 	}
 }
 

@@ -11,7 +11,7 @@ func migrate(c *command) action {
 	c.makes = true
 	c.about = `
 Needed after each installation of a new version on a MariaDB or MySQL server; stop nothing before it. An SQLite file is
-migrated whenever a command opens it. Several at once are safe.`
+made here when there is none, and migrated whenever a command but doctor opens it. Several at once are safe.`
 	c.examples = []string{"TALKTIME_DATABASE_URL=mysql://talktime:PASSWORD@db.example.net/talktime admin migrate"}
 	return func(ctx context.Context, _ []string) error {
 		cfg, err := c.settings()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,6 +78,47 @@ func (t table) row(out printer, widths []int, cells []string) {
 		b.WriteString("  ")
 	}
 	out.f("%s\n", strings.TrimRight(b.String(), " "))
+}
+
+// counted is a number of things.
+func counted(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
+}
+
+// Bounds of what a message repeats of what it was given.
+const (
+	maxQuoted = 80   // characters of one quotation
+	maxLine   = 2000 // of a line
+)
+
+// quotation is text as %q prints it.
+var quotation = regexp.MustCompile(`"(?:[^"\\]|\\.)*"`)
+
+// shortened is one line of a message, fit for a terminal whatever somebody typed or a file had in it.
+func shortened(line string) string {
+	line = quotation.ReplaceAllStringFunc(printable(line), func(quoted string) string {
+		if utf8.RuneCountInString(quoted) <= maxQuoted {
+			return quoted
+		}
+		return cut(quoted, maxQuoted) + `…"`
+	})
+	if utf8.RuneCountInString(line) > maxLine {
+		return cut(line, maxLine) + "…"
+	}
+	return line
+}
+
+// cut returns the first n characters.
+func cut(text string, n int) string {
+	for i := range text {
+		if n--; n < 0 {
+			return text[:i]
+		}
+	}
+	return text
 }
 
 // printable keeps what a stranger chose, such as a caller id, from steering the terminal.

@@ -145,7 +145,7 @@ func TestUnwritableDatabaseIsToldAtTheStart(t *testing.T) {
 	if err := os.Chmod(filepath.Join(dir, "data"), 0o555); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "data"), 0o700) }) //nolint:gosec // a folder
+	t.Cleanup(func() { _ = os.Chmod(filepath.Join(dir, "data"), 0o700) })
 	log, err := os.Create(filepath.Join(t.TempDir(), "log"))
 	if err != nil {
 		t.Fatal(err)

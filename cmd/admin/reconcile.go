@@ -67,6 +67,9 @@ func (c *command) printReconciled(r billing.ReconcileReport) error {
 	for _, problem := range r.Problems {
 		c.note("%s", printable(problem))
 	}
+	if r.Left > 0 && len(r.Problems) == 0 {
+		c.note("%s left: up still, less than a minute past the limit, or looked into by fastagi at this moment", counted(r.Left, "call"))
+	}
 	if c.json {
 		return c.out.json(r)
 	}

@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, sys system) int {
 		err = errors.New("interrupted")
 	}
 	for line := range strings.SplitSeq(err.Error(), "\n") {
-		_, _ = fmt.Fprintf(sys.stderr, "%s: %s\n", who, line)
+		_, _ = fmt.Fprintf(sys.stderr, "%s: %s\n", who, shortened(line))
 	}
 	if errors.As(err, &usage) {
 		return exitUsage

@@ -81,7 +81,8 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 		return err
 	}
 	server := newServer(handler, log)
-	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "")
+	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "",
+		"database", cfg.Database.Redacted())
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {

@@ -25,6 +25,7 @@ type game struct {
 	loop        bool
 	concurrency int
 	rate        float64 // calls a second; 0 = as fast as they end
+	script      string  // caller or authorize
 	number      string
 	shortest    time.Duration // talk
 	longest     time.Duration
@@ -37,7 +38,7 @@ type game struct {
 
 func simulate(c *command) action {
 	c.reports()
-	g := &game{number: "59899123000", shortest: time.Second, longest: 3 * time.Second, balance: 600 * money.Unit}
+	g := &game{script: "caller", number: "59899123000", shortest: time.Second, longest: 3 * time.Second, balance: 600 * money.Unit}
 	c.flags.StringVar(&g.addr, "addr", "", "HOST:PORT|where fastagi listens; TALKTIME_FASTAGI_LISTEN when left out")
 	calls := c.wholeNumber("calls", 100, 1, 100_000_000, "N|how many calls; 100 when left out")
 	c.flags.BoolVar(&g.loop, "loop", false, "go on until Ctrl-C; demo users who have nothing left are topped up")
@@ -48,16 +49,20 @@ func simulate(c *command) action {
 	noAnswer := c.wholeNumber("no-answer", 10, 0, 100, "PERCENT|share of callees who do not answer; 10 when left out")
 	duplicates := c.wholeNumber("duplicate-reducers", 0, 0, 100, "PERCENT|share of calls whose reducer runs twice at once; none when left out")
 	lost := c.wholeNumber("lost-reducers", 0, 0, 100, "PERCENT|share of calls whose reducer never runs; none when left out")
+	c.flags.StringVar(&g.script, "script", g.script, "NAME|caller: fastagi dials; authorize: Asterisk dials, with what fastagi allows; caller when left out")
 	c.flags.StringVar(&g.number, "number", g.number, "DIGITS|the number that is dialled")
 	users := c.wholeNumber("users", 0, 0, 100_000, "N|let so many demo users call, demo-0001 and so on, and make those that are missing; when left out all users with a clid call")
 	c.amount(&g.balance, "balance", "SECONDS|what a demo user begins with; 600 when left out")
 	c.about = `
 Each call talks in real time, is cut at the limit that fastagi sets, and ends with the reducer in the h extension, as
-with a real Asterisk. Calls of one user overlap only when there are fewer users than --concurrency. The summary
+with a real Asterisk. A call whose reducer is lost is settled all the same with --script caller, which sees the dial end;
+with --script authorize it is left open, and what fastagi makes of it later is the reconciler's: without a CDR database it
+is released when its limit has passed. Calls of one user overlap only when there are fewer users than --concurrency. The summary
 compares what was talked with what was charged, and the audit follows; a difference ends with exit code 1.`
 	c.examples = []string{
 		"admin simulate --users 20 --calls 200 --concurrency 20 --talk 1s-3s --duplicate-reducers 20 --lost-reducers 10",
 		"admin simulate --users 20 --rate 2 --talk 5s-60s --loop",
+		"admin simulate --users 20 --script authorize --lost-reducers 10; admin audit --list open",
 	}
 	return func(ctx context.Context, _ []string) error {
 		g.calls, g.concurrency, g.users = *calls, *concurrency, *users
@@ -107,6 +112,9 @@ func (c *command) checkGame(g *game) error {
 	}
 	if strings.Trim(g.number, "0123456789+*#") != "" || g.number == "" || len(g.number) > 40 {
 		return usagef("--number is %q, but must be 1 to 40 of the characters 0-9 + * #", g.number)
+	}
+	if g.script != "caller" && g.script != "authorize" {
+		return usagef("--script is %q, but must be caller or authorize", g.script)
 	}
 	if g.loop && c.isGiven("calls") {
 		return usagef("--loop and --calls contradict each other")

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"maps"
 	mathrand "math/rand/v2"
+	"net"
 	"strings"
 	"sync"
 	"time"
@@ -92,7 +94,7 @@ func (s *simulation) call(ctx context.Context, n int, who caller) {
 	leg := &leg{sim: s, signals: ctx}
 	p := &agitest.Peer{
 		Greeting: agitest.Greeting{
-			Script: "caller", Extension: s.game.number, CallerID: who.clid, AccountCode: who.username,
+			Script: s.game.script, Extension: s.game.number, CallerID: who.clid, AccountCode: who.username,
 			Channel:  fmt.Sprintf("PJSIP/%s-%08x", who.clid, n),
 			UniqueID: fmt.Sprintf("%s-%d.%d", s.system, s.started.Unix(), n),
 		},
@@ -103,6 +105,9 @@ func (s *simulation) call(ctx context.Context, n int, who caller) {
 	// The conversation goes on to its end even when the simulation is to stop: only the talk is cut short.
 	err := s.converse(ctx, p, s.game.longest)
 	status := p.Vars[dialplan.VarStatus]
+	if s.game.script == "authorize" && err == nil && status == agi.StatusOK {
+		err = dialOurselves(p, p.Vars[dialplan.VarDialArgs]+"iU("+dialplan.AnsweredRoutine+")")
+	}
 	s.note(func(t *tally) {
 		switch {
 		case err != nil:
@@ -112,7 +117,7 @@ func (s *simulation) call(ctx context.Context, n int, who caller) {
 		}
 		t.count(leg, status)
 	})
-	s.hangUp(ctx, p)
+	lost := s.hangUp(ctx, p)
 	if s.game.loop && !leg.dialled {
 		if status == agi.StatusNoCredit && who.demo {
 			s.refill(context.WithoutCancel(ctx), who)
@@ -120,8 +125,40 @@ func (s *simulation) call(ctx context.Context, n int, who caller) {
 		wiring.Pause(ctx, time.Second) // nobody dials again at once
 	}
 	if leg.dialled {
-		s.note(func(t *tally) { t.pending = append(t.pending, expectation{p.UniqueID, leg.talked, leg.answered}) })
+		s.note(func(t *tally) {
+			t.pending = append(t.pending, expectation{p.UniqueID, leg.talked, leg.answered, lost && s.game.script == "authorize"})
+		})
 	}
+}
+
+// dialOurselves has the simulated Asterisk dial as its dialplan would: it is told so over a wire of its own.
+func dialOurselves(p *agitest.Peer, args string) error {
+	asterisk, dialplan := net.Pipe()
+	told := make(chan error, 1)
+	go func() {
+		told <- errors.Join(execDial(dialplan, args), dialplan.Close())
+	}()
+	again := &agitest.Peer{Greeting: p.Greeting, Vars: p.Vars, Dial: p.Dial}
+	return errors.Join(again.Run(asterisk), <-told)
+}
+
+// execDial reads the greeting and answers it with Dial.
+func execDial(conn net.Conn, args string) error {
+	lines := bufio.NewReader(conn)
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			return err
+		}
+		if line == "\n" {
+			break
+		}
+	}
+	if _, err := fmt.Fprintf(conn, "EXEC Dial %q\n", args); err != nil {
+		return err
+	}
+	_, err := lines.ReadString('\n')
+	return err
 }
 
 // patience is how long fastagi may take for everything but the talk.
@@ -135,10 +172,10 @@ func (s *simulation) converse(ctx context.Context, p *agitest.Peer, talk time.Du
 }
 
 // hangUp runs the h extension, unless chance has it that it is lost, and perhaps twice.
-func (s *simulation) hangUp(ctx context.Context, p *agitest.Peer) {
+func (s *simulation) hangUp(ctx context.Context, p *agitest.Peer) (lost bool) {
 	if chance(s.game.lost) {
 		s.note(func(t *tally) { t.lost++ })
-		return
+		return true
 	}
 	times := 1
 	if chance(s.game.duplicates) {
@@ -163,6 +200,7 @@ func (s *simulation) hangUp(ctx context.Context, p *agitest.Peer) {
 		})
 	}
 	running.Wait()
+	return false
 }
 
 // leg is what comes of one Dial.
@@ -273,6 +311,7 @@ type expectation struct {
 	callID   string
 	talked   time.Duration
 	answered bool
+	unheard  bool // nobody has told how it ended, which is left to the reconciler
 }
 
 // compare holds a call against what was played.
@@ -281,6 +320,10 @@ func (t *tally) compare(e expectation, call models.Call, found bool) {
 	switch {
 	case !found:
 		t.differ("call %s was dialled, but is not in the database; does fastagi use another?", e.callID)
+	case e.unheard && call.State == models.CallOpen:
+		t.left++
+	case e.unheard:
+		t.reconciled++
 	case call.State == models.CallOpen, call.State == models.CallUnreconciled:
 		t.open++
 	case e.answered && call.State != models.CallSettled:

@@ -25,13 +25,15 @@ type tally struct {
 
 	authorize, reduce latencies
 
-	pending  []expectation
-	charged  int64        // seconds
-	charge   money.Amount // SEC
-	open     int          // not settled when compared
-	unbound  int          // dialled without a limit
-	troubles int          // conversations that failed
-	first    error        // of them
+	pending    []expectation
+	charged    int64        // seconds
+	charge     money.Amount // SEC
+	open       int          // not settled when compared
+	left       int          // of which nobody told the end: open still
+	reconciled int          // and settled or released by the reconciler
+	unbound    int          // dialled without a limit
+	troubles   int          // conversations that failed
+	first      error        // of them
 
 	differences []string
 	differed    int
@@ -124,6 +126,8 @@ type summaryJSON struct {
 	ChargedSeconds int64               `json:"charged_seconds"`
 	Charge         money.Amount        `json:"charge"`
 	LeftOpen       int                 `json:"left_open"`
+	LeftToOthers   int                 `json:"left_to_reconciler"` // of LeftOpen, those whose reducer was lost
+	Reconciled     int                 `json:"reconciled"`         // the others whose reducer was lost
 	Unbound        int                 `json:"dialled_without_limit"`
 	AuthorizeP50   int64               `json:"authorize_p50_us"`
 	AuthorizeP99   int64               `json:"authorize_p99_us"`
@@ -142,7 +146,7 @@ func (s *simulation) summary() summaryJSON {
 		Calls: t.calls, Dialled: t.dialled, Answered: t.answered, Ended: t.ended, Refused: t.refused, Troubles: t.troubles,
 		Reducers: t.reducers, Duplicates: t.duplicates, Lost: t.lost, Refills: t.refills,
 		TalkedMS: t.talked.Milliseconds(), TalkedSeconds: t.talkedSeconds, ChargedSeconds: t.charged, Charge: t.charge,
-		LeftOpen: t.open, Unbound: t.unbound,
+		LeftOpen: t.open + t.left, LeftToOthers: t.left, Reconciled: t.reconciled, Unbound: t.unbound,
 		AuthorizeP50: t.authorize.percentile(50).Microseconds(), AuthorizeP99: t.authorize.percentile(99).Microseconds(),
 		ReducerP50: t.reduce.percentile(50).Microseconds(), ReducerP99: t.reduce.percentile(99).Microseconds(),
 		DifferentCalls: t.differed, Differences: append([]string{}, t.differences...),
@@ -162,8 +166,8 @@ func (s summaryJSON) failure() error {
 	if s.Unbound > 0 {
 		wrong = append(wrong, fmt.Errorf("%d calls were dialled without a limit", s.Unbound))
 	}
-	if s.LeftOpen > 0 && s.Troubles == 0 {
-		wrong = append(wrong, fmt.Errorf("%d calls were left open, although nothing was interrupted", s.LeftOpen))
+	if open := s.LeftOpen - s.LeftToOthers; open > 0 && s.Troubles == 0 {
+		wrong = append(wrong, fmt.Errorf("%d calls were left open, although nothing was interrupted", open))
 	}
 	if s.Troubles > 0 {
 		wrong = append(wrong, fmt.Errorf("%d conversations failed, and %d calls were left open; the first: %s", s.Troubles, s.LeftOpen, s.FirstTrouble))
@@ -191,6 +195,8 @@ func (c *command) printSummary(s summaryJSON) {
 		{"seconds charged", strconv.FormatInt(s.ChargedSeconds, 10)},
 		{"charge in " + models.SEC, s.Charge.String()},
 		{"calls left open", count(s.LeftOpen)},
+		{"  of them for the reconciler, their reducers being lost", count(s.LeftToOthers)},
+		{"calls of lost reducers that it has decided", count(s.Reconciled)},
 		{"calls charged otherwise than talked", count(s.DifferentCalls)},
 		{"authorise, half within", ms(s.AuthorizeP50)},
 		{"authorise, 99 % within", ms(s.AuthorizeP99)},

@@ -72,6 +72,12 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 			return err
 		}
 	}
+	shown := func(done billing.Moved) movedJSON {
+		return movedJSON{m.Username, user.Currency, m.Amount, m.Ref, done.Available, done.Already}
+	}
+	m.Note = func(done billing.Moved) models.AuditLine {
+		return auditLine(done.Transaction, "topup", m.Username, shown(done))
+	}
 	service := billing.New(billing.Options{Store: db})
 	defer service.Close()
 	moved, err := service.Move(ctx, m)
@@ -84,13 +90,8 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 	case err != nil:
 		return fmt.Errorf("nobody knows whether it was done; repeating it with --ref %s is safe: %w", m.Ref, err)
 	}
-	done := movedJSON{m.Username, user.Currency, m.Amount, m.Ref, moved.Available, moved.Already}
-	var logErr error
-	if !moved.Already {
-		logErr = logged(ctx, db, "topup", m.Username, done)
-	}
 	if c.json {
-		return errors.Join(c.out.json(done), logErr)
+		return c.out.json(shown(moved))
 	}
 	did := fmt.Sprintf("%s %s added", m.Amount, user.Currency)
 	if m.Amount < 0 {
@@ -100,5 +101,5 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 		did += " already, nothing is changed now"
 	}
 	c.out.f("%s: %s; available: %s %s; ref: %s\n", m.Username, did, moved.Available, user.Currency, m.Ref)
-	return logErr
+	return nil
 }

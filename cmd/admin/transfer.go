@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -72,11 +71,7 @@ func (c *command) transfer(ctx context.Context, db *store.Store, t billing.Trans
 	}
 	t.From, t.To = payer.ID, payee.ID
 	t.Note = func(m billing.Moved) models.AuditLine {
-		text, err := json.Marshal(shown(m.Transaction))
-		if err != nil {
-			panic(err) // a record of ours
-		}
-		return models.AuditLine{At: m.Transaction.PostedAt, Actor: t.Actor, Action: "transfer.add", Target: from, After: string(text)}
+		return auditLine(m.Transaction, "transfer.add", from, shown(m.Transaction))
 	}
 	service := billing.New(billing.Options{Store: db})
 	defer service.Close()

@@ -25,6 +25,7 @@ type userJSON struct {
 	Balance   money.Amount `json:"balance"`
 	Held      money.Amount `json:"held"`
 	Available money.Amount `json:"available"`
+	Blocked   bool         `json:"blocked"`
 }
 
 // madeUserJSON is a user who was just made, with his password when that was made here: it is shown this once.
@@ -36,7 +37,7 @@ type madeUserJSON struct {
 func showUser(b models.Balance) userJSON {
 	return userJSON{
 		ID: b.ID, Username: b.Username, CLID: b.CLID, IMSI: b.IMSI, Admin: b.Admin, Currency: b.Currency,
-		Balance: b.Balance, Held: b.Held, Available: b.Available,
+		Balance: b.Balance, Held: b.Held, Available: b.Available, Blocked: b.Blocked,
 	}
 }
 
@@ -55,14 +56,17 @@ func userTable() table {
 }
 
 func userCells(b models.Balance) []string {
-	admin := "no"
-	if b.Admin {
-		admin = "yes"
-	}
 	return []string{
-		strconv.FormatInt(b.ID, 10), b.Username, orDash(b.CLID), orDash(b.IMSI), admin, b.Currency,
+		strconv.FormatInt(b.ID, 10), b.Username, orDash(b.CLID), orDash(b.IMSI), yesNo(b.Admin), b.Currency,
 		b.Balance.String(), b.Held.String(), b.Available.String(),
 	}
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func orDash(s *string) string {
@@ -204,6 +208,9 @@ func wholeSeconds(amount money.Amount) error {
 func (c *command) amount(into *money.Amount, name, usage string) {
 	c.flags.Func(name, usage, func(text string) (err error) {
 		if *into, err = money.Parse(text); err != nil {
+			if errors.Is(err, money.ErrOverflow) {
+				return errors.New("is too large")
+			}
 			return errors.New("must be a decimal number")
 		}
 		return nil

@@ -62,6 +62,7 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 		rows = append(rows, []string{strings.ToLower(column.title), cells[i]})
 	}
 	rows = append(rows, [][]string{
+		{"blocked", yesNo(u.Blocked)},
 		{"name", orNone(shown.Name)},
 		{"level", strconv.Itoa(shown.Level)},
 		{"account id", orDash(shown.AccountID)},
@@ -84,13 +85,16 @@ func userChange(c *command) action {
 	clid := c.flags.String("clid", "", "NUMBER|his phone number; empty: none")
 	imsi := c.flags.String("imsi", "", "DIGITS|the identity of his SIM card; empty: none")
 	admin := c.flags.Bool("admin", false, "he may administer; --admin=false: no longer")
+	blocked := c.flags.Bool("blocked", false, "he can make no new calls; --blocked=false: he can again")
 	name := c.flags.String("name", "", "TEXT|what he is called")
 	level := c.wholeNumber("level", models.LevelUser, models.LevelAdmin, models.LevelCollaborator, "N|0 administrator, 1 user, 2 collaborator")
 	account := c.flags.String("account-id", "", "ID|what other systems call him; empty: nothing")
 	address := c.flags.String("address", "", "TEXT|where he lives")
 	cpf := c.flags.String("cpf", "", "TEXT|his number at the tax office")
-	c.about = "\nWhat is left out stays. A password is changed by admin user passwd, a group's members by admin group change."
-	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''"}
+	c.about = `
+What is left out stays. A password is changed by admin user passwd, a group's members by admin group change.
+Whoever is blocked can still log in. His calls in progress go on to their limit, and money can be added and taken.`
+	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''", "admin user change marta --blocked"}
 	return func(ctx context.Context, operands []string) error {
 		var change models.UserChange
 		for flag, field := range map[string]func(){
@@ -98,6 +102,7 @@ func userChange(c *command) action {
 			"clid":       func() { change.CLID = orNull(clid) },
 			"imsi":       func() { change.IMSI = orNull(imsi) },
 			"admin":      func() { change.Admin = admin },
+			"blocked":    func() { change.Blocked = blocked },
 			"name":       func() { change.Name = name },
 			"level":      func() { change.Level = level },
 			"account-id": func() { change.AccountID = orNull(account) },

@@ -5,11 +5,12 @@ import (
 	"context"
 	"os"
 	"os/signal"
-	"syscall"
+
+	"talktime/internal/wiring"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), wiring.StopSignals()...)
 	defer stop()
 	os.Exit(run(ctx, stop, os.Args[1:], environment{os.LookupEnv, os.Environ, os.Stdin, os.Stdout, os.Stderr}))
 }

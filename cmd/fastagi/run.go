@@ -61,7 +61,7 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		_, _ = fmt.Fprintln(env.stdout, version.String())
 		return 0
 	case verb != "" && verb != "--validate" && verb != "stdio" || verb == "--validate" && len(args) > 1:
-		_, _ = fmt.Fprintf(env.stderr, "fastagi: unknown argument %q; fastagi -h shows what there is\n", args[len(args)-1])
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: unknown argument %.80q; fastagi -h shows what there is\n", args[len(args)-1])
 		return exitUsage
 	}
 	c, err := config.Load(env.getenv, env.environ(), ".")

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"database/sql"
+	"fmt"
 	"net"
+	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -186,6 +189,18 @@ func stuck(t *testing.T, p *process, do func()) {
 	agitest.Call(t, p.address, c)
 }
 
+// TestHangUpDrains: a terminal that is closed ends the server as Ctrl-C does, unless it was started with nohup.
+func TestHangUpDrains(t *testing.T) {
+	t.Parallel()
+	if signal.Ignored(syscall.SIGHUP) {
+		t.Skip("this test was started with nohup")
+	}
+	p := newSite(t).start(t)
+	p.Signal(syscall.SIGHUP)
+	p.ends(t, "exit status 0")
+	p.log.await(t, `"msg":"stopped"`)
+}
+
 func TestSecondSignalEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -354,6 +369,39 @@ func TestDatabaseServer(t *testing.T) {
 	has(t, db, 84, 0)
 	p.Signal(syscall.SIGTERM)
 	p.ends(t, "exit status 0")
+}
+
+// TestMissingRightsAreToldAtTheStart: the server runs, and says at once what it may not do.
+func TestMissingRightsAreToldAtTheStart(t *testing.T) {
+	t.Parallel()
+	server := storetest.Shared(t)
+	whole := server.NewDatabase(t)
+	if _, err := openURL(t, whole).Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	u, err := url.Parse(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	schema := strings.TrimPrefix(u.Path, "/")
+	name := "f" + schema[len(schema)-10:]
+	if err := server.Exec(t.Context(), fmt.Sprintf("CREATE USER '%[1]s'@'%%' IDENTIFIED BY 'secret7'; GRANT SELECT ON `%[2]s`.* TO '%[1]s'@'%%'", name, schema)); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Exec(context.Background(), "DROP USER '"+name+"'@'%'") })
+	u.User = url.UserPassword(name, "secret7")
+	s := newSite(t)
+	s.env["TALKTIME_DATABASE_URL"] = u.String()
+	p := s.start(t)
+	line := p.log.await(t, `"msg":"the database cannot be written: all calls are refused until it can"`)
+	if !strings.Contains(line, `"level":"ERROR"`) || !strings.Contains(line, "INSERT on entries") || strings.Contains(line, "secret7") {
+		t.Errorf("it says %s", line)
+	}
+	c := call("caller")
+	agitest.Call(t, p.address, c)
+	if status := c.Vars["TALKTIME_STATUS"]; status != "ERROR" && status != "UNKNOWNCALLER" {
+		t.Errorf("the caller is told %q", status)
+	}
 }
 
 // openURL opens a database by its URL until the test ends.

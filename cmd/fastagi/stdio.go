@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -43,8 +45,13 @@ func stdio(ctx context.Context, args []string, c config.Config, env environment)
 	}
 	served, err := withServer(ctx, greeting, in, c, env)
 	if !served {
-		_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio %s: no server: %v\n", args[0], err)
-		err = withoutServer(ctx, greeting, in, c, env)
+		_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio %s: %v: %v\n", args[0], noServerError{c.FastAGI.Listen}, err)
+		kept := &counted{records: records{spool.New(c.Spool)}}
+		err = withoutServer(ctx, greeting, in, c, env, kept)
+		if kept.n.Load() > 0 {
+			_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio %s: what the call reports is spooled in %s, where the server finds it when it is back\n",
+				args[0], kept.spool.Dir())
+		}
 	}
 	if err != nil {
 		_, _ = fmt.Fprintf(env.stderr, "fastagi: stdio %s: %v\n", args[0], err)
@@ -133,12 +140,13 @@ func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) (served
 
 // withoutServer runs the script here, over a database that is never there: the caller is refused with ERROR, an
 // emergency number is dialled, and what must be kept goes to the spool.
-func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment) error {
+func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment, kept *counted) error {
 	log := wiring.Logger(env.stderr)
-	service := billing.New(billing.Options{Store: noStore{}, Policy: policy(c.Calls), Logger: log})
+	// Its log would speak of the database, which nobody has asked.
+	service := billing.New(billing.Options{Store: noStore{c.FastAGI.Listen}, Policy: policy(c.Calls), Logger: slog.New(slog.DiscardHandler)})
 	defer service.Close()
 	mux := agi.NewMux()
-	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: records{spool.New(c.Spool)}, Prompts: c.Calls.Prompts, Logger: log}
+	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: kept, Prompts: c.Calls.Prompts, Logger: log}
 	scripts.Register(mux)
 	local, err := localAddr(wiring.DialAddr(c.FastAGI.Listen))
 	if err != nil {
@@ -178,9 +186,34 @@ func (n noServer) Authorize(context.Context, billing.CallRequest) (billing.Autho
 }
 
 // noStore is the store of a server that cannot be reached.
-type noStore struct{}
+type noStore struct{ address string }
 
 // Update implements billing.Store.
-func (noStore) Update(context.Context, billing.Keys, func(*billing.State)) error {
-	return models.ErrUnavailable
+func (n noStore) Update(context.Context, billing.Keys, func(*billing.State)) error {
+	return noServerError(n)
+}
+
+// noServerError is a models.ErrUnavailable that does not speak of a database: here nobody has asked one.
+type noServerError struct{ address string }
+
+func (e noServerError) Error() string {
+	return "the Talktime server at " + e.address + " cannot be reached"
+}
+
+// Is makes it the kind that it is.
+func (noServerError) Is(kind error) bool { return kind == models.ErrUnavailable }
+
+// counted counts the records that were kept.
+type counted struct {
+	records
+	n atomic.Int64
+}
+
+// Put implements agi.Spool.
+func (c *counted) Put(record agi.Record) error {
+	err := c.records.Put(record)
+	if err == nil {
+		c.n.Add(1)
+	}
+	return err
 }

@@ -147,12 +147,15 @@ func TestBridgeWithoutServer(t *testing.T) {
 			refused := call("caller")
 			said := s.classic(t, refused)
 			told(t, refused, "ERROR", "the Talktime server at "+test.address+" does not answer")
-			if !strings.Contains(said, "fastagi: stdio caller: no server: ") || strings.Contains(strings.Join(refused.Lines, "\n"), "Dial") {
+			if !strings.Contains(said, "fastagi: stdio caller: the Talktime server at "+test.address+" cannot be reached: ") || strings.Contains(strings.Join(refused.Lines, "\n"), "Dial") {
 				t.Errorf("it says %s after %q", said, refused.Lines)
 			}
 			talking.Vars["DIALSTATUS"], talking.Vars["ANSWEREDTIME"], talking.Vars["ANSWEREDTIME_MS"] = "ANSWER", "7", "7005"
 			for range 2 {
-				s.classic(t, talking.H("reducer"))
+				said := s.classic(t, talking.H("reducer"))
+				if strings.Contains(said, "database") || !strings.Contains(said, "fastagi: stdio reducer: what the call reports is spooled in data/spool") {
+					t.Errorf("it says %s", said)
+				}
 			}
 			records := s.spooled(t)
 			if len(records) != 2 || records[0].Result == nil || records[0].Result.CallID != "127.0.0.1/"+talking.UniqueID {

@@ -415,6 +415,27 @@ func TestDotEnv(t *testing.T) {
 			}
 		}
 	})
+	t.Run("wrong lines are told by their number", func(t *testing.T) {
+		t.Parallel()
+		for _, test := range []struct {
+			text  string
+			lines []int
+		}{
+			{"TALKTIME_RING_SECONDS=11\n\nbad line\n", []int{3}},
+			{"bad line", []int{1}},
+			{"=5\n", []int{1}},
+			{"# two lines\nTALKTIME_AMI_USER=\"x\ny\"\nTALKTIME_RING_SECONDS 7\n", []int{4}},
+			{"bad\nTALKTIME_DIAL=\"open\nworse\n", []int{1, 2, 3}},
+		} {
+			_, err := loadDir(nil, write(t, test.text))
+			for n := 1; n < 9; n++ {
+				told := err != nil && strings.Contains(err.Error(), fmt.Sprintf(".env, line %d, is not NAME=value", n))
+				if told != slices.Contains(test.lines, n) {
+					t.Errorf("%q: line %d: %v", test.text, n, err)
+				}
+			}
+		}
+	})
 	t.Run("a folder in its place", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()

@@ -148,7 +148,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_AMI_ADDR", Unset: "off",
-			Meaning: "Asterisk's manager interface, host or host:port (5038): live calls, queues, hang-up, mid-call extension",
+			Meaning: "Asterisk's manager interface, host or host:port (5038): the reconciler asks it which calls are still up",
 		},
 		{
 			Name: "TALKTIME_AMI_USER", Unset: "none",

@@ -37,6 +37,9 @@ const (
 // New returns the spool in a folder, which is created when the first record comes.
 func New(dir string) *Spool { return &Spool{dir: dir} }
 
+// Dir is the folder, as it was given.
+func (s *Spool) Dir() string { return s.dir }
+
 // Put keeps a record. When it returns nil the record is on the disk.
 func (s *Spool) Put(record any) error {
 	if err := s.put(record); err != nil {
