@@ -81,7 +81,6 @@ type Ledger interface {
 	Entry(ctx context.Context, id int64) (models.LedgerEntry, error)
 	CallEntries(ctx context.Context, callID string) ([]models.NamedEntry, error)
 	ListAudit(context.Context, models.ListRequest) (models.List[models.AuditLine], error)
-	Log(ctx context.Context, actor, action, target string, before, after any) error
 }
 
 // Calls are the calls and the money that they hold.
@@ -102,7 +101,8 @@ type Calls interface {
 type Money interface {
 	Move(context.Context, billing.Movement) (billing.Moved, error)
 	Transfer(context.Context, billing.Transfer) (billing.Moved, error)
-	Settle(context.Context, billing.CallResult) (billing.Charge, error)
+	// GiveUp is models.ErrNotFound for a call that holds nothing.
+	GiveUp(ctx context.Context, callID, actor string) (held money.Amount, charge billing.Charge, err error)
 }
 
 // maxHashing is how many logins may wait for their turn at the password hash, which takes a core for a while each.
@@ -119,7 +119,6 @@ type api struct {
 	pages   *web.Pages
 
 	pageRoots map[string]bool // first segments of the paths of pages
-	refilling sync.Mutex      // one refill from a page at a time, so that a form that is sent twice refills once
 
 	metrics *metrics
 	basics  basics

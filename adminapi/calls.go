@@ -3,7 +3,6 @@ package adminapi
 import (
 	"context"
 	"net/http"
-	"strconv"
 	"time"
 
 	"talktime/billing"
@@ -212,16 +211,8 @@ func releaseHold(r *request) error {
 }
 
 // release gives back the money that a call holds. That ends no talk; when evidence of one comes later, the call is
-// still charged, and until then it is listed as unreconciled.
+// still charged, and until then it is listed as unreconciled. Once it holds nothing any more, that is models.ErrNotFound.
 func (r *request) release(c models.Call) error {
-	charge, err := r.api.Money.Settle(r.ctx(), billing.CallResult{CallID: c.CallID, Exact: true, GiveUp: true, By: "operator"})
-	if err != nil {
-		return err
-	}
-	before := map[string]any{"call_id": c.CallID, "state": c.State, "held": c.Held().String()}
-	after := map[string]any{"call_id": c.CallID, "state": charge.State, "held": "0", "charged": charge.Amount.String()}
-	if err := r.api.Ledger.Log(r.ctx(), r.who.actor(), "hold.release", strconv.FormatInt(c.ID, 10), before, after); err != nil {
-		r.api.log.Error("the release of a hold is not in the audit log", "err", err, "call_id", c.CallID)
-	}
-	return nil
+	_, _, err := r.api.Money.GiveUp(r.ctx(), c.CallID, r.who.actor())
+	return err
 }

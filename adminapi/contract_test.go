@@ -218,6 +218,16 @@ func TestCDRByHand(t *testing.T) {
 		open := fmt.Sprintf("/api/cdr/%.0f", s.admin.get("/api/holds").objects()[0]["id"])
 		s.admin.patch(open, `{"billsec":1}`).says(http.StatusNotFound, `{}`)
 		s.admin.delete(open).says(http.StatusNotFound, `{}`)
+		if explained := s.admin.get(strings.Replace(path, "/cdr/", "/calls/", 1) + "/explain").is(http.StatusOK).object(); explained["charge"] != "0" || len(explained["entries"].([]any)) != 0 {
+			t.Errorf("%v", explained)
+		}
+		s.user(models.NewUser{Username: "ana"})
+		gone := s.admin.post("/api/cdr", `{"answer":"2030-01-31T09:20:05","billsec":1,"from_user_id":4,"to_user_id":4}`).is(http.StatusCreated)
+		s.admin.delete("/api/users/ana").is(http.StatusNoContent)
+		left := strings.TrimPrefix(gone.header.Get("Location"), s.url)
+		if o := s.admin.patch(left, `{"billsec":2,"to_user_id":3}`).is(http.StatusOK).object(); o["from_user_id"] != 4.0 || o["from_user"] != nil || o["to_user_id"] != 3.0 {
+			t.Errorf("%v", o)
+		}
 		if a := s.admin.delete(path).is(http.StatusNoContent); a.body != "" {
 			t.Errorf("%q", a.body)
 		}

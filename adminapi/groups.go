@@ -27,6 +27,9 @@ type Groups interface {
 	// Refill applies the dates that are due. With force it applies the earliest date that is left, due or not, and is
 	// models.ErrNoDate when none is.
 	Refill(ctx context.Context, name string, force bool, actor string) (models.Group, error)
+	// RefillDate applies one date, and tells whether it did: once it was applied, it stays as it is. A date that was never
+	// the group's is models.ErrInvalid.
+	RefillDate(ctx context.Context, name string, date int64, actor string) (g models.Group, applied bool, err error)
 	// GroupsOf returns the groups of each of these users.
 	GroupsOf(ctx context.Context, users []int64) (map[int64][]models.Group, error)
 }
@@ -36,6 +39,7 @@ const (
 	maxCount   = 1200
 	maxMembers = 100_000 // in one request
 	maxName    = 64
+	maxDateID  = 1<<53 - 1 // exact in every JSON reader
 	minYear    = 1970
 	maxYear    = 9999
 )
@@ -382,14 +386,22 @@ func changeGroup(r *request) error {
 		switch {
 		case name == "id_" || name == "dates_to_update":
 			return forbidden()
-		case name != "updateGroup" && !slices.Contains(fields, name):
+		case name != "updateGroup" && name != "date" && !slices.Contains(fields, name):
 			return badRequest("Model does not have field '" + name + "'")
 		}
 	}
-	force := int64(0)
+	force, date := int64(0), int64(0)
 	if o.has("updateGroup") {
 		if force, err = o.whole("updateGroup", 0, 1); err != nil {
 			return err
+		}
+	}
+	if o.has("date") {
+		if date, err = o.whole("date", 1, maxDateID); err != nil {
+			return err
+		}
+		if force == 0 {
+			return badRequest("date says which refill updateGroup 1 means, and means nothing without it")
 		}
 	}
 	c, err := o.groupChange(fields...)
@@ -410,7 +422,12 @@ func changeGroup(r *request) error {
 		}
 		name = g.Name
 	}
-	if force == 1 || !changed {
+	switch {
+	case date != 0:
+		if g, _, err = r.api.Groups.RefillDate(r.ctx(), name, date, r.who.actor()); err != nil {
+			return err
+		}
+	case force == 1 || !changed:
 		if g, err = r.api.Groups.Refill(r.ctx(), name, force == 1, r.who.actor()); err != nil {
 			return err
 		}

@@ -97,6 +97,16 @@ func (m *memoryGroups) Refill(_ context.Context, name string, force bool, _ stri
 	return *g, nil
 }
 
+func (m *memoryGroups) RefillDate(_ context.Context, name string, date int64, _ string) (models.Group, bool, error) {
+	g, err := m.find(name)
+	if err != nil {
+		return models.Group{}, false, err
+	}
+	left := len(g.Dates)
+	g.Dates = slices.DeleteFunc(g.Dates, func(d models.RefillDate) bool { return d.ID == date })
+	return *g, len(g.Dates) < left, nil
+}
+
 func (m *memoryGroups) GroupsOf(_ context.Context, users []int64) (map[int64][]models.Group, error) {
 	found := make(map[int64][]models.Group)
 	for _, g := range m.groups {
@@ -332,5 +342,62 @@ func TestTokensOfPrograms(t *testing.T) {
 		if strings.Contains(s.log.String(), secret) {
 			t.Error("the log has the token")
 		}
+	})
+}
+
+// TestRefillOfADate is safe to repeat, and means no other one.
+func TestRefillOfADate(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		s.marta()
+		dates := func(name string) (ids []int64) {
+			var group struct {
+				Dates []struct {
+					ID int64 `json:"id_"`
+				} `json:"dates_to_update"`
+			}
+			s.admin.get("/api/groups/" + name).into(&group)
+			for _, d := range group.Dates {
+				ids = append(ids, d.ID)
+			}
+			return ids
+		}
+		for _, name := range []string{"team", "other"} {
+			s.admin.post("/api/groups", fmt.Sprintf(`{"name":%q,"day":31,"month":1,"year":2130,"count":3,"value":10,"mode":"add","users":[2]}`, name)).is(http.StatusCreated)
+		}
+		ids, others := dates("team"), dates("other")
+		refill := func(id int64) answer {
+			return s.admin.patch("/api/groups/team", fmt.Sprintf(`{"updateGroup":1,"date":%d}`, id))
+		}
+		has := func(want float64) {
+			t.Helper()
+			if got := s.admin.get("/api/users/marta").object()["BallanceUser"]; got != want {
+				t.Errorf("she has %v, want %v", got, want)
+			}
+		}
+		for range 3 {
+			refill(ids[0]).is(http.StatusOK)
+		}
+		has(190)
+		refill(ids[2]).is(http.StatusOK) // not the next one
+		if left := dates("team"); !slices.Equal(left, ids[1:2]) {
+			t.Errorf("%v are left of %v", left, ids)
+		}
+		has(200)
+		for _, id := range []int64{others[0], 99999, 0, -1} {
+			refill(id).is(http.StatusBadRequest)
+		}
+		for _, body := range []string{`{"date":%d}`, `{"updateGroup":0,"date":%d}`, `{"updateGroup":1,"date":"2130-01-31%d"}`, `{"updateGroup":1,"date":[%d]}`} {
+			s.admin.patch("/api/groups/team", fmt.Sprintf(body, ids[1])).is(http.StatusBadRequest)
+		}
+		s.admin.patch("/api/groups/nobody", fmt.Sprintf(`{"updateGroup":1,"date":%d}`, ids[1])).is(http.StatusNotFound)
+		s.admin.sends("/groups/team/refill", "date", fmt.Sprint(others[0])).is(http.StatusBadRequest)
+		s.admin.sends("/groups/team/refill").is(http.StatusBadRequest)
+		has(200)
+		s.admin.patch("/api/groups/team", `{"updateGroup":1}`).is(http.StatusOK) // as ever: the next one
+		refill(ids[1]).is(http.StatusOK)
+		has(210)
+		s.admin.sends("/groups/team/refill", "date", fmt.Sprint(ids[1])).leads(s.admin, "/groups/team")
+		s.admin.page("/groups/team").has("has been applied before")
+		has(210)
 	})
 }

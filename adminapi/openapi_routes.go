@@ -113,7 +113,7 @@ func operations() map[string]operation {
 		},
 		"GET /api/groups/:name": {tag: tagGroups, query: one, answers: cut(shown("The group.", groupJSON{}))},
 		"PATCH /api/groups/:name": {
-			tag: tagGroups, about: "`updateGroup` 1 refills by the earliest date that is left, due or not. Without any change, dates that are due are carried out. For anything but the name and the `account_id` a token needs the scope money too.",
+			tag: tagGroups, about: "`updateGroup` 1 refills by the earliest date that is left, due or not; sent again it is the next refill. With `date`, the `id_` of one of `dates_to_update`, it is that one, once: sent again it changes nothing. Without any change, dates that are due are carried out. For anything but the name and the `account_id` a token needs the scope money too.",
 			body: changeGroupRequest{}, answers: cut(changed("The group as it is now.", groupJSON{})), refusals: []int{conflict},
 		},
 		"DELETE /api/groups/:name": {tag: tagGroups, answers: gone("The group is deleted.")},

@@ -42,6 +42,7 @@ type changeUserRequest struct {
 	Address   string           `json:"address" required:"false" maxLength:"200"`
 	CPF       string           `json:"cpf" required:"false" maxLength:"20"`
 	Groups    membershipSchema `json:"tunel" required:"false"`
+	Blocked   bool             `json:"blocked" required:"false"`
 }
 
 type changeUsersRequest struct {
@@ -76,6 +77,7 @@ type changeGroupRequest struct {
 	Add       idsSchema        `json:"newUser" required:"false"`
 	Remove    idsSchema        `json:"removeUser" required:"false"`
 	Refill    int              `json:"updateGroup" required:"false" minimum:"0" maximum:"1"`
+	Date      int64            `json:"date" required:"false" minimum:"1" maximum:"9007199254740991"`
 }
 
 type movementRequest struct {

@@ -49,7 +49,8 @@ func sections() []docsSection {
 		{
 			"Money", []string{
 				"The usual currency is SEC: one unit is one second of talk. Money moves by `POST /api/balance` and `POST /api/transfers`. With a header `Idempotency-Key` such a request may be repeated " +
-					"for as long as nobody knows whether it arrived: it is carried out once, and each repetition is answered as the first was. The same key with another content is refused (409).",
+					"for as long as nobody knows whether it arrived: it is carried out once, and each repetition is answered as the first was. The same key with another content is refused (409). " +
+					"A refill of a group (`updateGroup`) is safe to repeat when it names its `date`; it takes no key.",
 			}, "",
 		},
 	}
@@ -126,7 +127,7 @@ func glossary() map[string]word {
 		"id_": {about: "the key", example: key}, "username": {about: "the name to log in with; unique", example: "marta"},
 		"password": {about: "at least 6 characters", example: "tango-7-oak"},
 		"clid":     {about: "the caller ID of his phone; unique", example: "555000204"}, "imsi": {about: "the IMSI of his SIM; unique", example: "001010000000204"},
-		"admin": {about: "whether he is an administrator"}, "BallanceUser": {about: "the balance in whole units, cut off toward zero", example: 180},
+		"admin": {about: "whether he is an administrator"}, "blocked": {about: "whether he can make no new calls"}, "BallanceUser": {about: "the balance in whole units, cut off toward zero", example: 180},
 		"BallanceUserHistoric": {about: "his newest ledger entries, at most 10"}, "User.tunel": {about: "his groups"},
 		"originated_calls": {about: "calls that he paid for, the newest 10, of one user alone 100"}, "received_calls": {about: "calls that he answered, the newest 10, of one user alone 100"},
 		"name": {about: "a name for people", example: "Marta Paz"}, "level": {about: "0 an administrator, 1 a user, 2 a collaborator", example: 1, among: []any{0, 1, 2}},
@@ -151,7 +152,7 @@ func glossary() map[string]word {
 		"dates_to_update": {about: "the refills that are left"}, "group_id": {about: "the key of the group", example: 3}, "Group.tunel": {about: "its members"},
 		"ChangeGroupRequest.tunel": {about: "ids of its members, or what to add and remove", example: map[string]any{"add": []any{2}}},
 		"newUser":                  {about: "ids of new members", example: []any{2}}, "removeUser": {about: "ids of members that leave", example: []any{3}},
-		"updateGroup": {about: "1: refill now", example: 0}, "users": {about: "ids of its members", example: []any{2}},
+		"updateGroup": {about: "1: refill now", example: 0}, "ChangeGroupRequest.date": {about: "with updateGroup 1: the id_ of the refill that is meant, which makes the request safe to repeat", example: 11}, "users": {about: "ids of its members", example: []any{2}},
 		"day": {about: "of the first refill", example: 31}, "month": {about: "of the first refill", example: 1}, "year": {about: "of the first refill", example: 2099},
 		"count": {about: "how many monthly refills there are", example: 12},
 

@@ -234,6 +234,8 @@ func witness(source string) string {
 		return "The reducer, after the hang-up"
 	case billing.SourceRepeat:
 		return "The channel, which dialled again under the same hold"
+	case billing.SourceEmergency:
+		return "The channel, which called for help after this call"
 	case billing.SourceReconciler:
 		return "The reconciler, which looks for lost calls"
 	case billing.SourceOperator:
@@ -375,11 +377,11 @@ func (r *request) showRelease(status int, c models.Call, fault string) error {
 
 func releaseHoldPage(r *request) error {
 	c, err := r.hold()
-	if isNotFound(err) {
-		return r.noHold()
-	}
 	if err == nil {
 		err = r.release(c)
+	}
+	if isNotFound(err) {
+		return r.noHold()
 	}
 	if f, ok := refusal(err); ok {
 		return r.showRelease(f.status, c, f.message)

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -331,19 +332,23 @@ func refillPage(r *request) error {
 
 // refillNowPage applies the date that the form was for, and no other one when the form is sent twice.
 func refillNowPage(r *request) error {
-	r.api.refilling.Lock()
-	defer r.api.refilling.Unlock()
 	g, err := r.pathGroup()
 	if err != nil {
 		return err
 	}
-	if len(g.Dates) == 0 || strconv.FormatInt(g.Dates[0].ID, 10) != r.PostForm("date") {
-		return r.done(web.GroupPath(g.Name), "This refill has been applied before; nothing was refilled again.")
-	}
-	if _, err := r.api.Groups.Refill(r.ctx(), g.Name, true, r.who.actor()); err != nil {
+	date, err := object{"date": jsonText(r.PostForm("date"))}.whole("date", 1, maxDateID)
+	if err != nil {
 		return err
 	}
-	return r.done(web.GroupPath(g.Name), "The refill of %s is applied.", r.dayOf(g.Dates[0]))
+	_, applied, err := r.api.Groups.RefillDate(r.ctx(), g.Name, date, r.who.actor())
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(g.Dates, func(d models.RefillDate) bool { return d.ID == date })
+	if !applied || i < 0 {
+		return r.done(web.GroupPath(g.Name), "This refill has been applied before; nothing was refilled again.")
+	}
+	return r.done(web.GroupPath(g.Name), "The refill of %s is applied.", r.dayOf(g.Dates[i]))
 }
 
 func deleteGroupPage(r *request) error {

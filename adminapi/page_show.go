@@ -21,7 +21,7 @@ func pageAmount(a money.Amount, currency string) web.Amount {
 
 func pageUserRow(u models.UserDetail) web.UserRow {
 	row := web.UserRow{
-		Name: u.Username, FullName: u.Profile.Name, Admin: u.Admin,
+		Name: u.Username, FullName: u.Profile.Name, Admin: u.Admin, Blocked: u.Blocked,
 		Balance: pageAmount(u.Balance.Balance, u.Currency), Held: pageAmount(u.Held, u.Currency), Available: pageAmount(u.Available, u.Currency),
 	}
 	if u.CLID != nil {

@@ -67,6 +67,9 @@ func (r *request) userPage(status int, u models.UserDetail, greeting string, for
 	if admin && form == nil {
 		body.Money = r.moneyForm(u, "")
 	}
+	if admin {
+		body.Block = blockForm(u)
+	}
 	if r.api.Groups != nil {
 		groups, err := r.api.Groups.GroupsOf(r.ctx(), []int64{u.ID})
 		if err != nil {
@@ -357,6 +360,36 @@ func savePasswordPage(r *request) error {
 		return err
 	}
 	return r.done(web.UserPath(user.Username), "The password of %s is changed.", user.Username)
+}
+
+// blockForm is the button that blocks a user, or ends that.
+func blockForm(u models.UserDetail) *web.Form {
+	does, intro, submit := "true", "Calls in progress go on, and money can be added and taken.", "Block"
+	if u.Blocked {
+		does, intro, submit = "false", "The user is blocked: new calls are refused.", "Unblock"
+	}
+	return &web.Form{
+		Action: web.UserPath(u.Username) + "/block", Intro: []string{intro}, Submit: submit,
+		Fields: []web.Field{{Name: "blocked", Type: "hidden", Value: does}},
+	}
+}
+
+func blockUserPage(r *request) error {
+	user, err := r.pathUser()
+	if err != nil {
+		return err
+	}
+	does := r.PostForm("blocked") == "true"
+	if !does && r.PostForm("blocked") != "false" {
+		return badRequest("blocked must be true or false")
+	}
+	if _, err := r.alterUser(user, object{"blocked": json.RawMessage(r.PostForm("blocked"))}); err != nil {
+		return err
+	}
+	if does {
+		return r.done(web.UserPath(user.Username), "The user %s is blocked.", user.Username)
+	}
+	return r.done(web.UserPath(user.Username), "The user %s can make calls again.", user.Username)
 }
 
 func deleteUserPage(r *request) error {

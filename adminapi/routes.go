@@ -113,6 +113,7 @@ func Pages() []Route {
 		post("/users/:username/edit", "changes that", self, saveUserPage),
 		get("/users/:username/password", "the form for a password", self, passwordPage),
 		post("/users/:username/password", "changes it", self, savePasswordPage),
+		post("/users/:username/block", "blocks him from new calls, or ends that", admin, blockUserPage),
 		get("/users/:username/delete", "asks whether he is to be deleted", admin, deleteUserPage),
 		post("/users/:username/delete", "deletes him", admin, removeUserPage),
 

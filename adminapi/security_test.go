@@ -74,13 +74,15 @@ func TestHeadersOnEveryAnswer(t *testing.T) {
 	answers := []answer{
 		s.admin.get("/api/users"), s.admin.post("/api/users", newUser("ana", "777")), s.admin.post("/api/users", newUser("ana", "777")), s.admin.delete("/api/users/ana"),
 		s.admin.get("/api/users/ana"), s.admin.get("/api/nothing"), s.admin.get("/nothing"), s.admin.delete("/api/users"), s.admin.post("/api/users", "{"),
-		s.admin.send(http.MethodPost, "/api/users", "x", "text/plain"), s.admin.post("/api/users", strings.Repeat("x", 1<<20+1)), s.anonymous().get("/api/users"),
+		s.admin.send(http.MethodPost, "/api/users", "x", "text/plain"), s.anonymous().get("/api/users"),
 		marta.get("/api/users"), marta.get("/check"), s.anonymous().form("/login", "username=x&password=y"), s.anonymous().get("/login"), s.admin.get("/api/calls?q=7"),
 		s.admin.do("OPTIONS", "/api/users", ""), s.admin.do("TRACE", "/api/users", ""), s.admin.do("HEAD", "/api/users", ""), s.anonymous().get("/readyz"), s.admin.get("/api/users?callback=x"),
 	}
 	foreign := s.admin.at(s)
 	foreign.header = http.Header{"Origin": {"https://evil.example"}}
 	answers = append(answers, foreign.delete("/api/users/marta"))
+	long := s.raw(t, fmt.Sprintf("POST /api/users HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", 1<<20+1)) // whose body is not read
+	answers = append(answers, answer{t, "a long body", long.StatusCode, long.Header, ""})
 	for range 11 {
 		answers = append(answers, s.anonymous().form("/login", "username=y&password=y"))
 	}
@@ -229,6 +231,10 @@ func TestAHundredMegabytes(t *testing.T) {
 			t.Fatal(err)
 		}
 		chunk := append([]byte("10000\r\n"), append(bytes.Repeat([]byte("x"), 1<<16), "\r\n"...)...)
+		little := strings.Repeat(string(chunk), 17) // one chunk more than the limit
+		if a := s.raw(t, fmt.Sprintf("POST %s HTTP/1.1\r\n"+head+"Transfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n", path, contentType, little)); a.StatusCode != http.StatusRequestEntityTooLarge {
+			t.Errorf("%s in chunks: %s", path, a.Status)
+		}
 		sent := 0
 		for ; sent < size && err == nil; sent += 1 << 16 {
 			_, err = conn.Write(chunk)

@@ -186,6 +186,43 @@ func TestTwoServersRefillOnce(t *testing.T) {
 	holds(21)
 }
 
+// TestTwoServersRefillOneDate that both were told of, by a page or by a program, however often they are asked.
+func TestTwoServersRefillOneDate(t *testing.T) {
+	one, two := twoServers(t)
+	var ids []string
+	for n := range 300 { // in two transactions
+		ids = append(ids, fmt.Sprint(one.user(models.NewUser{Username: fmt.Sprint("u", n)}).ID))
+	}
+	body := fmt.Sprintf(`{"name":"team","day":31,"month":1,"year":2130,"count":3,"value":10,"mode":"add","users":[%s]}`, strings.Join(ids, ","))
+	group := one.admin.post("/api/groups", body).is(http.StatusCreated).object()
+	for n := range 3 {
+		date := fmt.Sprintf("%.0f", group["dates_to_update"].([]any)[n].(map[string]any)["id_"])
+		var asked []func()
+		for i := range 6 {
+			client := *[]*site{one, two}[i%2].admin
+			asked = append(asked, func() {
+				if i < 2 {
+					client.sends("/groups/team/refill", "date", date).is(http.StatusSeeOther)
+				} else {
+					client.patch("/api/groups/team", `{"updateGroup":1,"date":`+date+`}`).is(http.StatusOK)
+				}
+			})
+		}
+		together(asked...)
+		again := two.admin.patch("/api/groups/team", `{"updateGroup":1,"date":`+date+`}`).is(http.StatusOK).object()
+		if left := len(again["dates_to_update"].([]any)); left != 2-n {
+			t.Errorf("%d dates are left, want %d", left, 2-n)
+		}
+		have := map[money.Amount]int{}
+		if err := two.store.Users(t.Context(), func(b models.Balance) error { have[b.Balance]++; return nil }); err != nil || have[money.Amount(10*(n+1))*money.Unit] != 300 {
+			t.Errorf("after refill %d: %v, %v", n+1, have, err)
+		}
+		if lines := one.admin.get(`/api/audit?q={"filters":[{"name":"action","op":"eq","val":"group.refill"}]}`).objects(); len(lines) != n+1 {
+			t.Errorf("the audit log has %d refills, want %d", len(lines), n+1)
+		}
+	}
+}
+
 // TestTwoServersChangeOneUser: neither loses what the other wrote, and what is unique stays so.
 func TestTwoServersChangeOneUser(t *testing.T) {
 	one, two := twoServers(t)

@@ -39,6 +39,7 @@ type userJSON struct {
 	Address      string       `json:"address"`
 	CPF          string       `json:"cpf"`
 	VoiceBalance int64        `json:"voice_balance"` // as BallanceUser
+	Blocked      bool         `json:"blocked"`
 }
 
 // entryJSON is a ledger entry.
@@ -104,6 +105,7 @@ func (a *api) showUser(u models.UserDetail) userJSON {
 		plainUserJSON: a.showPlainUser(u), Groups: []plainGroupJSON{}, Originated: a.showCDRs(u.Originated), Received: a.showCDRs(u.Received),
 		Name: u.Profile.Name, Level: u.Level, AccountID: u.AccountID, Currency: u.Currency,
 		ExactBalance: u.Balance.Balance, Held: u.Held, Available: u.Available, Address: u.Address, CPF: u.CPF, VoiceBalance: u.Balance.Balance.Whole(),
+		Blocked: u.Blocked,
 	}
 }
 

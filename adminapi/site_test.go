@@ -153,12 +153,19 @@ func (s *site) call(id, clid, number string, seconds int64) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	if seconds < 0 {
-		return // it goes on
+	if seconds >= 0 { // else it goes on
+		s.settle(id, clid, seconds)
 	}
+}
+
+// settle ends a call after so much talk.
+func (s *site) settle(id, clid string, seconds int64) {
+	s.t.Helper()
+	service := billing.New(billing.Options{Store: s.store, Policy: policy})
+	defer service.Close()
 	ms := seconds * 1000
-	_, err = service.Settle(s.t.Context(), billing.CallResult{
-		CallID: id, Identity: who, Number: number, Evidence: models.Evidence{Source: "reducer", DialStatus: "ANSWER", AnsweredMS: &ms, Over: true},
+	_, err := service.Settle(s.t.Context(), billing.CallResult{
+		CallID: id, Identity: billing.Identity{CallerID: clid}, Evidence: models.Evidence{Source: "reducer", DialStatus: "ANSWER", AnsweredMS: &ms, Over: true},
 	})
 	if err != nil {
 		s.t.Fatal(err)

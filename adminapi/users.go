@@ -18,10 +18,13 @@ var fixedUserFields = []string{
 }
 
 // Fields that a user may not change of himself.
-var adminUserFields = []string{"admin", "clid", "tunel", "level", "account_id"}
+var adminUserFields = []string{"admin", "clid", "tunel", "level", "account_id", "blocked"}
 
-// Fields that may be given for a user.
-var userFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel"}
+// Fields that may be given for a new user, and those that may be changed.
+var (
+	newUserFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel"}
+	userFields    = append(slices.Clone(newUserFields), "blocked")
+)
 
 // maxChanged is how many users one request may change: an SQLite file that changes more keeps calls waiting meanwhile.
 const maxChanged = 10_000
@@ -56,7 +59,7 @@ func createUser(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := o.unknown(userFields...); err != nil {
+	if err := o.unknown(newUserFields...); err != nil {
 		return err
 	}
 	if err := o.missing("username", "password", "clid", "imsi", "admin"); err != nil {
@@ -141,6 +144,8 @@ func (r *request) userChange(o object) (c models.UserChange, secret *string, err
 			c.AccountID, err = ptr(o.textOrNull(name))
 		case "admin":
 			c.Admin, err = ptr(o.bool(name))
+		case "blocked":
+			c.Blocked, err = ptr(o.bool(name))
 		case "level":
 			var level int64
 			level, err = o.whole(name, models.LevelAdmin, models.LevelCollaborator)

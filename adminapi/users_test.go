@@ -8,7 +8,6 @@ import (
 
 	"talktime/models"
 	"talktime/money"
-	"talktime/store/storetest"
 )
 
 // TestCreateUser is checklist 5 and 6.
@@ -17,7 +16,7 @@ func TestCreateUser(t *testing.T) {
 		a := s.admin.post("/api/users", `{"username":"marta","password":"0000000","clid":"000000204","imsi":"001010000000204","admin":false}`)
 		a.says(http.StatusCreated, `{"id_":2,"username":"marta","clid":"000000204","imsi":"001010000000204","admin":false,`+
 			`"BallanceUser":0,"BallanceUserHistoric":[],"tunel":[],"originated_calls":[],"received_calls":[],`+
-			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0","address":"","cpf":"","voice_balance":0}`)
+			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0","address":"","cpf":"","voice_balance":0,"blocked":false}`)
 		if got, want := a.header.Get("Location"), s.url+"/api/users/marta"; got != want {
 			t.Errorf("Location is %s, want %s", got, want)
 		}
@@ -135,9 +134,9 @@ func TestChangeUser(t *testing.T) {
 }
 
 // TestChangeManyUsers: never everybody by mistake.
-func TestChangeManyUsers(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, storetest.SQLite(t))
+func TestChangeManyUsers(t *testing.T) { onBoth(t, changeManyUsers) }
+
+func changeManyUsers(t *testing.T, s *site) {
 	s.marta()
 	for _, body := range []string{`{}`, `{"name":"x"}`, `{"name":"x","q":{}}`, `{"name":"x","q":{"filters":[]}}`, `{"name":"x","q":7}`, `{"name":"x","q":"{"}`} {
 		s.admin.patch("/api/users", body).is(http.StatusBadRequest)

@@ -66,9 +66,11 @@ func (r *AuditReport) CheckCall(c models.Call, customer, revenue, shortfall mone
 		}
 		return
 	}
-	cost, err := CallCost(c)
-	if err != nil || cost != c.Charge {
-		r.Differ("call %s was charged %s, but %d seconds at its rate cost %s (%v)", c.CallID, c.Charge, c.Seconds, cost, err)
+	switch cost, err := CallCost(c); {
+	case err != nil:
+		r.Differ("call %s was charged %s, but what %d seconds cost cannot be told: %v", c.CallID, c.Charge, c.Seconds, err)
+	case cost != c.Charge:
+		r.Differ("call %s was charged %s, but %d seconds at its rate cost %s", c.CallID, c.Charge, c.Seconds, cost)
 	}
 	want := int64(1)
 	if c.Charge == 0 {

@@ -113,6 +113,11 @@ func (r *reader) typeIn(line string) {
 		text, _ := os.ReadFile(out.Name())
 		r.t.Fatalf("%s ended:\n%s", line, text)
 	}
+	says := map[string]string{"make demo": "user admin, password ", "make run": "bin/admin user passwd admin"}[line] // the demo made the admin
+	lab.Eventually(r.t, time.Minute, func() bool {
+		text, err := os.ReadFile(out.Name())
+		return err == nil && strings.Contains(string(text), says)
+	}, "%s says %s", line, says)
 	if line == "make demo" {
 		lab.Eventually(r.t, time.Minute, func() bool {
 			users, err := r.command("bin/admin audit --json").Output()

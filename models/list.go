@@ -81,6 +81,7 @@ type UserChange struct {
 	AccountID    **string
 	Address      *string
 	CPF          *string
+	Blocked      *bool       // whether all his accounts refuse new calls
 	Groups       *Membership // which he belongs to
 }
 

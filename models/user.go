@@ -101,6 +101,7 @@ type Balance struct {
 	Balance   money.Amount
 	Held      money.Amount
 	Available money.Amount
+	Blocked   bool // makes no new calls: one of his accounts is AccountBlocked
 }
 
 // The house accounts: the other side of every customer's entry. They exist once for each currency and carry no

@@ -91,14 +91,15 @@ func (s *Store) NextCalls(ctx context.Context, calls []models.Call) (map[string]
 	return next, nil
 }
 
-// ListedCalls returns the newest calls that an operator should look at: the unreconciled, the disputed, or those
-// with a shortfall.
+// ListedCalls returns the newest calls that an operator should look at: the unreconciled, the disputed, those
+// with a shortfall, the unauthorised, or the open.
 func (s *Store) ListedCalls(ctx context.Context, list string, limit int) ([]models.Call, error) {
 	condition := map[string]string{
 		"open":         "state = 'open'",
 		"unreconciled": "state = 'unreconciled'",
 		"disputed":     "disputed > seconds",
 		"shortfall":    "shortfall > 0",
+		"unauthorised": "unauthorized = 1",
 	}[list]
 	if condition == "" {
 		return nil, models.ErrInvalid

@@ -20,12 +20,16 @@ func countUsers(db *gorm.DB, more int) error {
 	return db.Exec("UPDATE counters SET value = value + ? WHERE name = 'users'", more).Error
 }
 
-// inTransaction does all of do or nothing, again when another transaction was in its way.
+// inTransaction does all of do or nothing, again when another transaction was in its way, or had the ids that we gave.
 func (s *Store) inTransaction(ctx context.Context, do func(*gorm.DB) error) error {
 	for try := 1; ; try++ {
 		err := s.write.WithContext(ctx).Transaction(do)
+		taken := errors.Is(err, errTakenID)
+		if taken {
+			s.ids.redraw()
+		}
 		my, _ := code(err)
-		if my != myDeadlock && my != mySnapshot || try == maxTries {
+		if my != myDeadlock && my != mySnapshot && !taken || try == maxTries {
 			if isLocked(err) {
 				err = fmt.Errorf("%w: %w", models.ErrUnavailable, err)
 			}
@@ -35,6 +39,11 @@ func (s *Store) inTransaction(ctx context.Context, do func(*gorm.DB) error) erro
 			return err
 		}
 	}
+}
+
+// exec does one statement, again when another one was in its way.
+func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
+	return s.inTransaction(ctx, func(db *gorm.DB) error { return db.Exec(statement, args...).Error })
 }
 
 // logIn notes a change in the audit log, in the change's own transaction.
@@ -55,9 +64,11 @@ type userFacts struct {
 	Address   string  `json:"address,omitempty"`
 	CPF       string  `json:"cpf,omitempty"`
 	Password  string  `json:"password,omitempty"` // "changed"
+	Blocked   *bool   `json:"blocked,omitempty"`  // when it is changed
 }
 
-// ChangeUsers changes all these users or none, and returns how many there were. A username, clid, imsi or account_id
+// ChangeUsers changes all these users or none, and returns how many there were. Blocked users make no new calls; those in
+// progress go on, and their money may be moved. A username, clid, imsi or account_id
 // that is taken is models.ErrConflict; groups that do not exist are models.ErrInvalid; taking the last administrator's rights is models.ErrLastAdmin.
 func (s *Store) ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error) {
 	changed := 0
@@ -95,6 +106,13 @@ type profileRow struct {
 func (profileRow) TableName() string { return "profiles" }
 
 func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor string) (int, error) {
+	var blocked map[int64]bool
+	if c.Blocked != nil {
+		var err error
+		if blocked, err = s.block(db, ids, *c.Blocked); err != nil {
+			return 0, err
+		}
+	}
 	// Locked: another server may be changing the same user, and what it writes must not be lost.
 	var users []userRow
 	lock := clause.Locking{Strength: clause.LockingStrengthUpdate}
@@ -115,6 +133,9 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			p = profileRow{UserID: u.ID, Level: models.LevelUser}
 		}
 		before := facts(u, p)
+		if was := blocked[u.ID]; c.Blocked != nil {
+			before.Blocked = &was
+		}
 		if err := s.changeUser(db, u.ID, c); err != nil {
 			return 0, err
 		}
@@ -140,6 +161,25 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 		}
 	}
 	return len(users), nil
+}
+
+// block blocks the open accounts of these users or makes them active, and returns who was blocked before. It comes before
+// the users are locked: whoever moves money or deletes a user locks accounts first, too.
+func (s *Store) block(db *gorm.DB, ids []int64, to bool) (before map[int64]bool, err error) {
+	var accounts []accountRow
+	query := "SELECT user_id, status FROM accounts" + s.dialect.useOwner + " WHERE user_id IN ?" + s.dialect.forUpdate
+	if err := db.Raw(query, ids).Scan(&accounts).Error; err != nil {
+		return nil, err
+	}
+	before = make(map[int64]bool, len(accounts))
+	for _, a := range accounts {
+		before[a.UserID] = before[a.UserID] || a.Status == string(models.AccountBlocked)
+	}
+	status := models.AccountActive
+	if to {
+		status = models.AccountBlocked
+	}
+	return before, db.Exec("UPDATE accounts"+s.dialect.useOwner+" SET status = ? WHERE user_id IN ? AND status <> ?", status, ids, models.AccountClosed).Error
 }
 
 func (s *Store) changeUser(db *gorm.DB, id int64, c models.UserChange) error {
@@ -210,6 +250,7 @@ func changedFacts(f userFacts, c models.UserChange) userFacts {
 	set(&f.AccountID, c.AccountID)
 	set(&f.Address, c.Address)
 	set(&f.CPF, c.CPF)
+	f.Blocked = c.Blocked
 	if c.PasswordHash != nil {
 		f.Password = "changed"
 	}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"sync"
 
 	"gorm.io/gorm/schema"
@@ -56,4 +57,10 @@ func WrittenTables() (names []string) {
 		names = append(names, t.name)
 	}
 	return names
+}
+
+// Statuses are those of a user's accounts.
+func (s *Store) Statuses(ctx context.Context, user int64) (found []string, err error) {
+	err = s.read.WithContext(ctx).Raw("SELECT status FROM accounts WHERE user_id = ?", user).Scan(&found).Error
+	return found, err
 }

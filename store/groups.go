@@ -467,6 +467,27 @@ func (s *Store) Refill(ctx context.Context, name string, force bool, actor strin
 	return s.Group(ctx, name)
 }
 
+// RefillDate applies this date of a group, due or not, or what an error left of it, and tells whether it did. A date that
+// was applied before stays as it is, so this is safe to repeat. One that was never the group's is models.ErrInvalid.
+func (s *Store) RefillDate(ctx context.Context, name string, date int64, actor string) (g models.Group, applied bool, err error) {
+	row, err := groupNamed(s.read.WithContext(ctx), name)
+	if err != nil {
+		return models.Group{}, false, groupError(err)
+	}
+	var found int64
+	if err := s.read.WithContext(ctx).Raw("SELECT COUNT(*) FROM refill_dates WHERE id = ? AND group_id = ?", date, row.ID).Row().Scan(&found); err != nil {
+		return models.Group{}, false, translate(err)
+	}
+	if found == 0 {
+		return models.Group{}, false, fmt.Errorf("%w: the group has no refill with the id %d", models.ErrInvalid, date)
+	}
+	if applied, _, err = s.refill(ctx, date, false, actor); err != nil {
+		return models.Group{}, applied, err
+	}
+	g, err = s.Group(ctx, name)
+	return g, applied, err
+}
+
 // RefillDue applies every date of every group that is due, oldest first, and returns how many. Each is applied once,
 // however many processes do this at once, and one that was broken off is finished. A date that cannot be applied keeps
 // back the later ones of its own group only; the error tells of it.

@@ -238,6 +238,42 @@ func TestBrokenRefill(t *testing.T) {
 	})
 }
 
+// TestBrokenRefillOfADate: asking again for the same date gives the rest theirs, and a third time nothing.
+func TestBrokenRefillOfADate(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s := d.Open(t, utc)
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ids := members(t, s, 500, 0)
+		value := 5 * money.Unit
+		date := group(t, s, models.NewGroup{Name: "g", First: ahead, Count: 2, Value: &value, Mode: models.ModeAdd, Users: ids}).Dates[1].ID
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			for balances(t, s)[5] == 0 && ctx.Err() == nil {
+			}
+			cancel()
+		}()
+		_, _, err := s.RefillDate(ctx, "g", date, "test")
+		t.Logf("broken off: %v; %v have theirs", err, balances(t, s))
+		cancel()
+		for n := range 3 {
+			g, applied, err := s.RefillDate(t.Context(), "g", date, "test")
+			if err != nil || len(g.Dates) != 1 || g.Dates[0].ID == date || n > 0 && applied {
+				t.Errorf("%+v, applied: %v, %v", g.Dates, applied, err)
+			}
+		}
+		if got := balances(t, s); got[5] != 500 {
+			t.Errorf("balances %v, want 5 for all", got)
+		}
+		if n := len(lines(t, s, "group.refill")); n != 1 {
+			t.Errorf("the audit log has %d refills", n)
+		}
+		storetest.Audited(t, s)
+	})
+}
+
 func TestTransfers(t *testing.T) {
 	onBoth(t, func(t *testing.T, d storetest.Database) {
 		s := d.Migrated(t)

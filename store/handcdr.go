@@ -35,6 +35,9 @@ func (s *Store) AddCDR(ctx context.Context, c models.CDR, actor string) (models.
 		}
 		err := db.Exec("INSERT INTO calls (id, call_id, rate, state, settled_by, status) VALUES (?, ?, ?, ?, ?, 'ANSWER')",
 			c.ID, c.CallID, jsonText(models.Rate{Currency: models.SEC, First: 1, Increment: 1, Name: "written by hand"}), models.CallSettled, byHand).Error
+		if isDuplicate(err) {
+			err = fmt.Errorf("%w: %w", errTakenID, err)
+		}
 		if err == nil {
 			err = setCDR(db, c)
 		}
@@ -55,8 +58,13 @@ func (s *Store) ChangeCDR(ctx context.Context, id int64, change func(*models.CDR
 		}
 		before := factsOf(c)
 		change(&c)
-		if err := usersExist(db, c.From, c.To); err != nil {
-			return err
+		for _, side := range [][2]int64{{before.From, c.From}, {before.To, c.To}} {
+			if side[0] == side[1] {
+				continue // perhaps deleted since
+			}
+			if err := usersExist(db, side[1]); err != nil {
+				return err
+			}
 		}
 		if err := setCDR(db, c); err != nil {
 			return err

@@ -108,7 +108,7 @@ func (s *Store) texts(ctx context.Context, query string, each func(string)) erro
 // CallCounts are numbers of calls that somebody should look at. Overdue ones are past their due time and the grace
 // that the reconciler gives, and still open.
 type CallCounts struct {
-	Open, Overdue, Unreconciled, Disputed, Shortfalls int64
+	Open, Overdue, Unreconciled, Disputed, Shortfalls, Unauthorised int64
 }
 
 // CountCalls counts calls. It reads all of them.
@@ -122,7 +122,8 @@ func (s *Store) CountCalls(ctx context.Context) (CallCounts, error) {
 		COALESCE(SUM(CASE WHEN state = 'open' AND due_at < `+past+` THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN state = 'unreconciled' THEN 1 ELSE 0 END), 0),
 		COALESCE(SUM(CASE WHEN disputed > seconds THEN 1 ELSE 0 END), 0),
-		COALESCE(SUM(CASE WHEN shortfall > 0 THEN 1 ELSE 0 END), 0) FROM calls`).
-		Row().Scan(&n.Open, &n.Overdue, &n.Unreconciled, &n.Disputed, &n.Shortfalls)
+		COALESCE(SUM(CASE WHEN shortfall > 0 THEN 1 ELSE 0 END), 0),
+		COALESCE(SUM(CASE WHEN unauthorized = 1 THEN 1 ELSE 0 END), 0) FROM calls`).
+		Row().Scan(&n.Open, &n.Overdue, &n.Unreconciled, &n.Disputed, &n.Shortfalls, &n.Unauthorised)
 	return n, translate(err)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"talktime/billing"
 	"talktime/models"
@@ -110,6 +111,55 @@ func crowd(t *testing.T, s *store.Store, users int) {
 	}
 }
 
+// TestLongCounts: beyond what is counted at once, to the last row while there is time, and at least what is promised when
+// there is none.
+func TestLongCounts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s := d.Open(t) // entries without transactions would not pass the audit
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		db := d.SQL(t)
+		exec := func(statement string) {
+			t.Helper()
+			if _, err := db.ExecContext(t.Context(), statement); err != nil {
+				t.Fatal(err)
+			}
+		}
+		exec("INSERT INTO accounts (id, user_id) VALUES (101, 1), (102, 2)")
+		var entries, transactions []string
+		for tx := 1; tx <= 30_000; tx++ { // two entries of users in each but the first, so that they lie across the steps
+			transactions = append(transactions, fmt.Sprintf("(%d, 'topup', '%d', '2026-01-01 00:00:00', '')", tx, tx))
+			entries = append(entries, fmt.Sprintf("(102, %d, 1), (1, %d, -1)", tx, tx))
+			if tx > 1 {
+				entries = append(entries, fmt.Sprintf("(101, %d, 1)", tx))
+			}
+			if tx%500 == 0 {
+				exec("INSERT INTO transactions (id, kind, ref, posted_at, actor) VALUES " + strings.Join(transactions, ","))
+				exec("INSERT INTO entries (account_id, tx_id, amount) VALUES " + strings.Join(entries, ","))
+				entries, transactions = nil, nil
+			}
+		}
+		for _, tt := range []struct {
+			where  string
+			within time.Duration
+			least  int64
+			more   bool
+		}{
+			{"e.tx_id > ?", time.Minute, 59_999, false},
+			{"e.tx_id > ? AND a.user_id = 1", time.Minute, 29_999, false},
+			{"e.tx_id > ? AND e.tx_id <= 5000", time.Minute, 9_999, false},
+			{"e.tx_id > ?", -time.Second, 10_001, true},
+		} {
+			n, atLeast, err := s.CountRows(t.Context(), true, tt.where, tt.within, 0)
+			if n != tt.least || atLeast != tt.more || err != nil {
+				t.Errorf("%s within %s: %d, %v, %v", tt.where, tt.within, n, atLeast, err)
+			}
+		}
+	})
+}
+
 // TestUsersAreCounted: by a counter that every way of making and deleting them keeps right.
 func TestUsersAreCounted(t *testing.T) {
 	t.Parallel()
@@ -151,7 +201,7 @@ func TestUsersAreCounted(t *testing.T) {
 			t.Errorf("%v, %v", a, b)
 		}
 		is(1097)
-		if n, atLeast, err := s.CountRows(t.Context(), "u.deleted_at IS NULL AND u.username LIKE 'user%'"); n != 1096 || atLeast || err != nil {
+		if n, atLeast, err := s.CountRows(t.Context(), false, "u.username LIKE ?", time.Minute, "user%"); n != 1096 || atLeast || err != nil {
 			t.Errorf("%d, %v, %v", n, atLeast, err)
 		}
 	})

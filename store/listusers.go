@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"unicode/utf8"
 
@@ -47,11 +48,19 @@ func (s *Store) UserIDs(ctx context.Context, r models.ListRequest, limit int) ([
 
 // UserDetail returns a user with everything that is shown of him, or models.ErrNotFound.
 func (s *Store) UserDetail(ctx context.Context, username string) (models.UserDetail, error) {
-	id, err := s.UserID(ctx, username)
-	if err != nil {
-		return models.UserDetail{}, err
+	if !utf8.ValidString(username) {
+		return models.UserDetail{}, fmt.Errorf("user %q: %w", username, models.ErrNotFound)
 	}
-	return s.UserDetailByID(ctx, id)
+	found, err := detailsOf(ctx, s, "u.username", []string{username}, userCalls)
+	for _, user := range found {
+		if user.Username == username { // MySQL does not look at blanks behind a name
+			return user, err
+		}
+	}
+	if err == nil {
+		err = fmt.Errorf("user %q: %w", username, models.ErrNotFound)
+	}
+	return models.UserDetail{}, err
 }
 
 // UserDetailByID is UserDetail for whom the id is known.
@@ -106,18 +115,23 @@ func (s *Store) UsersByID(ctx context.Context, ids []int64) (map[int64]models.Us
 
 // userDetails reads users, with so many of their newest calls.
 func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[int64]models.UserDetail, error) {
-	users := make(map[int64]models.UserDetail, len(ids))
+	return detailsOf(ctx, s, "u.id", ids, calls)
+}
+
+// detailsOf is userDetails for those who have one of some values in a column.
+func detailsOf[T comparable](ctx context.Context, s *Store, column string, values []T, calls int) (map[int64]models.UserDetail, error) {
+	users := make(map[int64]models.UserDetail, len(values))
 	var accounts []int64
 	// CROSS: see balanceQuery.
 	err := eachOf(ctx, s, `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
-		a.id, a.balance, a.held, a.credit_limit, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id,
+		a.id, a.balance, a.held, a.credit_limit, a.status, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id,
 		COALESCE(p.address, ''), COALESCE(p.cpf, '')
 		FROM users u CROSS JOIN accounts a ON a.user_id = u.id LEFT JOIN profiles p ON p.user_id = u.id
-		WHERE u.id IN (%s) AND u.deleted_at IS NULL`, ids, func(rows *sql.Rows) error {
+		WHERE `+column+` IN (%s) AND u.deleted_at IS NULL`, values, func(rows *sql.Rows) error {
 		var u models.UserDetail
 		var a models.Account
 		err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt,
-			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &u.Profile.Name, &u.Level, &u.AccountID, &u.Address, &u.CPF)
+			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &u.Profile.Name, &u.Level, &u.AccountID, &u.Address, &u.CPF)
 		if err != nil {
 			return err
 		}
@@ -131,6 +145,7 @@ func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[in
 		u.Balance.Balance += a.Balance
 		u.Held += a.Held
 		u.Available += a.Available()
+		u.Blocked = u.Blocked || a.Status == models.AccountBlocked
 		users[u.ID] = u
 		return nil
 	})
@@ -143,7 +158,7 @@ func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[in
 	if calls == 0 {
 		return users, nil
 	}
-	return users, s.addCalls(ctx, users, ids, calls)
+	return users, s.addCalls(ctx, users, slices.Collect(maps.Keys(users)), calls)
 }
 
 var historicQuery = "SELECT " + entryColumns + ", " + entryRank + " FROM " + entriesListing.from + " WHERE e.account_id = ?" +

@@ -83,7 +83,12 @@ func (s *Store) Migrate(ctx context.Context) ([]string, error) {
 	case current > target:
 		return nil, newerSchema(current, target)
 	case current == target:
-		return nil, nil
+		// Nothing need be written, not even a lock: a database that we can only read is no fault of its schema.
+		if applied, err := s.number(ctx, "SELECT COUNT(DISTINCT version_id) FROM goose_db_version WHERE version_id > 0"); err != nil {
+			return nil, err
+		} else if applied == int64(len(provider.ListSources())) {
+			return nil, nil
+		}
 	}
 	results, err := provider.Up(ctx)
 	var names []string

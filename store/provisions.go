@@ -155,7 +155,7 @@ func (s *Store) ClaimProvision(ctx context.Context, lease time.Duration) (*model
 		done := s.write.WithContext(ctx).Exec("UPDATE provisions SET claimed_until = "+s.later()+" WHERE id = ? AND given_up = FALSE AND "+s.unclaimed(),
 			int(lease/time.Second), p.ID)
 		switch {
-		case isLocked(done.Error):
+		case isLocked(done.Error), isTransient(done.Error) && !isLost(done.Error): // somebody else is at it
 		case done.Error != nil:
 			return nil, translate(done.Error)
 		case done.RowsAffected == 1:
@@ -167,12 +167,12 @@ func (s *Store) ClaimProvision(ctx context.Context, lease time.Duration) (*model
 
 // ProvisionDone forgets what the node manager now knows.
 func (s *Store) ProvisionDone(ctx context.Context, id int64) error {
-	return translate(s.write.WithContext(ctx).Exec("DELETE FROM provisions WHERE id = ?", id).Error)
+	return translate(s.exec(ctx, "DELETE FROM provisions WHERE id = ?", id))
 }
 
 // ProvisionFailed notes what became of a try: p's error, refusals and whether it is given up. If not, it is tried again
 // after a while.
 func (s *Store) ProvisionFailed(ctx context.Context, p models.Provision, after time.Duration) error {
-	return translate(s.write.WithContext(ctx).Exec("UPDATE provisions SET error = ?, refusals = ?, given_up = ?, claimed_until = NULL, due_at = "+
-		s.later()+" WHERE id = ?", truncate(p.Error, 200), p.Refusals, p.GivenUp, int(after/time.Second), p.ID).Error)
+	return translate(s.exec(ctx, "UPDATE provisions SET error = ?, refusals = ?, given_up = ?, claimed_until = NULL, due_at = "+
+		s.later()+" WHERE id = ?", truncate(p.Error, 200), p.Refusals, p.GivenUp, int(after/time.Second), p.ID))
 }

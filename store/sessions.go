@@ -22,12 +22,11 @@ func (s *Store) SessionUser(ctx context.Context, userID int64, session string) (
 
 // EndSession ends one session for good: its cookie, or a copy of it, is refused from now on.
 func (s *Store) EndSession(ctx context.Context, session string, expires time.Time) error {
-	db := s.write.WithContext(ctx)
-	err := db.Exec("INSERT INTO ended_sessions (id, expires_at) VALUES (?, ?)", session, stamp(expires)).Error
+	err := s.exec(ctx, "INSERT INTO ended_sessions (id, expires_at) VALUES (?, ?)", session, stamp(expires))
 	if err != nil && !isDuplicate(err) {
 		return translate(err)
 	}
-	return translate(db.Exec("DELETE FROM ended_sessions WHERE expires_at < ?", stamp(s.now())).Error)
+	return translate(s.exec(ctx, "DELETE FROM ended_sessions WHERE expires_at < ?", stamp(s.now())))
 }
 
 // secretBytes is how long a secret of ours is.
@@ -65,23 +64,22 @@ func (s *Store) LoginFailures(ctx context.Context, who string, since time.Time) 
 
 // LoginFailed counts a failure. Those before since are forgotten, of everybody.
 func (s *Store) LoginFailed(ctx context.Context, who string, since time.Time) error {
-	db := s.write.WithContext(ctx)
 	now, first := stamp(s.now()), stamp(since)
 	again := " ON DUPLICATE KEY UPDATE "
 	if s.dialect.name == sqliteDialect.name {
 		again = " ON CONFLICT (who) DO UPDATE SET "
 	}
-	err := db.Exec("INSERT INTO login_failures (who, failures, last_at) VALUES (?, 1, ?)"+again+
-		"failures = CASE WHEN last_at < ? THEN 1 ELSE failures + 1 END, "+s.dialect.excluded("last_at"), who, now, first).Error
+	err := s.exec(ctx, "INSERT INTO login_failures (who, failures, last_at) VALUES (?, 1, ?)"+again+
+		"failures = CASE WHEN last_at < ? THEN 1 ELSE failures + 1 END, "+s.dialect.excluded("last_at"), who, now, first)
 	if err != nil {
 		return translate(err)
 	}
-	return translate(db.Exec("DELETE FROM login_failures WHERE last_at < ?", first).Error)
+	return translate(s.exec(ctx, "DELETE FROM login_failures WHERE last_at < ?", first))
 }
 
 // LoginWorked forgets the failures.
 func (s *Store) LoginWorked(ctx context.Context, who string) error {
-	return translate(s.write.WithContext(ctx).Exec("DELETE FROM login_failures WHERE who = ?", who).Error)
+	return translate(s.exec(ctx, "DELETE FROM login_failures WHERE who = ?", who))
 }
 
 // ClearPassword is a password that stands in the database as it is, from an older program.

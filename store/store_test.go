@@ -171,6 +171,60 @@ func TestProcessesWhoseIDsMeetHarmNothing(t *testing.T) {
 	})
 }
 
+// TestRefillsAndImportsWhoseIDsMeet: what takes many ids in one transaction takes others when they are taken.
+func TestRefillsAndImportsWhoseIDsMeet(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s := d.Migrated(t)
+		stand := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+		pair := func() (stores [2]*store.Store) { // the second gives the very ids that the first has given
+			for i := range stores {
+				stores[i] = d.Open(t, func(c *store.Config) { c.Now, c.Location = func() time.Time { return stand }, time.UTC })
+				stores[i].SetSlot(7)
+			}
+			stand = stand.Add(time.Minute)
+			return stores
+		}
+		imported := func(s *store.Store, name string) error {
+			return s.ImportUsers(t.Context(), "test", func(yield func(models.NewUser) error) error {
+				for i := range 40 {
+					if err := yield(models.NewUser{Username: fmt.Sprint(name, i), Balance: 10 * money.Unit}); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		for i, s := range pair() {
+			if err := imported(s, fmt.Sprint("import", i, "-")); err != nil {
+				t.Errorf("import %d: %v", i, err)
+			}
+		}
+		for i, s := range pair() {
+			if _, err := s.AddUser(t.Context(), models.NewUser{Username: fmt.Sprint("alone", i), Balance: 10 * money.Unit}, "test"); err != nil {
+				t.Errorf("user %d: %v", i, err)
+			}
+		}
+		var ids []int64
+		if err := s.Users(t.Context(), func(b models.Balance) error { ids = append(ids, b.ID); return nil }); err != nil {
+			t.Fatal(err)
+		}
+		value := 5 * money.Unit
+		group(t, s, models.NewGroup{Name: "a", First: ahead, Count: 1, Value: &value, Mode: models.ModeAdd, Users: ids})
+		group(t, s, models.NewGroup{Name: "b", First: ahead, Count: 1, Value: &value, Mode: models.ModeAdd, Users: ids})
+		stores := pair()
+		for i, name := range []string{"a", "b"} {
+			if _, err := stores[i].Refill(t.Context(), name, true, "test"); err != nil {
+				t.Errorf("refill of %s: %v", name, err)
+			}
+		}
+		if got := balances(t, s); got[20] != 82 {
+			t.Errorf("balances %v, want 20 for all 82", got)
+		}
+		storetest.Audited(t, s)
+	})
+}
+
 // TestAnSQLiteFileThatSomebodyElseLocks is an error after two seconds, and no harm afterwards.
 func TestAnSQLiteFileThatSomebodyElseLocks(t *testing.T) {
 	t.Parallel()

@@ -262,23 +262,27 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	if ended.Valid {
 		c.Ended = &ended.Time
 	}
+	var bad error
 	var err error
 	if c.Rate, err = rates.get(rate); err != nil {
-		return models.Call{}, fmt.Errorf("call %s: %w", c.CallID, err)
+		bad = fmt.Errorf("call %s: %w: rate: %w", c.CallID, errUnreadable, err)
 	}
 	for _, column := range []struct {
-		text string
-		into any
-	}{{holds.String, &c.Holds}, {legs.String, &c.Legs}, {notes.String, &c.Notes}} {
+		name, text string
+		into       any
+	}{{"holds", holds.String, &c.Holds}, {"legs", legs.String, &c.Legs}, {"notes", notes.String, &c.Notes}} {
 		if column.text == "" {
 			continue
 		}
 		if err := json.Unmarshal([]byte(column.text), column.into); err != nil {
-			return models.Call{}, fmt.Errorf("call %s: %w", c.CallID, err)
+			bad = fmt.Errorf("call %s: %w: %s: %w", c.CallID, errUnreadable, column.name, err)
 		}
 	}
-	return c, nil
+	return c, bad
 }
+
+// errUnreadable says that a column of a call is not what we write. The call comes with it, without that column.
+var errUnreadable = errors.New("the database has something that cannot be read")
 
 // payers are the users whose money may move.
 func payers(st *billing.State, keys billing.Keys) []int64 {
@@ -452,12 +456,17 @@ func (s *Store) knowHouse(ctx context.Context, conn gorm.ConnPool, currency stri
 	return rows.Err()
 }
 
+// errTakenID says that another process, which drew the same slot, has posted something under an id that we gave.
+var errTakenID = errors.New("an id of ours is taken")
+
 // write stores what was decided. Accounts come first: they are the rows that others wait for.
 func (t *txn) write(ctx context.Context, st *billing.State) error {
 	if err := t.writeAccounts(ctx, st); err != nil {
 		return fmt.Errorf("write accounts: %w", err)
 	}
-	if err := t.writeTransactions(ctx, st.Posted); err != nil {
+	if err := t.writeTransactions(ctx, st.Posted); isDuplicate(err) {
+		return fmt.Errorf("write transactions: %w: %w", errTakenID, err)
+	} else if err != nil {
 		return fmt.Errorf("write transactions: %w", err)
 	}
 	if err := t.writeCalls(ctx, st.ChangedCalls); err != nil {
@@ -470,6 +479,9 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 }
 
 func (t *txn) writeLog(ctx context.Context, lines []models.AuditLine) error {
+	if len(lines) == 0 {
+		return nil
+	}
 	w := t.insert("audit_log", "at", "actor", "action", "target", "before_json", "after_json")
 	for _, l := range lines {
 		w.row(stamp(l.At), truncate(l.Actor, 80), l.Action, truncate(l.Target, 160), sql.NullString{String: l.Before, Valid: l.Before != ""},

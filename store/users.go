@@ -61,12 +61,24 @@ func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield f
 	return conflictWords(s.write.WithContext(ctx).Transaction(s.importing(ctx, actor, each)))
 }
 
+// redrawing does all of do or nothing, within a transaction that cannot be repeated as a whole, again with other ids when
+// another process had those that we gave.
+func (s *Store) redrawing(db *gorm.DB, do func(*gorm.DB) error) error {
+	for try := 1; ; try++ {
+		err := db.Transaction(do) // a savepoint
+		if !errors.Is(err, errTakenID) || try == maxTries {
+			return err
+		}
+		s.ids.redraw()
+	}
+}
+
 // importing makes the users in a transaction.
 func (s *Store) importing(ctx context.Context, actor string, each func(yield func(models.NewUser) error) error) func(*gorm.DB) error {
 	return func(db *gorm.DB) error {
 		chunk, made := make([]models.NewUser, 0, importChunk), 0
 		flush := func() error {
-			err := s.importChunk(ctx, db, actor, chunk)
+			err := s.redrawing(db, func(db *gorm.DB) error { return s.importChunk(ctx, db, actor, chunk) })
 			made += len(chunk)
 			chunk = chunk[:0]
 			return err
@@ -175,7 +187,7 @@ func optional(s string) *string {
 
 // CROSS makes SQLite go through the users in their order, instead of sorting all of them in memory.
 const balanceQuery = `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
-	a.balance, a.held, a.credit_limit FROM users u CROSS JOIN accounts a ON a.user_id = u.id WHERE u.deleted_at IS NULL `
+	a.balance, a.held, a.credit_limit, a.status FROM users u CROSS JOIN accounts a ON a.user_id = u.id WHERE u.deleted_at IS NULL `
 
 // Users hands over every user with his balance, in the order of their ids, one at a time.
 func (s *Store) Users(ctx context.Context, each func(models.Balance) error) error {
@@ -207,7 +219,7 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 		var b models.Balance
 		var a models.Account
 		err := rows.Scan(&b.ID, &b.Username, &b.PasswordHash, &b.CLID, &b.IMSI, &b.Admin, &b.Currency, &b.Epoch, &b.CreatedAt,
-			&a.Balance, &a.Held, &a.CreditLimit)
+			&a.Balance, &a.Held, &a.CreditLimit, &a.Status)
 		if err != nil {
 			return translate(err)
 		}
@@ -223,6 +235,7 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 		user.Balance += a.Balance
 		user.Held += a.Held
 		user.Available += a.Available()
+		user.Blocked = user.Blocked || a.Status == models.AccountBlocked
 	}
 	if err := rows.Err(); err != nil {
 		return translate(err)

@@ -100,5 +100,8 @@ func (s *Store) checkFileWrites(ctx context.Context) error {
 	if errors.Is(err, errUndo) || isLocked(err) { // whoever keeps us waiting can write
 		return nil
 	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	return fmt.Errorf("%w: %w", ErrUnwritable, translate(err))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -57,10 +59,65 @@ func TestWritesAreProbedInEveryTable(t *testing.T) {
 		if err := s.CheckWrites(t.Context()); err != nil {
 			t.Error(err)
 		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if err := s.CheckWrites(ended); err == nil || errors.Is(err, store.ErrUnwritable) {
+			t.Errorf("asked after the end it says %v", err)
+		}
 		if after := count(); after != before {
 			t.Errorf("the counters were %d and are %d", before, after)
 		}
 	})
+}
+
+// TestMigrateWithoutRights says who may.
+func TestMigrateWithoutRights(t *testing.T) {
+	t.Parallel()
+	d := storetest.OnShared(t)
+	name := "m" + d.Config.Name[len(d.Config.Name)-10:]
+	for _, statement := range []string{
+		fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY 'secret7'", name),
+		fmt.Sprintf("GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.* TO '%s'@'%%'", d.Config.Name, name),
+	} {
+		if err := d.Server.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Cleanup(func() { _ = d.Server.Exec(context.Background(), "DROP USER '"+name+"'@'%'") })
+	s := d.Open(t, func(c *store.Config) { c.User, c.Password = name, "secret7" })
+	_, err := s.Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "this database user may not change tables; run `admin migrate` as the one that owns them") {
+		t.Errorf("it says %v", err)
+	}
+}
+
+// TestDatabaseFile is not for everybody's eyes, and is not made where it must exist.
+func TestDatabaseFile(t *testing.T) {
+	t.Parallel()
+	c := storetest.SQLite(t).Config
+	c.Existing = true
+	if _, err := store.Open(c); !errors.Is(err, store.ErrNoDatabase) || !strings.Contains(err.Error(), c.Path) {
+		t.Errorf("without a file: %v", err)
+	}
+	if _, err := os.Stat(c.Path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it was made: %v", err)
+	}
+	c.Existing = false
+	s, err := store.Open(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(c.Path)
+	if err != nil || info.Mode().Perm()&0o137 != 0 {
+		t.Errorf("the file has the rights %v, %v", info.Mode(), err)
+	}
+	if report, err := s.Audit(t.Context()); err != nil || !report.Clean() {
+		t.Errorf("audit: %v, %v", report, err)
+	}
 }
 
 // TestMissingRights are told by table.

@@ -103,7 +103,7 @@ type Users struct {
 // UserRow is a user in a list.
 type UserRow struct {
 	Name, FullName, CLID     string
-	Admin                    bool
+	Admin, Blocked           bool
 	Balance, Held, Available Amount
 }
 
@@ -116,6 +116,7 @@ type User struct {
 	Created                   time.Time
 	Manage                    bool  // an administrator looks at him
 	Money                     *Form // for top-ups; nil: not for whoever looks
+	Block                     *Form // to block him or to let him call again; nil: not for whoever looks
 	Entries                   []EntryRow
 	Calls                     []CallRow
 }

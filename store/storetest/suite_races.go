@@ -666,7 +666,10 @@ func lostCommits(t *testing.T, delivered bool) {
 	}
 	direct.has(marta, 179, 0)
 	p.cutNextCommit(delivered)
-	moved, err := k.Move(t.Context(), billing.Movement{Username: marta, Amount: 21 * money.Unit, Ref: "r"})
+	note := func(m billing.Moved) models.AuditLine {
+		return models.AuditLine{At: m.Transaction.PostedAt, Actor: "test", Action: "topup", Target: "r"}
+	}
+	moved, err := k.Move(t.Context(), billing.Movement{Username: marta, Amount: 21 * money.Unit, Ref: "r", Note: note})
 	if err != nil || moved.Available != 200*money.Unit || moved.Already != delivered {
 		t.Errorf("move: %+v, %v", moved, err)
 	}
@@ -693,8 +696,17 @@ func lostCommits(t *testing.T, delivered bool) {
 		t.Errorf("%d attempts", c.Attempts)
 	}
 	direct.has(marta, 197, 2)
-	if cuts := p.cuts(); cuts != 7 {
-		t.Errorf("%d commits were cut, want 7", cuts)
+	p.cutNextCommit(delivered)
+	if held, charge, err := k.GiveUp(t.Context(), "pbx-1.1#2", "test"); err != nil || held != 2*money.Unit || charge.State != models.CallUnreconciled {
+		t.Errorf("give up: %s, %+v, %v", held, charge, err)
+	}
+	direct.has(marta, 197, 0)
+	if cuts := p.cuts(); cuts != 8 {
+		t.Errorf("%d commits were cut, want 8", cuts)
+	}
+	lines, err := s.ListAudit(t.Context(), models.ListRequest{Number: 1, Size: 10})
+	if err != nil || len(lines.Items) != 2 || lines.Items[0].Action != "hold.release" || lines.Items[1].Action != "topup" {
+		t.Errorf("the audit log has %+v, %v", lines.Items, err)
 	}
 	if ids := slices.Collect(p.statements()); !slices.Contains(ids, "COMMIT") {
 		t.Error("no commit was seen at all")
