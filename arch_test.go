@@ -36,13 +36,13 @@ func layers() []layer {
 	return []layer{
 		{
 			"cmd",
-			[]string{"agi", "adminapi", "billing", "stats", "queues", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
+			[]string{"agi", "adminapi", "billing", "tariff", "stats", "queues", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
 			all,
 			"a command wires everything together, but takes nothing that only tests need",
 		},
 		{
 			"adminapi",
-			[]string{"adminapi", "billing", "stats", "queues", "filter", "models", "money", "web", "internal/password"},
+			[]string{"adminapi", "billing", "tariff", "stats", "queues", "filter", "models", "money", "web", "internal/password"},
 			all,
 			"the API takes interfaces and lets cmd hand the rest in: with a database, a telephone or settings of its own it could not be tested alone",
 		},
@@ -61,6 +61,12 @@ func layers() []layer {
 			[]string{"models", "money"},
 			[]string{"golang.org/x/sync"},
 			"decisions about money are pure: no SQL, no telephone, no HTTP, no settings; those depend on billing, not the other way round",
+		},
+		{
+			"tariff",
+			[]string{"billing", "models", "money"},
+			nil,
+			"which rate a number has is found in memory: whoever keeps decks or reads files from operators hands them in",
 		},
 		{
 			"stats",
@@ -90,7 +96,7 @@ func layers() []layer {
 		},
 		{
 			"store",
-			[]string{"store", "billing", "stats", "queues", "filter", "models", "money"},
+			[]string{"store", "billing", "tariff", "stats", "queues", "filter", "models", "money"},
 			all,
 			"the database carries out what billing decided; it must not know who asked",
 		},

@@ -32,13 +32,16 @@ type Deps struct {
 	Tokens Tokens
 	Groups Groups
 	Grants Grants
+	// Of prices by number. LongestCall is how long a call may last at all.
+	Tariffs     Tariffs
+	LongestCall time.Duration
 
 	Figures Figures // for the metrics; without them these say nothing of the site
 	Version string  // of the program
 
 	Ready func(context.Context) error // what keeps the server from its work; its text is told to strangers
 
-	Proxies   []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed
+	Proxies   []netip.Prefix // whose X-Forwarded-For and X-Forwarded-Proto are believed; no clients are in there
 	Asterisk  []netip.Prefix // who may ask for a balance without a token
 	PublicURL string         // under which browsers know us, where that is not what they ask for; may be empty
 	JSONP     bool           // answer ?callback=, which other sites can read
@@ -56,16 +59,20 @@ type Users interface {
 	UsersByID(ctx context.Context, ids []int64) (map[int64]models.UserDetail, error)
 	UserIDByIMSI(ctx context.Context, imsi string) (int64, error)
 	UserIDs(ctx context.Context, r models.ListRequest, limit int) ([]int64, error)
-	// Credit is what users have, by currency; nil when that cannot be found out while somebody waits.
+	// Owned returns those of some users that an owner is, or has as members now.
+	Owned(ctx context.Context, o models.Owner, users []int64) (map[int64]bool, error)
+	// Credit is what users have, by currency, of which money.Max is that or more; nil when that cannot be found out while somebody waits.
 	Credit(context.Context) (map[string]money.Amount, error)
 	NewUserWithProfile(ctx context.Context, u models.NewUser, c models.UserChange, actor string) (models.UserDetail, error)
 	ChangeUsers(ctx context.Context, ids []int64, c models.UserChange, actor string) (int, error)
-	DeleteUser(ctx context.Context, id int64, actor string) error
+	DeleteUser(ctx context.Context, id int64, actor string) (had money.Amount, err error)
 }
 
 // Sessions keep who is logged in, and how often somebody failed to.
 type Sessions interface {
 	Secret(ctx context.Context, name string) ([]byte, error)
+	// LoginUser takes as long for a name that nobody has, which is models.ErrNotFound.
+	LoginUser(ctx context.Context, username string) (models.User, error)
 	SessionUser(ctx context.Context, userID int64, session string) (user models.User, ended bool, err error)
 	EndSession(ctx context.Context, session string, expires time.Time) error
 	LoginFailures(ctx context.Context, who string, since time.Time) (int, error)
@@ -79,6 +86,8 @@ type Ledger interface {
 	ListEntries(context.Context, models.ListRequest) (models.List[models.LedgerEntry], error)
 	ListLedger(context.Context, models.ListRequest) (models.List[models.LedgerEntry], error)
 	Entry(ctx context.Context, id int64) (models.LedgerEntry, error)
+	// Posted reports whether one of these transactions was posted.
+	Posted(ctx context.Context, refs []models.Ref) (bool, error)
 	CallEntries(ctx context.Context, callID string) ([]models.NamedEntry, error)
 	ListAudit(context.Context, models.ListRequest) (models.List[models.AuditLine], error)
 }
@@ -95,6 +104,8 @@ type Calls interface {
 	ListCalls(context.Context, models.ListRequest) (models.List[models.Call], error)
 	ListHolds(context.Context, models.ListRequest) (models.List[models.Call], error)
 	CallByKey(ctx context.Context, id int64) (models.Call, error)
+	// ReleasedBy is who released the hold of a call by hand; empty when nobody did.
+	ReleasedBy(ctx context.Context, call int64) (string, error)
 }
 
 // Money moves money. It is billing.Service.
@@ -105,23 +116,31 @@ type Money interface {
 	GiveUp(ctx context.Context, callID, actor string) (held money.Amount, charge billing.Charge, err error)
 }
 
-// maxHashing is how many logins may wait for their turn at the password hash, which takes a core for a while each.
-const maxHashing = 256
+// So many logins may wait for their turn at the password hash, which takes a core for a while each: of all together, and
+// of one network, so that nobody takes all places.
+const (
+	maxHashing = 256
+	maxWaiting = 8
+)
 
 type api struct {
 	Deps
-	log     *slog.Logger
-	hasher  *password.Hasher
-	turns   chan struct{} // to compare passwords
-	waiting chan struct{} // for a turn
-	origins *http.CrossOriginProtection
-	voice   meter
-	pages   *web.Pages
+	log      *slog.Logger
+	hasher   *password.Hasher
+	turns    chan struct{} // to compare passwords
+	waiting  queue         // for a turn
+	origins  *http.CrossOriginProtection
+	voice    meter
+	searches searches
+
+	importing chan struct{} // the turn to import a file of rates
+	pages     *web.Pages
 
 	pageRoots map[string]bool // first segments of the paths of pages
 
 	metrics *metrics
 	basics  basics
+	credit  credit
 
 	described func() (description, error) // made when it is asked for
 
@@ -133,7 +152,9 @@ type api struct {
 func New(d Deps) (http.Handler, error) {
 	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
 	a.metrics, a.described = newMetrics(d.Version), sync.OnceValues(a.newDescription)
-	a.turns, a.waiting = make(chan struct{}, runtime.NumCPU()), make(chan struct{}, maxHashing)
+	a.credit.turn = make(chan struct{}, 1)
+	a.importing = make(chan struct{}, 1)
+	a.turns = make(chan struct{}, runtime.NumCPU())
 	if a.Now == nil {
 		a.Now = time.Now
 	}
@@ -165,12 +186,8 @@ func (a *api) engine() (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	e := gin.New()
 	e.RedirectTrailingSlash, e.HandleMethodNotAllowed, e.MaxMultipartMemory = false, true, 0
-	proxies := make([]string, len(a.Proxies))
-	for i, p := range a.Proxies {
-		proxies[i] = p.String()
-	}
-	if err := e.SetTrustedProxies(proxies); err != nil {
-		return nil, fmt.Errorf("trusted proxies: %w", err)
+	if err := e.SetTrustedProxies(nil); err != nil { // api.client is stricter than Gin's: it tells "unknown" from the proxy
+		return nil, err
 	}
 	e.Use(a.identifyRequest, a.measure, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
 	for _, r := range slices.Concat(Routes(), Pages()) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -36,6 +37,9 @@ func getBalance(r *request) error {
 	}
 	entry, err := r.api.Ledger.Entry(r.ctx(), id)
 	if err == nil {
+		err = r.mustSee(entry.UserID)
+	}
+	if err == nil {
 		r.answer(http.StatusOK, r.api.showEntry(entry))
 	}
 	return err
@@ -65,19 +69,19 @@ func createBalance(r *request) error {
 	if err := o.missing("value", "userId"); err != nil {
 		return err
 	}
-	user, err := r.payee(o)
+	key, err := r.idempotencyKey(byBalance)
 	if err != nil {
 		return err
+	}
+	user, err := r.payee(o)
+	if err != nil {
+		return r.doneBefore(key, err)
 	}
 	amount, err := o.value(user.Currency)
 	if err != nil {
 		return err
 	}
-	ref, err := r.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	entry, _, err := r.move(user, sign*amount, ref)
+	entry, _, err := r.move(user, sign*amount, key)
 	if err != nil {
 		return err
 	}
@@ -86,22 +90,23 @@ func createBalance(r *request) error {
 	return nil
 }
 
-// move gives money to a user or takes it, under a reference that makes it safe to repeat. already tells that it had been
-// done before.
-func (r *request) move(user models.User, amount money.Amount, ref string) (entry models.LedgerEntry, already bool, err error) {
+// move gives money to a user or takes it, under a key that makes it safe to repeat. already tells that it had been done
+// before.
+func (r *request) move(user models.User, amount money.Amount, key idempotencyKey) (entry models.LedgerEntry, already bool, err error) {
 	posted := func(done models.Transaction) models.LedgerEntry {
 		return models.LedgerEntry{
-			ID: done.ID, TransactionID: done.ID, UserID: user.ID, Currency: user.Currency, Amount: amount, Ref: ref, PostedAt: done.PostedAt,
+			ID: done.ID, TransactionID: done.ID, UserID: user.ID, Currency: user.Currency, Amount: amount, Ref: key.ref, PostedAt: done.PostedAt,
 		}
 	}
+	r.changing = false // billing says itself when nobody knows
 	moved, err := r.api.Money.Move(r.ctx(), billing.Movement{
-		UserID: user.ID, Amount: amount, Ref: ref, Actor: r.who.actor(),
+		UserID: user.ID, Amount: amount, Ref: key.ref, Key: key.whole, Not: key.not, Actor: r.who.actor(),
 		Note: func(m billing.Moved) models.AuditLine {
 			return auditLine(m.Transaction, "balance.add", user.Username, r.api.showEntry(posted(m.Transaction)))
 		},
 	})
 	if err != nil {
-		return models.LedgerEntry{}, false, err
+		return models.LedgerEntry{}, false, key.refusal(err)
 	}
 	return posted(moved.Transaction), moved.Already, nil
 }
@@ -178,16 +183,80 @@ func (o object) value(currency string) (money.Amount, error) {
 // maxKey is how long a key may be that makes a movement safe to repeat.
 const maxKey = 100
 
-// idempotencyKey is the reference of a movement: the client's own, which makes it safe to repeat, or one of ours. Keys
-// of different clients never meet.
-func (r *request) idempotencyKey() (string, error) {
-	key := r.GetHeader("Idempotency-Key")
-	if key == "" {
-		return "api-" + rand.Text(), nil
+// idempotencyKey is a client's own key, which makes a movement safe to repeat, or one of ours.
+type idempotencyKey struct {
+	sent  string       // as the client wrote it; empty: it sent none
+	whole string       // with the client, so that keys of different clients never meet
+	ref   string       // of the transaction
+	own   []models.Ref // what the request posts, one of them
+	not   []models.Ref // what other paths post under the same key
+}
+
+// keyed is how a path posts: with references of its own, since each client has one set of keys for all paths.
+type keyed struct {
+	prefix string
+	kinds  []string
+}
+
+const (
+	byBalance = iota
+	byVoiceBalance
+	byTransfers
+)
+
+func keyedPaths() [3]keyed {
+	moves := []string{models.KindTopUp, models.KindDebit}
+	return [3]keyed{byBalance: {"api-", moves}, byVoiceBalance: {"voice-", moves}, byTransfers: {"api-", []string{models.KindTransfer}}}
+}
+
+// idempotencyKey reads the key of a request on one of the paths.
+func (r *request) idempotencyKey(path int) (idempotencyKey, error) {
+	paths := keyedPaths()
+	sent := r.Request.Header.Values("Idempotency-Key")
+	if len(sent) == 0 {
+		return idempotencyKey{ref: paths[path].prefix + rand.Text()}, nil
 	}
 	odd := func(c rune) bool { return c <= ' ' || c > '~' }
-	if len(key) > maxKey || strings.ContainsFunc(key, odd) {
-		return "", badRequest("Idempotency-Key must have at most 100 ASCII characters without blanks")
+	if len(sent) > 1 || sent[0] == "" || len(sent[0]) > maxKey || strings.ContainsFunc(sent[0], odd) {
+		return idempotencyKey{}, badRequest("Idempotency-Key must have 1 to 100 ASCII characters without blanks, and be there once")
 	}
-	return "api-" + r.who.key() + ":" + key, nil
+	key := idempotencyKey{sent: sent[0], whole: r.who.key() + ":" + sent[0]}
+	for i, p := range paths {
+		ref := p.prefix + key.whole
+		if i == path {
+			key.ref = ref
+		}
+		for _, kind := range p.kinds {
+			if i == path {
+				key.own = append(key.own, models.Ref{Kind: kind, Ref: ref})
+			} else {
+				key.not = append(key.not, models.Ref{Kind: kind, Ref: ref})
+			}
+		}
+	}
+	return key, nil
+}
+
+// refusal names the key as the client knows it.
+func (k idempotencyKey) refusal(err error) error {
+	if k.sent != "" && errors.Is(err, billing.ErrRefUsed) {
+		return refused(http.StatusConflict, "the Idempotency-Key "+strconv.Quote(k.sent)+" was used for another request")
+	}
+	return err
+}
+
+// doneBefore says of a request for a user whom there is not that it was carried out when there was: it must not look as if
+// it never had been.
+func (r *request) doneBefore(k idempotencyKey, err error) error {
+	if f, ok := failureOf(err); k.sent == "" || !ok || f.status != http.StatusBadRequest {
+		return err
+	}
+	posted, failed := r.api.Ledger.Posted(r.ctx(), k.own)
+	if failed != nil {
+		return failed
+	}
+	if posted {
+		return refused(http.StatusConflict, "a request with the Idempotency-Key "+strconv.Quote(k.sent)+" was carried out, but now there is no such user; GET /api/ledger has what was posted")
+	}
+	return err
 }

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -80,7 +81,9 @@ func (a *api) basic(r *request) error {
 	}
 	hash := a.basics.hash(name, secret)
 	if known, ok := a.basics.find(hash, a.Now()); ok {
-		user, _, err := a.Sessions.SessionUser(r.ctx(), known.user, "")
+		ctx, cancel := context.WithTimeout(r.ctx(), lookUpTimeout)
+		defer cancel()
+		user, _, err := a.Sessions.SessionUser(ctx, known.user, "")
 		switch {
 		case err != nil && !isNotFound(err):
 			return err

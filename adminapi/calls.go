@@ -45,7 +45,9 @@ type callJSON struct {
 type explainJSON struct {
 	Call     callJSON           `json:"call"`
 	Evidence []models.Evidence  `json:"evidence"`
-	Legs     []billing.LegPrice `json:"legs"` // none before the call is settled
+	Ending   string             `json:"ending"` // who released the hold, and when; empty: nobody
+	Hold     *billing.LegPrice  `json:"hold"`   // null unless the call is open
+	Legs     []billing.LegPrice `json:"legs"`   // none before the call is settled
 	Charge   money.Amount       `json:"charge"`
 	Entries  []postedJSON       `json:"entries"`
 }
@@ -87,6 +89,9 @@ func (r *request) listRequestOf(size int) (models.ListRequest, error) {
 		return l, err
 	}
 	user, err := r.api.Users.UserDetail(r.ctx(), name)
+	if err == nil {
+		err = r.mustSee(user.ID)
+	}
 	if isNotFound(err) {
 		err = badRequest("user: there is no such user")
 	}
@@ -98,6 +103,10 @@ func (r *request) callUsers(calls ...models.Call) (map[int64]models.UserDetail, 
 	var ids []int64
 	for _, c := range calls {
 		ids = append(ids, c.UserID, c.CalleeID)
+	}
+	ids, err := r.visible(ids...)
+	if err != nil {
+		return nil, err
 	}
 	return r.api.Users.UsersByID(r.ctx(), ids)
 }
@@ -123,7 +132,11 @@ func (r *request) call() (models.Call, error) {
 	if err != nil {
 		return models.Call{}, err
 	}
-	return r.api.Calls.CallByKey(r.ctx(), id)
+	c, err := r.api.Calls.CallByKey(r.ctx(), id)
+	if err == nil {
+		err = r.mustSee(c.UserID)
+	}
+	return c, err
 }
 
 func getCall(r *request) error {
@@ -156,6 +169,12 @@ func explainCall(r *request) error {
 		answer.Evidence = []models.Evidence{}
 	}
 	var entries []models.NamedEntry
+	if answer.Ending, err = r.ending(c, time.UTC); err != nil {
+		return err
+	}
+	if answer.Hold, err = billing.ExplainHold(c); err != nil {
+		return err
+	}
 	answer.Legs, entries, err = r.explanation(c)
 	for _, e := range entries {
 		answer.Entries = append(answer.Entries, postedJSON{e.ID, e.Account, known(e.UserID), e.Amount, e.PostedAt.UTC()})
@@ -178,6 +197,18 @@ func (r *request) explanation(c models.Call) ([]billing.LegPrice, []models.Named
 	}
 	entries, err := r.api.Ledger.CallEntries(r.ctx(), c.CallID)
 	return legs, entries, err
+}
+
+// ending says who released a call and when. Which operator it was is for administrators.
+func (r *request) ending(c models.Call, zone *time.Location) (string, error) {
+	actor := ""
+	if c.SettledBy == billing.SourceOperator && !r.who.bound() && (r.who.user == nil || r.who.user.Admin) {
+		var err error
+		if actor, err = r.api.Calls.ReleasedBy(r.ctx(), c.ID); err != nil {
+			return "", err
+		}
+	}
+	return billing.Ending(c, actor, zone), nil
 }
 
 // getHold and releaseHold speak of the call that holds the money.

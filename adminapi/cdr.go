@@ -22,7 +22,7 @@ func listCDR(r *request) error {
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(c models.CDR) int64 { return c.ID }, func(c models.CDR) fullCDRJSON { return r.api.showFullCDR(c, users) })
+	return answerList(r, l, list, func(c models.CDR) int64 { return c.ID }, func(c models.CDR) fullCDRJSON { return r.showFullCDR(c, users) })
 }
 
 func getCDR(r *request) error {
@@ -31,12 +31,15 @@ func getCDR(r *request) error {
 		return err
 	}
 	record, err := r.api.Calls.CDRByID(r.ctx(), id)
+	if err == nil {
+		err = r.mustSee(record.From)
+	}
 	if err != nil {
 		return err
 	}
 	users, err := r.usersOf(record)
 	if err == nil {
-		r.answer(http.StatusOK, r.api.showFullCDR(record, users))
+		r.answer(http.StatusOK, r.showFullCDR(record, users))
 	}
 	return err
 }
@@ -45,6 +48,10 @@ func (r *request) usersOf(records ...models.CDR) (map[int64]models.UserDetail, e
 	var ids []int64
 	for _, c := range records {
 		ids = append(ids, c.From, c.To)
+	}
+	ids, err := r.visible(ids...)
+	if err != nil {
+		return nil, err
 	}
 	return r.api.Users.UsersByID(r.ctx(), ids)
 }
@@ -141,7 +148,7 @@ func deleteCDR(r *request) error {
 func (r *request) answerCDR(status int, c models.CDR) error {
 	users, err := r.usersOf(c)
 	if err == nil {
-		r.json(status, r.api.showFullCDR(c, users))
+		r.json(status, r.showFullCDR(c, users))
 	}
 	return err
 }

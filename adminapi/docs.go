@@ -47,7 +47,7 @@ func (a *api) newDescription() (description, error) {
 		return description{}, err
 	}
 	page, err := d.page()
-	return description{newCached(string(text) + "\n"), page, newCached(docsStyle)}, err
+	return description{newCached(plainJSON(string(text)) + "\n"), page, newCached(docsStyle)}, err
 }
 
 var plainHost = regexp.MustCompile(`^[A-Za-z0-9.:\[\]-]+$`)
@@ -218,6 +218,9 @@ func (d *document) bodies(content map[string]*huma.MediaType) []docsBody {
 				body.Example = indented(d.example(schema))
 			}
 		}
+		if text, ok := content[contentType].Example.(string); ok && contentType == typeCSV {
+			body.Example = text
+		}
 		if schema.Ref != "" {
 			body.Fields = d.fields(refName(schema))
 		}
@@ -301,26 +304,33 @@ func (d *document) curl(o *huma.Operation) string {
 	quoted := func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 	path, words := o.Path, []string{"curl"}
 	for _, p := range o.Parameters {
-		if p = d.parameter(p); p.In == "path" {
+		switch p = d.parameter(p); {
+		case p.In == "path":
 			path = strings.ReplaceAll(path, "{"+p.Name+"}", exampleText(p.Schema.Examples[0]))
-		} else if p.In == "header" {
+		case p.In == "header":
 			words = append(words, "-H", quoted(p.Name+": "+exampleText(p.Schema.Examples[0])))
+		case p.Name == "imsi", p.Required: // what a question needs
+			sign := "?"
+			if strings.Contains(path, sign) {
+				sign = "&"
+			}
+			path += sign + p.Name + "=" + exampleText(p.Schema.Examples[0])
 		}
 	}
-	switch {
-	case o.Method == http.MethodGet:
-	case o.RequestBody == nil:
-		words = append(words, "-X", o.Method)
-	case o.Method != http.MethodPost:
+	if o.Method != http.MethodGet && (o.RequestBody == nil || o.Method != http.MethodPost) {
 		words = append(words, "-X", o.Method)
 	}
 	switch way := slices.Concat(slices.Collect(keysOf(o.Security))...); {
 	case slices.Contains(way, byToken):
 		words = append(words, "-H", `"Authorization: Bearer $TOKEN"`)
-	case slices.Contains(way, bySession):
+	case slices.Contains(way, bySession), o.Method == http.MethodPost && o.Path == "/logout":
 		words = append(words, "-b", "cookies")
 	}
-	if o.RequestBody != nil {
+	switch {
+	case o.RequestBody == nil:
+	case o.RequestBody.Content[typeCSV] != nil:
+		words = append(words, "-H", quoted("Content-Type: "+typeCSV), "-d", quoted(exampleText(o.RequestBody.Content[typeCSV].Example)))
+	default:
 		if strings.HasSuffix(o.Path, "/login") {
 			words = append(words, "-c", "cookies")
 		}
@@ -328,7 +338,7 @@ func (d *document) curl(o *huma.Operation) string {
 		if err != nil {
 			panic(err) // examples of ours
 		}
-		words = append(words, "-H", quoted("Content-Type: "+typeJSON), "-d", quoted(string(body)))
+		words = append(words, "-H", quoted("Content-Type: "+typeJSON), "-d", quoted(plainJSON(string(body))))
 	}
 	return strings.Join(append(words, quoted(placeholder+path)), " ")
 }

@@ -1,6 +1,8 @@
 package adminapi
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,15 +11,19 @@ import (
 	"strings"
 
 	"talktime/billing"
+	"talktime/filter"
 	"talktime/models"
+	"talktime/tariff"
 )
 
 // failure is an error with its answer.
 type failure struct {
 	status  int
 	message string
-	body    any // in place of the usual one, on kept paths
+	detail  string // more about it, which a client can do without; may be empty
+	body    any    // in place of the usual one, on kept paths
 	headers map[string]string
+	report  *tariff.Report // beside the message, on newer paths; may be nil
 }
 
 func (f failure) Error() string { return f.message }
@@ -28,8 +34,8 @@ func badRequest(message string) failure { return refused(http.StatusBadRequest, 
 
 func undecodable() failure { return badRequest("Unable to decode data") }
 
-func tooLarge() failure {
-	return refused(http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.Itoa(maxBody)+" bytes")
+func tooLarge(limit int64) failure {
+	return refused(http.StatusRequestEntityTooLarge, "the body is longer than "+strconv.FormatInt(limit, 10)+" bytes")
 }
 
 // unauthenticated asks whoever it is to say who he is, in one of the ways that the route knows.
@@ -52,6 +58,16 @@ func invalidFields(fields map[string]string) failure {
 	return failure{status: http.StatusBadRequest, message: strings.Join(texts, "; "), body: validationJSON{fields}}
 }
 
+// unavailable is for what may go well a little later.
+func unavailable(message string) failure {
+	return failure{status: http.StatusServiceUnavailable, message: message, headers: map[string]string{"Retry-After": "5"}}
+}
+
+// doubtful is for a change of which nobody knows what became of it.
+func doubtful() failure {
+	return unavailable("the database did not answer, so this may have been done or not: look before you repeat it; with the same Idempotency-Key it is safe to repeat")
+}
+
 // internal is all that is told of an error of ours.
 func internal(requestID string) failure {
 	return failure{status: http.StatusInternalServerError, message: "internal error; the server's log has it under request " + requestID}
@@ -65,7 +81,7 @@ func failureOf(err error) (f failure, ok bool) {
 	case errors.As(err, &f):
 		return f, true
 	case errors.As(err, &tooMany):
-		return tooLarge(), true
+		return tooLarge(tooMany.Limit), true
 	case errors.Is(err, models.ErrQueryText):
 		return undecodable(), true
 	case errors.Is(err, models.ErrManyFound):
@@ -75,7 +91,18 @@ func failureOf(err error) (f failure, ok bool) {
 	case errors.Is(err, models.ErrDeepPage):
 		return badRequest("pages have numbers up to " + strconv.Itoa(models.MaxPage) + "; go on with ?after= and the key of the last object"), true
 	case errors.Is(err, models.ErrQuery):
-		return badRequest("Unable to construct query"), true
+		f := badRequest("Unable to construct query")
+		var mistake *filter.Error
+		if errors.As(err, &mistake) {
+			f.detail = mistake.About
+		}
+		return f, true
+	case errors.Is(err, models.ErrRefilling):
+		return refused(http.StatusConflict, models.ErrRefilling.Error()), true
+	case errors.Is(err, models.ErrSlowSearch):
+		return failure{status: http.StatusServiceUnavailable, message: models.ErrSlowSearch.Error(), headers: map[string]string{"Retry-After": "60"}}, true
+	case errors.Is(err, models.ErrSearches):
+		return failure{status: http.StatusServiceUnavailable, message: models.ErrSearches.Error(), headers: map[string]string{"Retry-After": "5"}}, true
 	case errors.Is(err, models.ErrNoDate):
 		return refused(http.StatusConflict, models.ErrNoDate.Error()), true
 	case errors.Is(err, models.ErrBilled):
@@ -84,13 +111,14 @@ func failureOf(err error) (f failure, ok bool) {
 		return refused(http.StatusConflict, "this is the last administrator"), true
 	case errors.As(err, &refusal):
 		return refused(refusalStatus(refusal), refusal.Reason), true
-	case errors.Is(err, billing.ErrLocked), errors.Is(err, billing.ErrUncertain):
-		return failure{
-			status: http.StatusServiceUnavailable, message: "the database did not finish this; try again, with the same Idempotency-Key where there is one",
-			headers: map[string]string{"Retry-After": "5"},
-		}, true
-	case errors.Is(err, billing.ErrBusy), errors.Is(err, models.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		return failure{status: http.StatusServiceUnavailable, message: "the database cannot be reached; try again", headers: map[string]string{"Retry-After": "5"}}, true
+	case errors.Is(err, billing.ErrUncertain):
+		return doubtful(), true
+	case errors.Is(err, billing.ErrLocked):
+		return unavailable("somebody else keeps locked what this needs, so nothing was done; try again"), true
+	case errors.Is(err, billing.ErrBusy):
+		return unavailable("too many others are waiting, so nothing was done; try again"), true
+	case errors.Is(err, models.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
+		return unavailable("the database cannot be reached; try again"), true
 	case errors.Is(err, models.ErrNotFound):
 		return failure{status: http.StatusNotFound, message: "not found", body: struct{}{}}, true
 	case errors.Is(err, models.ErrConflict):
@@ -114,10 +142,13 @@ func refusalStatus(r *billing.Refusal) int {
 // fail answers with an error. One of ours is logged here, and nothing of it is told.
 func (r *request) fail(err error) {
 	f, ok := failureOf(err)
+	unanswered := errors.Is(err, models.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || !ok && r.ctx().Err() != nil
 	switch {
+	case unanswered && r.changing:
+		f = doubtful()
 	case ok:
-	case r.ctx().Err() != nil:
-		f = refused(http.StatusServiceUnavailable, "the request was given up")
+	case unanswered:
+		f = unavailable("the request was given up; try again")
 	default:
 		id := r.GetString(keyRequestID)
 		r.api.log.Error("a request failed", "request_id", id, "path", maskPath(r.Request.URL.Path), "err", err)
@@ -143,11 +174,11 @@ func (r *request) answerFailure(f failure) {
 	case r.route.Kept && f.body != nil:
 		r.json(f.status, f.body)
 	case r.route.Kept || strings.HasPrefix(r.Request.URL.Path, "/api/") && r.route.Path == "":
-		r.json(f.status, messageJSON{message})
+		r.json(f.status, messageJSON{message, f.detail})
 	default:
-		r.writeJSON(f.status, "application/problem+json", problemJSON{
-			Title: http.StatusText(f.status), Status: f.status, Detail: message, Message: message, RequestID: r.GetString(keyRequestID),
-		})
+		r.writeJSON(f.status, "application/problem+json", f.problemWith(problemJSON{
+			Title: http.StatusText(f.status), Status: f.status, Detail: cmp.Or(f.detail, message), Message: message, RequestID: r.GetString(keyRequestID),
+		}))
 	}
 }
 
@@ -158,6 +189,7 @@ type validationJSON struct {
 
 type messageJSON struct {
 	Message string `json:"message"`
+	Detail  string `json:"detail,omitempty"`
 }
 
 type problemJSON struct {
@@ -172,11 +204,13 @@ type problemJSON struct {
 func (r *request) json(status int, v any) { r.writeJSON(status, "application/json", v) }
 
 func (r *request) writeJSON(status int, contentType string, v any) {
-	body, err := json.Marshal(v)
-	if err != nil {
+	var body bytes.Buffer
+	encoder := json.NewEncoder(&body)
+	encoder.SetEscapeHTML(false) // no browser takes this for HTML: the type says what it is
+	if err := encoder.Encode(v); err != nil {
 		panic(err) // records of ours
 	}
-	r.Data(status, contentType, append(body, '\n'))
+	r.Data(status, contentType, body.Bytes())
 }
 
 // html answers with a page of one sentence.

@@ -17,6 +17,9 @@ type Grants interface {
 
 func getGrants(r *request) error {
 	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
+	if err == nil {
+		err = r.mustSee(user.ID)
+	}
 	if err != nil {
 		return err
 	}

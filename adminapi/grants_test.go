@@ -23,7 +23,7 @@ func TestGrants(t *testing.T) {
 
 		var log []map[string]any
 		for _, line := range s.admin.get("/api/audit").objects() {
-			if line["action"] == "user.grants" {
+			if line["action"] == "user.grant" {
 				log = append(log, line)
 			}
 		}

@@ -24,8 +24,11 @@ type Groups interface {
 	NewGroup(ctx context.Context, g models.NewGroup, actor string) (models.Group, error)
 	ChangeGroup(ctx context.Context, name string, c models.GroupChange, actor string) (models.Group, error)
 	DeleteGroup(ctx context.Context, name, actor string) error
+	// ChangeAndRefill changes a group and applies one of its dates, or when that is 0 the earliest that is left. It is
+	// models.ErrNoDate when none is, and models.ErrRefilling while somebody applies it; then nothing is changed.
+	ChangeAndRefill(ctx context.Context, name string, c models.GroupChange, date int64, actor string) (models.Group, error)
 	// Refill applies the dates that are due. With force it applies the earliest date that is left, due or not, and is
-	// models.ErrNoDate when none is.
+	// models.ErrNoDate when none is, and models.ErrRefilling while somebody applies it.
 	Refill(ctx context.Context, name string, force bool, actor string) (models.Group, error)
 	// RefillDate applies one date, and tells whether it did: once it was applied, it stays as it is. A date that was never
 	// the group's is models.ErrInvalid.
@@ -109,7 +112,7 @@ func (r *request) showGroups(members int, groups ...models.Group) ([]groupJSON, 
 		}
 		for _, id := range g.Members {
 			if u, ok := users[id]; ok {
-				s.Members = append(s.Members, r.api.showPlainUser(u))
+				s.Members = append(s.Members, r.showPlainUser(u))
 			}
 		}
 		shown[i] = s
@@ -119,6 +122,9 @@ func (r *request) showGroups(members int, groups ...models.Group) ([]groupJSON, 
 
 // showUsers shows users with their groups.
 func (r *request) showUsers(users ...models.UserDetail) ([]userJSON, error) {
+	if err := r.hideCalls(users); err != nil {
+		return nil, err
+	}
 	groups := map[int64][]models.Group{}
 	if r.api.Groups != nil {
 		ids := make([]int64, len(users))
@@ -132,7 +138,7 @@ func (r *request) showUsers(users ...models.UserDetail) ([]userJSON, error) {
 	}
 	shown := make([]userJSON, len(users))
 	for i, u := range users {
-		shown[i] = r.api.showUser(u)
+		shown[i] = r.showUser(u)
 		for _, g := range groups[u.ID] {
 			shown[i].Groups = append(shown[i].Groups, showPlainGroup(g))
 		}
@@ -143,10 +149,10 @@ func (r *request) showUsers(users ...models.UserDetail) ([]userJSON, error) {
 // answerUser answers with one user, and says which of his lists of calls have only the newest.
 func (r *request) answerUser(status int, user models.UserDetail) error {
 	var cut []string
-	if user.MoreOriginated {
+	if user.MoreOriginated && r.who.reads() {
 		cut = append(cut, "originated_calls")
 	}
-	if user.MoreReceived {
+	if user.MoreReceived && r.who.reads() {
 		cut = append(cut, "received_calls")
 	}
 	if cut != nil {
@@ -287,8 +293,8 @@ func (r *request) day(o object) (time.Time, error) {
 func (o object) name(field string) (string, error) {
 	name, err := o.text(field)
 	odd := func(c rune) bool { return !unicode.IsPrint(c) || c == '/' }
-	if err == nil && (name == "" || utf8.RuneCountInString(name) > maxName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, odd)) {
-		err = badRequest(fmt.Sprintf("%s must have 1 to %d printable characters without a slash, and no space at its ends", field, maxName))
+	if err == nil && (name == "" || models.Dots(name) || utf8.RuneCountInString(name) > maxName || strings.TrimSpace(name) != name || strings.ContainsFunc(name, odd)) {
+		err = badRequest(fmt.Sprintf("%s must have 1 to %d printable characters without a slash, and no space at its ends, and be neither . nor ..", field, maxName))
 	}
 	return name, err
 }
@@ -416,34 +422,40 @@ func changeGroup(r *request) error {
 	name := r.Param("name")
 	changed := c.Name != nil || c.AccountID != nil || c.Value != nil || c.Mode != nil || !c.Members.Empty()
 	var g models.Group
-	if changed {
-		if g, err = r.alterGroup(name, c); err != nil {
-			return err
-		}
-		name = g.Name
-	}
 	switch {
+	case changed && force == 1:
+		g, err = r.api.Groups.ChangeAndRefill(r.ctx(), name, c, date, r.who.actor())
+		err = nameTaken(err)
+	case changed:
+		g, err = r.alterGroup(name, c)
 	case date != 0:
-		if g, _, err = r.api.Groups.RefillDate(r.ctx(), name, date, r.who.actor()); err != nil {
-			return err
-		}
-	case force == 1 || !changed:
-		if g, err = r.api.Groups.Refill(r.ctx(), name, force == 1, r.who.actor()); err != nil {
-			return err
-		}
+		g, _, err = r.api.Groups.RefillDate(r.ctx(), name, date, r.who.actor())
+	default:
+		g, err = r.api.Groups.Refill(r.ctx(), name, force == 1, r.who.actor())
+	}
+	if err != nil {
+		return err
 	}
 	return r.answerGroup(http.StatusOK, g)
 }
 
 func (r *request) alterGroup(name string, c models.GroupChange) (models.Group, error) {
 	g, err := r.api.Groups.ChangeGroup(r.ctx(), name, c, r.who.actor())
+	return g, nameTaken(err)
+}
+
+// nameTaken says in the original's words that there is such a group.
+func nameTaken(err error) error {
 	if errors.Is(err, models.ErrConflict) {
-		err = badRequest("Already has this Group")
+		return badRequest("Already has this Group")
 	}
-	return g, err
+	return err
 }
 
 func deleteGroup(r *request) error {
+	if err := r.mayRefill(); err != nil {
+		return err
+	}
 	if err := r.api.Groups.DeleteGroup(r.ctx(), r.Param("name"), r.who.actor()); err != nil {
 		return err
 	}

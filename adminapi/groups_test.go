@@ -78,6 +78,18 @@ func (m *memoryGroups) ChangeGroup(_ context.Context, name string, c models.Grou
 	return *g, nil
 }
 
+func (m *memoryGroups) ChangeAndRefill(ctx context.Context, name string, c models.GroupChange, date int64, actor string) (models.Group, error) {
+	g, err := m.ChangeGroup(ctx, name, c, actor)
+	if err != nil {
+		return g, err
+	}
+	if date == 0 {
+		return m.Refill(ctx, g.Name, true, actor)
+	}
+	g, _, err = m.RefillDate(ctx, g.Name, date, actor)
+	return g, err
+}
+
 func (m *memoryGroups) DeleteGroup(_ context.Context, name, _ string) error {
 	_, err := m.find(name)
 	m.groups = slices.DeleteFunc(m.groups, func(g models.Group) bool { return g.Name == name })
@@ -202,6 +214,17 @@ func TestTokenRequests(t *testing.T) {
 			t.Errorf("%s: %d %s", body, a.status, a.body)
 		}
 	}
+	for expires, why := range map[string]string{
+		"2001-01-01T00:00:00Z": "expires_at is over: the token would never be valid", "9999-12-31T23:00:00-03:00": "expires_at must be before the year 10000",
+		"2100-01-31T00:00:00": "expires_at must have a time and a zone, such as 2030-01-31T00:00:00Z or 2030-01-31T00:00:00+01:00",
+		"2100-01-31":          "expires_at must have a time and a zone, such as 2030-01-31T00:00:00Z or 2030-01-31T00:00:00+01:00",
+		"soon":                "expires_at must be a time with a zone, such as 2030-01-31T00:00:00Z or 2030-01-31T00:00:00+01:00",
+	} {
+		a := s.admin.post("/api/tokens", `{"name":"x","scopes":["read"],"expires_at":"`+expires+`"}`).is(http.StatusBadRequest)
+		if got := a.object()["message"]; got != why {
+			t.Errorf("%s: %v", expires, got)
+		}
+	}
 	s.admin.delete("/api/tokens/5").is(http.StatusNotFound)
 	if a := s.admin.get("/api/tokens").is(http.StatusOK); strings.Contains(a.body, "tt_") {
 		t.Errorf("%s", a.body)
@@ -298,12 +321,26 @@ func TestTokensOfPrograms(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *site) {
 		s.marta()
 		s.joel()
-		made := s.admin.post("/api/tokens", `{"name":"till","scopes":["money","read"]}`).is(http.StatusCreated).object()
+		answered := s.admin.post("/api/tokens", `{"name":"till","scopes":["money","read"]}`).is(http.StatusCreated)
+		made := answered.object()
 		secret, _ := made["token"].(string)
 		if !strings.HasPrefix(secret, "tt") {
 			t.Fatalf("%v", made)
 		}
-		s.admin.post("/api/tokens", `{"name":"till","scopes":["money"]}`).is(http.StatusConflict)
+		taken := s.admin.post("/api/tokens", `{"name":"till","scopes":["money"]}`).is(http.StatusConflict)
+		if got := taken.object()["message"]; got != `there is a token "till" already; each has a name of its own` {
+			t.Errorf("%v", got)
+		}
+		path := strings.TrimPrefix(answered.header.Get("Location"), s.url)
+		found := s.admin.get(path).is(http.StatusOK)
+		if one := found.object(); one["name"] != "till" || one["id"] != made["id"] || strings.Contains(found.body, secret) || one["token"] != nil {
+			t.Errorf("%s: %s", path, found.body)
+		}
+		s.anonymous().get(path).is(http.StatusUnauthorized)
+		s.login("marta").get(path).is(http.StatusForbidden)
+		for _, none := range []string{"99", "0", "-1", "x", "99999999999999999999"} {
+			s.admin.get("/api/tokens/" + none).is(http.StatusNotFound)
+		}
 		if list := s.admin.get("/api/tokens").is(http.StatusOK); len(list.objects()) != 1 || strings.Contains(list.body, secret) {
 			t.Errorf("%s", list.body)
 		}
@@ -338,6 +375,7 @@ func TestTokensOfPrograms(t *testing.T) {
 			t.Errorf("%v", entries)
 		}
 		s.admin.delete(fmt.Sprintf("/api/tokens/%.0f", made["id"])).is(http.StatusNoContent)
+		s.admin.get(path).is(http.StatusNotFound)
 		till.get("/api/users").is(http.StatusUnauthorized)
 		if strings.Contains(s.log.String(), secret) {
 			t.Error("the log has the token")

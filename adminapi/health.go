@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-const readyTimeout = 3 * time.Second
+const readyTimeout = 1500 * time.Millisecond // those who ask give up after 2 s
 
 type healthJSON struct {
 	Status  string `json:"status"`

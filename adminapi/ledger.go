@@ -18,6 +18,7 @@ type ledgerJSON struct {
 	Amount        money.Amount `json:"amount"` // signed: + adds to the account
 	Kind          string       `json:"kind"`
 	Ref           string       `json:"ref"`
+	Note          string       `json:"note"` // empty: there is none
 	Actor         string       `json:"actor"`
 	PostedAt      time.Time    `json:"posted_at"`
 }
@@ -32,7 +33,7 @@ func listLedger(r *request) error {
 		return err
 	}
 	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) ledgerJSON {
-		return ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Actor, e.PostedAt.UTC()}
+		return ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
 	})
 }
 

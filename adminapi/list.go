@@ -30,7 +30,7 @@ type envelope[T any] struct {
 // listRequest reads which page is wanted, in pages of a size unless the client says another. What makes no sense is as
 // if it had not been said.
 func (r *request) listRequest(size int) (models.ListRequest, error) {
-	l := models.ListRequest{Number: 1, Size: size, Location: r.api.Location}
+	l := models.ListRequest{Number: 1, Size: size, Location: r.api.Location, Only: r.who.only(), NoRead: !r.who.reads()}
 	if q, ok := r.GetQuery("q"); ok {
 		if q == "" {
 			return l, undecodable()
@@ -86,7 +86,7 @@ func answerList[T, S any](r *request, l models.ListRequest, list models.List[T],
 	case int64(l.Number) < pages || list.AtLeast && full:
 		link("next", map[string]string{"page": strconv.Itoa(l.Number + 1), "results_per_page": size})
 	}
-	if l.After == 0 && !list.AtLeast { // else nobody knows which is the last
+	if l.After == 0 && !list.AtLeast && pages > 0 && pages <= models.MaxPage { // else nobody knows it, or it would be refused
 		link("last", map[string]string{"page": strconv.FormatInt(pages, 10), "results_per_page": size})
 	}
 	r.Header("Link", strings.Join(links, ", "))
@@ -125,7 +125,7 @@ func (r *request) link(set map[string]string) string {
 	return u.String()
 }
 
-var callbackForm = regexp.MustCompile(`^[A-Za-z_$][\w$.]*$`)
+var callbackForm = regexp.MustCompile(`^[A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*$`)
 
 // answer is json for what may be read by other sites too, when the settings allow that.
 func (r *request) answer(status int, v any) {
@@ -142,5 +142,7 @@ func (r *request) answer(status int, v any) {
 	if err != nil {
 		panic(err) // records of ours
 	}
-	r.Data(status, "application/javascript", fmt.Appendf(nil, "%s(%s)", callback, body))
+	r.Header("Cross-Origin-Resource-Policy", "same-site") // browsers send the session's cookie from no other site anyway
+	// What comes before the name keeps whoever asks from choosing how the answer begins.
+	r.Data(status, "application/javascript", fmt.Appendf(nil, "/**/%s(%s)", callback, body))
 }

@@ -5,6 +5,10 @@ import (
 	"encoding/hex"
 	"mime"
 	"net/http"
+	"net/netip"
+	"net/url"
+	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +23,10 @@ const (
 	maxFailures   = 10
 	failureWindow = 15 * time.Minute
 )
+
+// From one address so many logins may fail within a quarter of an hour, whatever the names: else somebody could try one
+// password with each. It is generous, since a whole office may come from one address.
+const maxAddressFailures = 200
 
 const wrongLogin = "Username or Password is invalid"
 
@@ -68,6 +76,9 @@ func (r *request) credentials() (name, secret string, err error) {
 		if err != nil {
 			return "", "", err
 		}
+		if err := body.missing("username", "password"); err != nil {
+			return "", "", err
+		}
 		if name, err = body.text("username"); err == nil {
 			secret, err = body.text("password")
 		}
@@ -105,31 +116,36 @@ func (r *request) verify(name, secret string) (user models.User, err error) {
 
 func (r *request) compare(name, secret string) (models.User, error) {
 	a := r.api
-	select {
-	case a.waiting <- struct{}{}:
-		defer func() { <-a.waiting }()
-	default:
-		return models.User{}, failure{status: http.StatusServiceUnavailable, message: "too many logins at once; try again", headers: map[string]string{"Retry-After": "5"}}
+	address, _ := a.client(r.Request)
+	from := network(address)
+	if !a.waiting.enter(from) {
+		return models.User{}, tooManyLogins()
 	}
+	defer a.waiting.leave(from)
 	select {
 	case a.turns <- struct{}{}:
 		defer func() { <-a.turns }()
 	case <-r.ctx().Done():
-		return models.User{}, r.ctx().Err()
+		return models.User{}, tooManyLogins()
 	}
 	// Only now, so that a thousand tries at once do not all find the count as it was before.
-	who, since := failureKey(name, r.ClientIP()), a.Now().Add(-failureWindow)
+	who, since := failureKey(name, a.clientText(r.Request)), a.Now().Add(-failureWindow)
 	failures, err := a.Sessions.LoginFailures(r.ctx(), who, since)
 	if err != nil {
 		return models.User{}, err
 	}
 	if failures >= maxFailures {
-		return models.User{}, failure{
-			status: http.StatusTooManyRequests, message: "too many failed logins; wait a while",
-			headers: map[string]string{"Retry-After": strconv.Itoa(int(failureWindow / time.Second))},
-		}
+		return models.User{}, tooManyFailures(failureWindow)
 	}
-	user, err := a.Users.UserDetail(r.ctx(), name)
+	place, left := addressKey(from, a.Now())
+	all, err := a.Sessions.LoginFailures(r.ctx(), place, since)
+	if err != nil {
+		return models.User{}, err
+	}
+	if all >= maxAddressFailures {
+		return models.User{}, tooManyFailures(left)
+	}
+	user, err := a.Sessions.LoginUser(r.ctx(), name)
 	if err != nil && !isNotFound(err) {
 		return models.User{}, err
 	}
@@ -138,8 +154,10 @@ func (r *request) compare(name, secret string) (models.User, error) {
 		return models.User{}, err
 	}
 	if !right {
-		if err := a.Sessions.LoginFailed(r.ctx(), who, since); err != nil {
-			return models.User{}, err
+		for _, each := range []string{who, place} {
+			if err := a.Sessions.LoginFailed(r.ctx(), each, since); err != nil {
+				return models.User{}, err
+			}
 		}
 		return models.User{}, refused(http.StatusUnauthorized, wrongLogin)
 	}
@@ -155,13 +173,33 @@ func (r *request) compare(name, secret string) (models.User, error) {
 			}
 		}
 	}
-	return user.User, nil
+	return user, nil
 }
 
 // failureKey is under which failures are counted: of one user, from one address.
 func failureKey(name, address string) string {
 	sum := sha256.Sum256([]byte(name + "\n" + address))
 	return hex.EncodeToString(sum[:])
+}
+
+// addressKey is under which the failures of everybody at an address are counted in this quarter of an hour, of which so
+// much is left. Whoever has an IPv6 address has all those with the same first half. No key of failureKey is one of these:
+// in there a line ends.
+func addressKey(from netip.Prefix, now time.Time) (key string, left time.Duration) {
+	quarter := now.UTC().Truncate(failureWindow)
+	sum := sha256.Sum256([]byte(from.String() + " " + quarter.Format(time.RFC3339)))
+	return hex.EncodeToString(sum[:]), quarter.Add(failureWindow).Sub(now)
+}
+
+func tooManyFailures(wait time.Duration) failure {
+	return failure{
+		status: http.StatusTooManyRequests, message: "too many failed logins; wait a while",
+		headers: map[string]string{"Retry-After": strconv.Itoa(int(wait/time.Second) + 1)},
+	}
+}
+
+func tooManyLogins() failure {
+	return failure{status: http.StatusTooManyRequests, message: "too many logins at once; try again", headers: map[string]string{"Retry-After": "5"}}
 }
 
 func logout(r *request) error {
@@ -191,10 +229,14 @@ func (r *request) loginPage(status int, body web.Login, name, next string) error
 	return r.render(status, web.Page{Title: "Log in", Body: body})
 }
 
-// localPath is a path on this server, or / in place of anything that could lead elsewhere.
+// localPath is a path on this server, or / in place of anything that could lead elsewhere or out again.
 func localPath(next string) string {
 	odd := func(c rune) bool { return c <= ' ' || c > '~' || c == '\\' }
 	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsFunc(next, odd) {
+		return "/"
+	}
+	u, err := url.Parse(next)
+	if err != nil || slices.Contains([]string{"/login", "/logout"}, path.Clean(u.Path)) {
 		return "/"
 	}
 	return next

@@ -1,8 +1,11 @@
 package adminapi_test
 
 import (
+	"context"
+	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -163,18 +166,127 @@ func TestPasswordsAreHashed(t *testing.T) {
 	})
 }
 
-// TestManyLoginsAtOnce: as many as come are answered, and none is an error of ours.
+// TestManyLoginsAtOnce: as many as come from a few addresses are answered, and none is an error of ours.
 func TestManyLoginsAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, storetest.SQLite(t))
+	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Proxies = loopback })
 	s.user(models.NewUser{Username: "guest"})
 	done := make(chan int)
-	for range 20 {
-		go func() { done <- s.anonymous().form("/login", "username=guest&password=secret7").status }()
+	for n := range 20 {
+		go func() {
+			done <- s.through(fmt.Sprint("192.0.2.", n/8)).form("/login", "username=guest&password=secret7").status
+		}()
 	}
 	for range 20 {
 		if status := <-done; status != http.StatusOK {
 			t.Errorf("status %d", status)
 		}
 	}
+}
+
+// through is somebody at an address, behind a proxy.
+func (s *site) through(address string) *client {
+	c := s.anonymous()
+	c.header.Set("X-Forwarded-For", address)
+	return c
+}
+
+// TestLoginFlood: whoever tries many passwords at once is told to wait, and keeps nobody else from logging in.
+func TestLoginFlood(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Proxies = loopback })
+	for what, try := range map[string]func(c *client, n int) answer{
+		"at /login": func(c *client, n int) answer {
+			return c.form("/login", fmt.Sprintf("username=u%d&password=wrong77", n))
+		},
+		"with HTTP Basic": func(c *client, n int) answer {
+			c.header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "v%d:wrong77", n)))
+			return c.get("/metrics")
+		},
+	} {
+		const tries = 400
+		done := make(chan answer, tries)
+		for n := range tries {
+			go func() { done <- try(s.through(fmt.Sprintf("2001:db8:0:1::%x", n)), n) }()
+		}
+		counts := map[int]int{}
+		count := func(a answer) {
+			counts[a.status]++
+			if a.status == http.StatusTooManyRequests && a.header.Get("Retry-After") == "" {
+				t.Errorf("%s: nobody says when to try again", what)
+			}
+		}
+		for counts[http.StatusTooManyRequests] == 0 && counts[http.StatusUnauthorized] < tries {
+			count(<-done)
+		}
+		for n := range 3 {
+			s.through(fmt.Sprintf("2001:db8:0:%x::1", n+2)).form("/login", "username=admin&password="+secret).is(http.StatusOK)
+		}
+		for counts[http.StatusUnauthorized]+counts[http.StatusTooManyRequests] < tries && len(counts) < 3 {
+			count(<-done)
+		}
+		if counts[http.StatusUnauthorized] == 0 || counts[http.StatusTooManyRequests] == 0 || len(counts) > 2 {
+			t.Errorf("%s: the answers have these statuses: %v", what, counts)
+		}
+	}
+}
+
+// askedSessions notes what is asked in which order.
+type askedSessions struct {
+	adminapi.Sessions
+
+	asked []string
+}
+
+func (s *askedSessions) LoginUser(ctx context.Context, username string) (models.User, error) {
+	s.asked = append(s.asked, "LoginUser")
+	return s.Sessions.LoginUser(ctx, username)
+}
+
+func (s *askedSessions) LoginFailures(ctx context.Context, who string, since time.Time) (int, error) {
+	s.asked = append(s.asked, "LoginFailures")
+	return s.Sessions.LoginFailures(ctx, who, since)
+}
+
+func (s *askedSessions) LoginFailed(ctx context.Context, who string, since time.Time) error {
+	s.asked = append(s.asked, "LoginFailed")
+	return s.Sessions.LoginFailed(ctx, who, since)
+}
+
+func (s *askedSessions) LoginWorked(ctx context.Context, who string) error {
+	s.asked = append(s.asked, "LoginWorked")
+	return s.Sessions.LoginWorked(ctx, who)
+}
+
+func (s *askedSessions) Rehashed(ctx context.Context, userID int64, old, hash string) error {
+	s.asked = append(s.asked, "Rehashed")
+	return s.Sessions.Rehashed(ctx, userID, old, hash)
+}
+
+func (s *askedSessions) SessionUser(ctx context.Context, userID int64, session string) (models.User, bool, error) {
+	s.asked = append(s.asked, "SessionUser")
+	return s.Sessions.SessionUser(ctx, userID, session)
+}
+
+// TestLoginTellsNoNames: the database is asked the same for a name that somebody has and for one that nobody has, and
+// nothing of what he has. What comparing takes is in the tests of the passwords.
+func TestLoginTellsNoNames(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	s.marta()
+	s.user(models.NewUser{Username: "gone"})
+	s.admin.delete("/api/users/gone").is(http.StatusNoContent)
+	sessions := &askedSessions{Sessions: s.store}
+	s.start(func(d *adminapi.Deps) { d.Sessions, d.Users = sessions, nil })
+	want := []string{"LoginFailures", "LoginFailures", "LoginUser", "LoginFailed", "LoginFailed"}
+	for _, name := range []string{"marta", "nobody", "gone", "marta%20", "a%FF", "a/b", ""} {
+		for range 2 {
+			sessions.asked = nil
+			s.anonymous().form("/login", "username="+name+"&password=wrong77").is(http.StatusUnauthorized)
+			if !slices.Equal(sessions.asked, want) {
+				t.Errorf("%q: the database is asked %v, want %v", name, sessions.asked, want)
+			}
+		}
+	}
+	s.anonymous().form("/login", "username=marta&password="+secret).is(http.StatusOK)
 }

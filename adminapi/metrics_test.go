@@ -146,6 +146,26 @@ func TestMetricsAccess(t *testing.T) {
 	c.get("/metrics").is(http.StatusUnauthorized)
 	c.header.Set("X-Forwarded-For", "127.0.0.1, 198.51.100.7") // the first was written by the client
 	c.get("/metrics").is(http.StatusUnauthorized)
+	for _, lines := range []http.Header{
+		nil, // through the proxy, which does not say for whom
+		{"X-Real-Ip": {"192.0.2.7"}},
+		{"Forwarded": {"for=192.0.2.7"}},
+		{"X-Forwarded-For": {""}},
+		{"X-Forwarded-For": {"unknown"}},
+		{"X-Forwarded-For": {"127.0.0.1"}},
+		{"X-Forwarded-For": {"192.0.2.7", "198.51.100.7"}},
+		{"X-Forwarded-For": {"192.0.2.7", "garbage"}},
+	} {
+		c := s.anonymous()
+		c.header = lines
+		c.get("/metrics").is(http.StatusUnauthorized)
+		c.get("/check_voice_balance?imsi=1").is(http.StatusUnauthorized)
+	}
+	for _, address := range []string{"192.0.2.7", "192.0.2.7:5060", "::ffff:192.0.2.7", "198.51.100.7, 192.0.2.7, 127.0.0.1"} {
+		c := s.through(address)
+		c.get("/metrics").is(http.StatusOK)
+		c.get("/check_voice_balance?imsi=1").is(http.StatusOK)
+	}
 }
 
 // brokenFigures counts how often it is asked, and knows nothing.

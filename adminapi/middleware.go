@@ -44,7 +44,7 @@ func (a *api) logAccess(c *gin.Context) {
 	}
 	a.log.Log(c.Request.Context(), level, "request", "method", loggable(c.Request.Method), "path", maskPath(c.Request.URL.Path),
 		"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration_ms", a.Now().Sub(start).Milliseconds(),
-		"client", c.ClientIP(), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID))
+		"client", a.clientText(c.Request), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID))
 }
 
 // reserved are the words that stand in the place of a token in the paths below /api/v1.
@@ -118,13 +118,14 @@ func (a *api) secureHeaders(c *gin.Context) {
 // limitBody ends the reading of bodies that are longer than anything we take. Those that tell their length get no further
 // than to the route, which knows how to say so.
 func (a *api) limitBody(c *gin.Context) {
-	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, maxBody)
+	route := Route{Method: c.Request.Method, Path: c.FullPath()}
+	c.Request.Body = http.MaxBytesReader(c.Writer, c.Request.Body, route.longest())
 }
 
 // fromProxy reports whether the connection comes from a proxy that we believe.
 func (a *api) fromProxy(r *http.Request) bool {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	return err == nil && within(a.Proxies, peer.Addr())
+	peer, ok := addressOf(r.RemoteAddr)
+	return ok && within(a.Proxies, peer)
 }
 
 func within(networks []netip.Prefix, address netip.Addr) bool {

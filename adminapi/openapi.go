@@ -31,6 +31,7 @@ const (
 	typeText    = "text/plain"
 	typeForm    = "application/x-www-form-urlencoded"
 	typeScript  = "application/javascript"
+	typeCSV     = "text/csv"
 )
 
 // operation says of a route what its line in Routes does not.
@@ -40,6 +41,7 @@ type operation struct {
 	query    []string       // names of parameters, beside those of the path
 	body     any            // what is sent: a value of its type
 	form     bool           // it may be a form, too
+	csv      string         // an example of the text that is sent in place of JSON; empty: none is
 	answers  map[int]answer // but for refusals
 	refusals []int          // beside those that follow from the route
 	also     Scope          // that a token needs beside the route's
@@ -147,6 +149,7 @@ func nameOf(name string) string {
 	if other := map[string]string{
 		"stringsJSON": "HistoricEntry", "cdrJSON": "PlainCDR", "fullCDRJSON": "CDR", "postedJSON": "PostedEntry", "nameJSON": "UserName",
 		"auditJSON": "AuditLine", "loginJSON": "LoggedIn", "ledgerJSON": "LedgerEntry", "explainJSON": "Explanation", "validationJSON": "FieldErrors",
+		"Explanation": "ExplainedPrice",
 	}[name]; other != "" {
 		return other
 	}
@@ -192,6 +195,10 @@ func (d *document) add(route Route, op operation) {
 			o.RequestBody.Content[typeForm] = &huma.MediaType{Schema: schema}
 		}
 	}
+	if op.csv != "" {
+		text := &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString}, Example: op.csv}
+		o.RequestBody = &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{typeCSV: text}}
+	}
 	for status, a := range op.answers {
 		o.Responses[strconv.Itoa(status)] = d.answer(a)
 	}
@@ -220,10 +227,10 @@ func (route Route) refusals(op operation) []int {
 	// Whoever shows a token that is none is refused everywhere, and whoever shows one needs the database.
 	statuses := append([]int{http.StatusUnauthorized, http.StatusServiceUnavailable}, op.refusals...)
 	unsafe := route.Method != http.MethodGet
-	if !route.Access.Open || unsafe {
+	if !route.Access.Blind || unsafe { // a token that is bound to an account is refused where everybody else is let in
 		statuses = append(statuses, http.StatusForbidden)
 	}
-	if op.body != nil {
+	if op.body != nil || op.csv != "" {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
 	if strings.Contains(route.Path, ":") {
@@ -265,7 +272,11 @@ func mayUse(a Access, also Scope) string {
 	if a.Near {
 		names = append(names, "whoever asks from the server's own machine or from where Asterisk may call")
 	}
-	return "For " + strings.Join(names, ", ") + "."
+	who := "For " + strings.Join(names, ", ") + "."
+	if a.Owned {
+		who += " A token that is bound to an account is shown only what is that account's."
+	}
+	return who
 }
 
 // Names of security schemes.
@@ -367,7 +378,7 @@ func (d *document) refusal(kind string, status int, about string) *huma.Response
 	} else if status == http.StatusNotFound {
 		shown.Content[typeJSON].Example = nothing{}
 	} else {
-		shown.Content[typeJSON].Example = messageJSON{message}
+		shown.Content[typeJSON].Example = messageJSON{Message: message}
 	}
 	return shown
 }
@@ -394,8 +405,10 @@ func (d *document) complete() {
 // exemplify shows a body for each operation that takes one.
 func (d *document) exemplify() {
 	for _, o := range d.operations {
-		if o.RequestBody != nil {
-			sent := o.RequestBody.Content[typeJSON]
+		if o.RequestBody == nil {
+			continue
+		}
+		if sent := o.RequestBody.Content[typeJSON]; sent != nil {
 			sent.Example = d.example(sent.Schema)
 		}
 	}
@@ -463,7 +476,7 @@ func (d *document) example(s *huma.Schema) any {
 		object := newOrdered()
 		for _, property := range d.order[name] {
 			p := target.Properties[property]
-			if len(p.Examples) == 0 && !slices.Contains(target.Required, property) {
+			if (len(p.Examples) == 0 || seldom()[name+"."+property]) && !slices.Contains(target.Required, property) {
 				continue
 			}
 			object.set(property, d.example(p))

@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"talktime/models"
+	"talktime/tariff"
 )
 
 // Tags, under which the routes are grouped.
@@ -13,6 +14,7 @@ const (
 	tagGroups  = "Groups"
 	tagMoney   = "Money"
 	tagCalls   = "Calls"
+	tagTariffs = "Tariffs"
 	tagTokens  = "Tokens and audit"
 	tagServer  = "Server"
 )
@@ -25,6 +27,7 @@ func tags() [][2]string {
 		{tagGroups, "Groups of users, whose balances are refilled on certain dates."},
 		{tagMoney, "The double-entry ledger: what was posted, and what posts."},
 		{tagCalls, "Calls in any state, the money they hold, and the records of those that were answered."},
+		{tagTariffs, "Prices by the first digits of a number: each tariff has versions, of which one counts at a time."},
 		{tagTokens, "What programs may do, and who did what."},
 		{tagServer, "The state of the server, and this page."},
 	}
@@ -49,6 +52,12 @@ func operations() map[string]operation {
 	voice := map[int]answer{ok: {"The whole units that the owner may spend, or none.", map[string]any{typeText: nil}, nil}}
 	list, newer := []string{"q", "page", "results_per_page", "after", "callback"}, []string{"q", "page", "results_per_page", "after", "user", "callback"}
 	one := []string{"callback"}
+	plain, bad := []string{"page", "results_per_page", "after", "callback"}, []int{http.StatusBadRequest}
+	plainPage := func(list any) map[int]answer {
+		a := shown("A page of the list.", list)
+		a[ok] = answer{a[ok].about, a[ok].content, []string{"Link"}}
+		return a
+	}
 	cut := func(answers map[int]answer) map[int]answer { // some have only the first of their many parts
 		for status, a := range answers {
 			a.headers = append(a.headers, "X-Truncated")
@@ -90,17 +99,17 @@ func operations() map[string]operation {
 		"GET /api/users":  {tag: tagUsers, query: list, answers: page(envelope[userJSON]{}, userJSON{})},
 		"POST /api/users": {tag: tagUsers, about: "Only an administrator, or a token with the scope admin, makes administrators. With `tunel` a token needs the scope money too.", body: newUserRequest{}, answers: made("The user.", userJSON{}), refusals: []int{conflict}},
 		"PATCH /api/users": {
-			tag: tagUsers, about: "The query must have at least one filter. At most 100000 users are changed, all or none.", body: changeUsersRequest{},
+			tag: tagUsers, about: "The query must have at least one filter. At most 10000 users are changed, all or none.", body: changeUsersRequest{},
 			answers: changed("How many were changed.", modifiedJSON{}), refusals: []int{http.StatusNotFound, conflict},
 		},
 		"GET /api/users/:username": {tag: tagUsers, query: one, answers: cut(shown("The user.", userJSON{}))},
 		"PATCH /api/users/:username": {
-			tag: tagUsers, about: "A user may change of himself what is not `clid`, `admin`, `level`, `account_id` or `tunel`. A new password ends his sessions. With `tunel` a token needs the scope money too.", body: changeUserRequest{},
+			tag: tagUsers, about: "A user may change of himself `username`, `password`, `name`, `address` and `cpf`, and call himself nothing that is the number or account id of somebody else (409). A new password ends his sessions. With `tunel` a token needs the scope money too.", body: changeUserRequest{},
 			answers: cut(changed("The user as he is now.", userJSON{})), refusals: []int{conflict},
 		},
 		"DELETE /api/users/:username": {
-			tag: tagUsers, about: "Not while a call of his holds money (409), and not the last administrator (409). His balance goes to the house; his name and numbers become free.",
-			answers: gone("The user is deleted."), refusals: []int{conflict},
+			tag: tagUsers, about: "Not while a call of his is in progress (409), and not the last administrator (409). His balance goes to the house; his name and numbers become free.",
+			answers: gone("The user is deleted."), refusals: []int{conflict}, also: ScopeMoney,
 		},
 
 		"GET /api/users/:username/grants": {tag: tagUsers, answers: changed("What he may see.", models.Grants{})},
@@ -113,14 +122,14 @@ func operations() map[string]operation {
 		},
 		"GET /api/groups/:name": {tag: tagGroups, query: one, answers: cut(shown("The group.", groupJSON{}))},
 		"PATCH /api/groups/:name": {
-			tag: tagGroups, about: "`updateGroup` 1 refills by the earliest date that is left, due or not; sent again it is the next refill. With `date`, the `id_` of one of `dates_to_update`, it is that one, once: sent again it changes nothing. Without any change, dates that are due are carried out. For anything but the name and the `account_id` a token needs the scope money too.",
+			tag: tagGroups, about: "`updateGroup` 1 refills by the earliest date that is left, due or not; sent again it is the next refill. With `date`, the `id_` of one of `dates_to_update`, it is that one, once: sent again it changes nothing. What is refused changes nothing, neither the group nor a balance. Without any change, dates that are due are carried out. For anything but the name and the `account_id` a token needs the scope money too.",
 			body: changeGroupRequest{}, answers: cut(changed("The group as it is now.", groupJSON{})), refusals: []int{conflict},
 		},
-		"DELETE /api/groups/:name": {tag: tagGroups, answers: gone("The group is deleted.")},
+		"DELETE /api/groups/:name": {tag: tagGroups, answers: gone("The group is deleted."), also: ScopeMoney},
 
 		"GET /api/balance": {tag: tagMoney, query: list, answers: page(envelope[entryJSON]{}, entryJSON{})},
 		"POST /api/balance": {
-			tag: tagMoney, about: "A removal takes at most what is available (409).", query: []string{"Idempotency-Key"}, body: movementRequest{},
+			tag: tagMoney, about: "A removal takes at most what is available (409).", query: []string{"key-balance"}, body: movementRequest{},
 			answers: made("The ledger entry.", entryJSON{}), refusals: []int{conflict},
 		},
 		"GET /api/balance/:id":    {tag: tagMoney, query: one, answers: shown("The ledger entry.", entryJSON{})},
@@ -128,7 +137,7 @@ func operations() map[string]operation {
 		"DELETE /api/balance/:id": never,
 		"GET /api/ledger":         {tag: tagMoney, query: newer, answers: page(envelope[ledgerJSON]{}, ledgerJSON{})},
 		"POST /api/transfers": {
-			tag: tagMoney, about: "Only between users of one currency, and at most what is available (409).", query: []string{"Idempotency-Key"}, body: transferRequest{},
+			tag: tagMoney, about: "Only between users of one currency, and at most what is available (409).", query: []string{"key-transfers"}, body: transferRequest{},
 			answers: made("The transfer.", transferJSON{}), refusals: []int{conflict},
 		},
 		"GET /check_voice_balance": {
@@ -139,7 +148,7 @@ func operations() map[string]operation {
 		"POST /check_data_balance": {tag: tagMoney, body: voiceRequest{}, answers: voice, refusals: []int{http.StatusTooManyRequests}},
 		"POST /api/voice_balance": {
 			tag: tagMoney, about: "A negative value takes money, at most what is available (409). The origin is checked, and kept nowhere.",
-			query: []string{"Idempotency-Key"}, body: voiceMovementRequest{}, answers: made("What was moved; the Location is the ledger entry.", voiceMovementJSON{}), refusals: []int{conflict},
+			query: []string{"key-voice-balance"}, body: voiceMovementRequest{}, answers: made("What was moved; the Location is the ledger entry.", voiceMovementJSON{}), refusals: []int{conflict},
 		},
 		"POST /check_voice_balance": {tag: tagMoney, about: "As GET.", body: voiceRequest{}, answers: voice, refusals: []int{http.StatusTooManyRequests}},
 
@@ -164,11 +173,51 @@ func operations() map[string]operation {
 			answers: gone("The money is given back."), refusals: []int{conflict},
 		},
 
+		"GET /api/tariffs": {tag: tagTariffs, query: plain, answers: plainPage(envelope[tariffJSON]{}), refusals: bad},
+		"POST /api/tariffs": {
+			tag: tagTariffs, about: "The default of a currency is for everybody with money in it to whom no other is assigned; it takes the place of the one before. Without any tariff a second costs a SEC.",
+			body: newTariffRequest{}, answers: made("The tariff.", tariffJSON{}), refusals: []int{conflict},
+		},
+		"GET /api/tariffs/:tariff":          {tag: tagTariffs, query: one, answers: shown("The tariff.", tariffJSON{})},
+		"PATCH /api/tariffs/:tariff":        {tag: tagTariffs, body: changeTariffRequest{}, answers: changed("The tariff as it is now.", tariffJSON{})},
+		"DELETE /api/tariffs/:tariff":       {tag: tagTariffs, about: "Not while it is assigned to somebody (409). Calls keep the rates that they were made at.", answers: gone("The tariff is removed."), refusals: []int{conflict}},
+		"GET /api/tariffs/:tariff/versions": {tag: tagTariffs, query: plain, answers: plainPage(envelope[tariffVersionJSON]{}), refusals: bad},
+		"POST /api/tariffs/:tariff/versions": {
+			tag: tagTariffs, about: "The body is CSV in UTF-8, whose first line names the columns in any order: `prefix`, `destination` and `rate` (of a minute) must be there; `connect_fee`, `first`, `increment` (such as 30/6), `minimum`, `grace`, `from`, `to`, `days` (such as mon-fri) and `hours` (such as 22:00-06:00, in the tariff's zone) may be. " +
+				"All rates become a new version, or none do. It counts once it is activated. At most 64 MiB and 500000 rates; only one file is imported at a time (429). What is not importable is refused with everything that was found in it, also when it is only tried.",
+			query: []string{"dry_run", "note", "activate", "from", "jump", "cost"}, csv: "prefix,destination,rate,connect_fee,increment\n49,Germany,60,,\n4917,Germany mobile,90,5,30/6\n",
+			answers: map[int]answer{
+				ok:                    {"With `dry_run`: what it would change. The version is 0.", map[string]any{typeJSON: importedJSON{}}, nil},
+				created:               {"What it changes against the version that counts, and the number of the version.", map[string]any{typeJSON: importedJSON{}}, []string{"Location"}},
+				http.StatusBadRequest: {"Something in the request is wrong, or rows of the file are bad or there twice; then the findings are told. Nothing was imported.", map[string]any{typeProblem: anyOf{problemJSON{}, notImportedJSON{}}}, nil},
+			}, refusals: []int{http.StatusTooManyRequests},
+		},
+		"POST /api/tariffs/:tariff/activations": {
+			tag: tagTariffs, about: "From now on, or from an instant on that is to come; one without a zone is in the tariff's. Calls in progress keep their rate.", body: activationRequest{},
+			answers: map[int]answer{created: {"The version.", map[string]any{typeJSON: tariffVersionJSON{}}, nil}},
+		},
+		"POST /api/tariffs/:tariff/rollback": {
+			tag: tagTariffs, about: "The version that was activated last counts no more, or never will if its time is to come. The one before does; without one it is refused (409).",
+			answers: changed("The version that counts instead.", tariffVersionJSON{}), refusals: []int{conflict},
+		},
+		"GET /api/tariffs/:tariff/rates": {
+			tag: tagTariffs, about: "In the order of the file.", query: append([]string{"version", "prefix"}, plain...), answers: plainPage(envelope[tariffRateJSON]{}), refusals: bad,
+		},
+		"GET /api/rates/explain": {
+			tag: tagTariffs, about: "It asks the same code as a call does: the longest prefix counts; of its rates one for certain days or hours goes before one for all, then the one that began later. Where the number has no rate, the call would be refused; so is this (409). Past prices are told too, but who has which tariff is as it is now.",
+			query: []string{"caller", "number", "talk", "at", "callback"}, answers: shown("The price, and what it comes from.", tariff.Explanation{}), refusals: []int{http.StatusBadRequest, http.StatusNotFound, conflict},
+		},
+		"GET /api/users/:username/tariff": {tag: tagTariffs, answers: changed("His own tariff; null: that of his group counts, or the default of his currency.", assignedTariffJSON{})},
+		"PUT /api/users/:username/tariff": {tag: tagTariffs, about: "It must be in the currency of his money (409). It goes before that of his group, and is for calls to come.", body: assignedTariffJSON{}, answers: changed("His own tariff now.", assignedTariffJSON{}), refusals: []int{conflict}},
+		"GET /api/groups/:name/tariff":    {tag: tagTariffs, answers: changed("Its tariff, or null.", assignedTariffJSON{})},
+		"PUT /api/groups/:name/tariff":    {tag: tagTariffs, about: "It counts for members who have no own one and whose money is in its currency.", body: assignedTariffJSON{}, answers: changed("Its tariff now.", assignedTariffJSON{})},
+
 		"GET /api/tokens": {tag: tagTokens, query: list, answers: page(envelope[tokenJSON]{}, tokenJSON{})},
 		"POST /api/tokens": {
 			tag: tagTokens, about: "The secret is in the answer to this request, and nobody can read it again.", body: tokenRequest{},
 			answers: made("The token, with its secret.", tokenJSON{}), refusals: []int{conflict},
 		},
+		"GET /api/tokens/:id":    {tag: tagTokens, answers: changed("The token, without its secret.", tokenJSON{})},
 		"DELETE /api/tokens/:id": {tag: tagTokens, answers: gone("The token is good for nothing any more.")},
 		"GET /api/audit":         {tag: tagTokens, query: list, answers: page(envelope[auditJSON]{}, auditJSON{})},
 
@@ -188,7 +237,7 @@ func refusalExamples() map[int]string {
 	return map[int]string{
 		http.StatusBadRequest: undecodable().message, http.StatusUnauthorized: "Not authenticated", http.StatusForbidden: forbidden().message,
 		http.StatusNotFound: "not found", http.StatusMethodNotAllowed: "method not allowed", http.StatusConflict: "insufficient balance",
-		http.StatusRequestEntityTooLarge: tooLarge().message, http.StatusUnsupportedMediaType: `Request must have "Content-Type: application/json" header`,
+		http.StatusRequestEntityTooLarge: tooLarge(maxBody).message, http.StatusUnsupportedMediaType: `Request must have "Content-Type: application/json" header`,
 		http.StatusTooManyRequests: "too many questions at once", http.StatusServiceUnavailable: "the database cannot be reached; try again",
 	}
 }
@@ -202,9 +251,9 @@ func refusals() map[int]string {
 		http.StatusNotFound:              "There is no such thing.",
 		http.StatusMethodNotAllowed:      "This is not done to it. Allow says what is.",
 		http.StatusConflict:              "It contradicts what is there: a name that is taken, too little money, a key that was used for something else.",
-		http.StatusRequestEntityTooLarge: "The body is longer than 1 MiB.",
+		http.StatusRequestEntityTooLarge: "The body is longer than 1 MiB, or a file of rates longer than 64 MiB.",
 		http.StatusUnsupportedMediaType:  "The body has another Content-Type than those listed.",
 		http.StatusTooManyRequests:       "Too many at once. Retry-After says how many seconds to wait.",
-		http.StatusServiceUnavailable:    "The database cannot be reached, or the server is too busy. Retry-After says how many seconds to wait.",
+		http.StatusServiceUnavailable:    "The database cannot be reached, somebody keeps locked what this needs, a search takes too long, or too many others are waiting. What is to be changed may have been changed where the message says so. Retry-After says how many seconds to wait.",
 	}
 }

@@ -294,6 +294,15 @@ func (o operation) body() map[string]any {
 	return o.spec.deref(sent["schema"])
 }
 
+// csv is the text that is sent in place of JSON; empty: none is.
+func (o operation) csv() string {
+	body, _ := o.node["requestBody"].(map[string]any)
+	content, _ := body["content"].(map[string]any)
+	sent, _ := content["text/csv"].(map[string]any)
+	text, _ := sent["example"].(string)
+	return text
+}
+
 // parameters are those in one place: path, query or header.
 func (o operation) parameters(in string) []string {
 	var names []string

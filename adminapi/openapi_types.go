@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+
+	"talktime/models"
 )
 
 // The types here describe what handlers take. These read a body field by field, because the kept paths take some values
@@ -22,6 +24,7 @@ type newUserRequest struct {
 	CLID      string           `json:"clid" pattern:"^\\+?[0-9]{1,20}$"`
 	IMSI      string           `json:"imsi" pattern:"^[0-9]{1,16}$"`
 	Admin     bool             `json:"admin"`
+	Currency  string           `json:"currency" required:"false" pattern:"^[A-Z]{3,8}$"`
 	Name      string           `json:"name" required:"false" maxLength:"120"`
 	Level     int              `json:"level" required:"false" minimum:"0" maximum:"2"`
 	AccountID *string          `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
@@ -36,6 +39,7 @@ type changeUserRequest struct {
 	CLID      *string          `json:"clid" required:"false" pattern:"^\\+?[0-9]{1,20}$"`
 	IMSI      *string          `json:"imsi" required:"false" pattern:"^[0-9]{1,16}$"`
 	Admin     bool             `json:"admin" required:"false"`
+	Currency  string           `json:"currency" required:"false" pattern:"^[A-Z]{3,8}$"`
 	Name      string           `json:"name" required:"false" maxLength:"120"`
 	Level     int              `json:"level" required:"false" minimum:"0" maximum:"2"`
 	AccountID *string          `json:"account_id" required:"false" minLength:"1" maxLength:"64"`
@@ -43,6 +47,7 @@ type changeUserRequest struct {
 	CPF       string           `json:"cpf" required:"false" maxLength:"20"`
 	Groups    membershipSchema `json:"tunel" required:"false"`
 	Blocked   bool             `json:"blocked" required:"false"`
+	Credit    sumSchema        `json:"credit_limit" required:"false"`
 }
 
 type changeUsersRequest struct {
@@ -97,8 +102,24 @@ type transferRequest struct {
 type tokenRequest struct {
 	Name      string     `json:"name" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
 	Scopes    []string   `json:"scopes" minItems:"1"`
-	Account   string     `json:"account" required:"false" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	Account   string     `json:"account" required:"false" minLength:"1" maxLength:"64"`
 	ExpiresAt *time.Time `json:"expires_at" required:"false"`
+}
+
+type newTariffRequest struct {
+	Name     string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-zA-Z0-9][a-zA-Z0-9._-]*$"`
+	Currency string `json:"currency" pattern:"^[A-Z]{3,8}$"`
+	Zone     string `json:"zone" required:"false"`
+	Default  bool   `json:"default" required:"false"`
+}
+
+type changeTariffRequest struct {
+	Default bool `json:"default"`
+}
+
+type activationRequest struct {
+	Version int     `json:"version" minimum:"1" maximum:"2147483647"`
+	From    *string `json:"from" required:"false"`
 }
 
 type voiceRequest struct {
@@ -194,11 +215,20 @@ func parameters() map[string]*huma.Param {
 	query := func(name, about string, s *huma.Schema) *huma.Param {
 		return &huma.Param{Name: name, In: "query", Description: about, Schema: s}
 	}
+	among := func(values ...any) *huma.Schema {
+		return &huma.Schema{Type: huma.TypeString, Enum: values, Examples: values[:1]}
+	}
+	needed := func(p *huma.Param) *huma.Param { p.Required = true; return p }
 	path := func(name, about string, s *huma.Schema) *huma.Param {
 		return &huma.Param{Name: name, In: "path", Required: true, Description: about, Schema: s}
 	}
-	most := maxKey
-	key := &huma.Schema{Type: huma.TypeString, MaxLength: &most, Pattern: "^[!-~]+$", Examples: []any{"invoice-2041"}}
+	key := func(example string) *huma.Param {
+		most := maxKey
+		return &huma.Param{
+			Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: &most, Pattern: "^[!-~]+$", Examples: []any{example}},
+			Description: "A key of the client's own, which makes the request safe to repeat: the same request with the same key is carried out once, and any other, here or on another path, is refused.",
+		}
+	}
 	return map[string]*huma.Param{
 		"q":                query("q", "A query in the search language, see above.", text(`{"limit":5}`)),
 		"page":             query("page", "The number of the page, from 1 to 1000. What comes behind is reached with after.", number(1, 1000, 1)),
@@ -206,13 +236,24 @@ func parameters() map[string]*huma.Param {
 		"after":            query("after", "Only what comes after the object with this key, in place of pages.", number(1, 0, 1)),
 		"user":             query("user", "Only what is this user's.", text("marta")),
 		"callback":         query("callback", "The name of a function, for JSONP. Only where the settings allow that; else it does not count.", text("show")),
+		"dry_run":          query("dry_run", "1: only tell what the file would change.", among("1", "0")),
+		"note":             query("note", "What the version is, for those who look at it later; at most 120 characters.", text("spring prices")),
+		"activate":         query("activate", "1: let the version count from now on.", among("1", "0")),
+		"from":             query("from", "Let the version count from then on; a time without a zone is in the tariff's.", text("2099-01-31 00:00")),
+		"jump":             query("jump", "Tell prices that change by more than so many percent; 50 unless given, 0: none.", number(0, 1_000_000, 20)),
+		"cost":             query("cost", "The name of the tariff that we pay ourselves, in the same currency: tell what is sold for less.", text("carrier-a")),
+		"version":          query("version", "Which version; the one that counts unless given.", number(1, 1<<31-1, 1)),
+		"prefix":           query("number", "Only rates whose prefix begins this number, or begins with it; digits, * and #.", text("4917")),
+		"caller":           needed(query("user", "Who calls.", text("marta"))),
+		"number":           needed(query("number", "What is dialled.", text("4930123456"))),
+		"talk":             query("seconds", "How long is talked; 60 unless given.", number(0, models.MaxIncrement, 95)),
+		"at":               query("at", "When the call begins; a time without a zone is in the server's. Now unless given.", text("2030-01-31 23:59")),
 		"imsi":             query("imsi", "The IMSI of a SIM.", text("001010000000204")),
 		"path-username":    path("username", "The name of a user.", text("marta")),
 		"path-name":        path("name", "The name of a group.", text("field-team")),
+		"path-tariff":      path("tariff", "The name of a tariff.", text("retail")),
 		"path-id":          path("id", "The key of the object.", number(1, 0, 7)),
-		"Idempotency-Key": {
-			Name: "Idempotency-Key", In: "header", Schema: key,
-			Description: "A key of the client's own, which makes the request safe to repeat: the same request with the same key is carried out once.",
-		},
+		// One for each path, since no two take the same key.
+		"key-balance": key("invoice-2041"), "key-voice-balance": key("invoice-2042"), "key-transfers": key("transfer-118"),
 	}
 }

@@ -1,12 +1,27 @@
 package adminapi
 
-import "strings"
+import (
+	"strings"
+
+	"talktime/models"
+)
 
 // docsSection is a part of the introduction.
 type docsSection struct {
 	Title string
 	Texts []string
 	Code  string
+}
+
+// scopeWords says what each scope permits that permits anything.
+func scopeWords() string {
+	var words []string
+	for _, s := range models.Scopes() {
+		if permits := models.ScopePermits(s); permits != models.ScopePermits("") {
+			words = append(words, "`"+s+"`: "+permits)
+		}
+	}
+	return strings.Join(words, ". ")
 }
 
 // sections are what there is to know before the first request.
@@ -16,6 +31,9 @@ func sections() []docsSection {
 			"Who asks", []string{
 				"People log in with `POST /login` and have a cookie from then on; they are users like any other. Programs send a token as `Authorization: Bearer TOKEN`. " +
 					"A token has scopes, of which none implies another. Each route says who may use it; an administrator may use every one.",
+				"What the scopes permit: " + scopeWords() + ".",
+				"A token may be bound to an account, a user or a group, which stays the one that it was when the token was made. Such a token reads what is that user's, or of those who are in the group at the moment, " +
+					"on the routes that say so; whatever is anybody else's looks as if it did not exist. Every other route refuses it (403), whatever its scopes. Once the account has gone, it sees nothing.",
 			}, "",
 		},
 		{
@@ -24,7 +42,15 @@ func sections() []docsSection {
 					"Where a whole number or true and false are expected, the same in quotes is taken too, and digits without quotes where text is. Fields that do not exist are refused.",
 				"What is refused has a sentence for people in `message`. The older paths answer `{\"message\": …}`, or `{\"validation_errors\": …}` for unknown fields, and `{}` for what does not exist; " +
 					"newer ones answer `application/problem+json` (RFC 9457), which has `message` too. A status of 500 is a mistake of the server: its log has it under `X-Request-Id`.",
+				"When the database does not answer, a request ends within 10 seconds, or 50 where many users are changed, with 503 and `Retry-After`. Where something was to be changed, the message says whether it may have been: " +
+					"look before you repeat it. What has an `Idempotency-Key` is safe to repeat.",
 				"`HEAD` is answered wherever `GET` is. A method that a path does not have is answered with 405, a path that does not exist with 404.",
+			}, "",
+		},
+		{
+			"Pages", []string{
+				"The pages for people, `/users`, `/calls` and the others that `/` leads to, are HTML with forms, and no part of this description: they change with every version. What they can do, the API can do too; " +
+					"programs use that. Of the paths that answer with HTML, those under Session are described, because programs know them from celcombiller.",
 			}, "",
 		},
 		{
@@ -49,7 +75,7 @@ func sections() []docsSection {
 		{
 			"Money", []string{
 				"The usual currency is SEC: one unit is one second of talk. Money moves by `POST /api/balance` and `POST /api/transfers`. With a header `Idempotency-Key` such a request may be repeated " +
-					"for as long as nobody knows whether it arrived: it is carried out once, and each repetition is answered as the first was. The same key with another content is refused (409). " +
+					"for as long as nobody knows whether it arrived: it is carried out once, and each repetition is answered as the first was. The same key with another content or on another path is refused (409). " +
 					"A refill of a group (`updateGroup`) is safe to repeat when it names its `date`; it takes no key.",
 			}, "",
 		},
@@ -87,7 +113,13 @@ func schemas() map[string]string {
 		"AuditLine": "A line of the audit log.", "Transfer": "Money that was moved from one user to another.", "LoggedIn": "Who has logged in.",
 		"Health": "The state of the server.", "Message": "A refusal.", "Problem": "A refusal, as RFC 9457 writes it.",
 		"FieldErrors": "A refusal that names fields.", "Nothing": "An object without properties: what does not exist.", "Modified": "How many users were changed.",
-		"Grants": "What a user may see of the statistics.", "GrantsRequest": "What a user may see of the statistics, all of it.",
+		"Tariff": "Prices by the first digits of a number, in one currency.", "TariffVersion": "One state of the rates of a tariff. It never changes.",
+		"TariffRate": "A rate of a version, in the words of a file of rates.", "Imported": "What a version changes against the one that counts.",
+		"NotImported": "A refusal of a file of rates, with what was found in it.", "Findings": "Findings of a kind: all are counted, the first 1000 are told.",
+		"Finding": "Something that an operator should know of a new version.", "ExplainedPrice": "What a call would cost, and why.",
+		"AssignedTariff": "The tariff that somebody was given.", "NewTariffRequest": "A tariff to be made.", "ChangeTariffRequest": "What is to become of a tariff.",
+		"ActivationRequest": "From when on a version counts.",
+		"Grants":            "What a user may see of the statistics.", "GrantsRequest": "What a user may see of the statistics, all of it.",
 		"LoginRequest": "A name and a password.", "NewUserRequest": "A user to be made.", "ChangeUserRequest": "What is to become of a user; what is missing stays.",
 		"ChangeUsersRequest": "What is to become of the users that a query finds.", "NewGroupRequest": "A group to be made.",
 		"NewCDRRequest": "A record to be written by hand.", "ChangeCDRRequest": "What is to become of a record that was written by hand; what is missing stays.",
@@ -105,6 +137,19 @@ type word struct {
 	example any
 	among   []any  // the only values that there are
 	pattern string // of the text
+}
+
+// seldom are properties that no example of a body shows: they say the same as another, belong to some requests only, or
+// would do harm where somebody tries the example as it stands.
+func seldom() map[string]bool {
+	rare := map[string]bool{"ChangeUserRequest.tunel": true, "ChangeUserRequest.password": true}
+	for _, name := range []string{"name", "account_id", "newUser", "removeUser", "updateGroup", "date"} {
+		rare["ChangeGroupRequest."+name] = true
+	}
+	for _, name := range []string{"username", "password", "clid", "imsi", "name", "account_id", "address", "cpf", "tunel"} {
+		rare["ChangeUsersRequest."+name] = true
+	}
+	return rare
 }
 
 // naiveTime is the form of times without a zone.
@@ -133,7 +178,8 @@ func glossary() map[string]word {
 		"name": {about: "a name for people", example: "Marta Paz"}, "level": {about: "0 an administrator, 1 a user, 2 a collaborator", example: 1, among: []any{0, 1, 2}},
 		"account_id": {about: "what other systems call it; unique", example: "crm-77"}, "currency": {about: "of the amounts", example: "SEC"},
 		"balance": {about: "what is on his accounts, " + exact, example: "180"}, "held": {about: "what calls in progress hold, " + exact, example: "0"},
-		"available":         {about: "what may be spent now, " + exact, example: "180"},
+		"available":         {about: "what may be spent now: the balance without what is held, and the credit limit, " + exact, example: "180"},
+		"credit_limit":      {about: "how far below zero he may go, " + exact, example: "0"},
 		"HistoricEntry.id_": {about: "the key", example: "1204", pattern: digits}, "HistoricEntry.usersId": {about: "the key of the user", example: "2", pattern: digits},
 		"HistoricEntry.value":  {about: "the amount in whole units, without its sign", example: "180", pattern: digits},
 		"NewUserRequest.tunel": {about: "ids of his groups", example: []any{}}, "ChangeUserRequest.tunel": {about: "ids of his groups, or what to add and remove", example: []any{}},
@@ -163,7 +209,8 @@ func glossary() map[string]word {
 		"usersId": {about: "the key of the user", example: 2}, "signal": {about: "+ for money in, - for money out", example: "+", among: signs},
 		"type_": {about: "the same as a word", example: "increase", among: kinds}, "value": {about: "the amount in whole units, without its sign", example: 60},
 		"date": {about: "when, in the server's zone", example: naive, pattern: naiveTime}, "amount": {about: "signed, " + exact, example: "60", pattern: decimal},
-		"ref": {about: "what makes the transaction unique among those of its kind", example: "api-user1:invoice-2041"}, "userId": {about: "the id_ of the user, or his IMSI", example: 2},
+		"ref":  {about: "what makes the transaction unique among those of its kind", example: "api-user1:invoice-2041"},
+		"note": {about: "what it is for: the group and the date of a refill, or the note that was written on a page; empty where nobody said so", example: "receipt 1017"}, "userId": {about: "the id_ of the user, or his IMSI", example: 2},
 		"MovementRequest.value": {about: "a positive amount; whole units of SEC", example: 60}, "MovementRequest.date": {about: "does not count", example: naive},
 		"LedgerEntry.account_id": {about: "the key of the account", example: 2}, "transaction_id": {about: "the key of the transaction", example: key},
 		"user_id": {about: "the key of the user", example: 2}, "PostedEntry.user_id": {about: "the key of the user; null for the house", example: 2},
@@ -193,7 +240,8 @@ func glossary() map[string]word {
 		"cause": {about: "the hangup cause of Q.850; 0 when unknown", example: 16}, "charge": {about: "what it cost, " + exact, example: "42"},
 		"shortfall": {about: "the part of the charge that nobody's money covered", example: "0"}, "settled_by": {about: "caller, reducer, reconciler or operator; empty while it is open", example: "reducer"},
 		"unauthorized": {about: "whether it was charged although it was never authorised"}, "disputed_seconds": {about: "seconds of talk that later evidence claims", example: 0},
-		"call": {about: "the call"}, "evidence": {about: "what each witness saw"}, "legs": {about: "the price of each leg; none before the call is settled"}, "entries": {about: "what was posted for it"},
+		"call": {about: "the call"}, "evidence": {about: "what each witness saw"}, "legs": {about: "the price of each leg; none before the call is settled"},
+		"ending": {about: "who released the hold, when, and what that means for the money; empty for calls that nobody released"}, "hold": {about: "why an open call holds what it holds"}, "entries": {about: "what was posted for it"},
 		"source": {about: "who saw it: caller, reducer, cdr", example: "reducer"}, "leg": {about: "which leg; 0 is the first"}, "dial": {about: "which authorisation of the call, from 1"}, "dialstatus": {about: "as Asterisk says", example: "ANSWER"},
 		"answered_ms": {about: "milliseconds since the channel's own answer", example: 42000}, "answered": {about: "the same in whole seconds"}, "Evidence.billsec": {about: "of this leg alone"},
 		"callee_up_ms": {about: "Unix time in milliseconds at which the callee answered"}, "channel_up_ms": {about: "Unix time in milliseconds at which the caller's channel was answered"},
@@ -202,21 +250,40 @@ func glossary() map[string]word {
 		"does": {about: "what is added", example: "42 s at 60 per minute"}, "PriceStep.amount": {about: exact, example: "42"},
 		"prefix": {about: "of the number"}, "connect_fee": {about: "once for each answered call"}, "per_minute": {about: "the price of a minute", example: "60"},
 		"first": {about: "seconds of the first increment", example: 1}, "increment": {about: "seconds of each further increment", example: 1}, "minimum": {about: "what an answered call costs at least"},
-		"grace": {about: "talk of at most this many seconds costs nothing"}, "Rate.name": {about: "of the tariff", example: "built-in"},
+		"grace": {about: "talk of at most this many seconds costs nothing"}, "Rate.name": {about: "of the tariff or the destination", example: "built-in"},
+		"Rate.tariff": {about: "the tariff it is from; missing: it is built in"}, "Rate.version": {about: "the number of that tariff's version"},
+
+		// tariffs
+		"Tariff.name": {about: "the name; unique", example: "retail"}, "NewTariffRequest.name": {about: "the name; unique", example: "retail"},
+		"zone": {about: "of its days and hours; the server's unless given", example: "Europe/Berlin"}, "default": {about: "whether it is for everybody with money in its currency to whom no other is assigned"},
+		"Tariff.version": {about: "the number of the version that counts now; null: none", example: 1}, "version": {about: "the number of the version", example: 1},
+		"rates": {about: "how many rates there are", example: 2}, "TariffVersion.note": {about: "what it is", example: "spring prices"},
+		"TariffVersion.from": {about: "since when it counts, or from when on it will; null: it was not activated, or that was taken back", example: instant}, "counts": {about: "whether it does now"},
+		"ActivationRequest.from": {about: "from when on; without a zone in the tariff's; now unless given", example: "2099-01-31 00:00"},
+		"row":                    {about: "the row in the file, from 1", example: 1}, "destination": {about: "what the prefix is called", example: "Germany"}, "TariffRate.rate": {about: "the price of a minute", example: "60"},
+		"TariffRate.from": {about: "from when on it holds; empty: always"}, "TariffRate.to": {about: "when it holds no more; empty: never"}, "days": {about: "on which it holds; empty: all", example: "mon-fri"}, "hours": {about: "at which it holds, in the tariff's zone; empty: all", example: "08:00-18:00"},
+		"Imported.version": {about: "the number of the version; 0: none was made", example: 2},
+		"bad":              {about: "rows that make no sense"}, "duplicates": {about: "rows that say the same prefix twice for the same time"}, "overlaps": {about: "rates of a prefix whose times overlap: the one that begins later counts"},
+		"added": {about: "prefixes that were not there"}, "changed": {about: "prefixes whose rate is another"}, "removed": {about: "prefixes that are there no more"}, "jumps": {about: "prices that change by more than the given percentage"},
+		"below_cost": {about: "what is sold for less than it costs"}, "unchanged": {about: "how many prefixes stay as they are"},
+		"Findings.count": {about: "how many there are", example: 1}, "Findings.first": {about: "the first of them"}, "line": {about: "of the file; 0: it is not in there", example: 2}, "text": {about: "what was found", example: "from 50 to 60 a minute"},
+		"ExplainedPrice.user": {about: "who calls", example: "marta"}, "ExplainedPrice.at": {about: "when the call begins", example: instant}, "tariff": {about: "the name of the tariff; null: none", example: "retail"}, "ExplainedPrice.tariff": {about: "the name of the tariff; empty: the built-in one", example: "retail"},
+		"ExplainedPrice.version": {about: "of the tariff; 0: the built-in one has none", example: 1}, "since": {about: "when that version began to count; null: the built-in tariff always did", example: instant},
+		"ExplainedPrice.rate": {about: "the rate"}, "affordable_seconds": {about: "how long the user could talk for his money now, as long as the longest call at most", example: 180},
 
 		// tokens and audit
 		"Token.name": {about: "the name; unique", example: "crm"}, "TokenRequest.name": {about: "the name; unique", example: "crm"},
-		"scopes": {about: "what it is good for", example: []any{"read"}, among: scopeNames()}, "Token.account": {about: "the only account whose figures it may see; empty: all", example: "crm-77"},
-		"TokenRequest.account": {about: "the only account whose figures it may see; all unless given", example: "crm-77"},
+		"scopes": {about: "what it is good for", example: []any{"read"}, among: scopeNames()}, "Token.account": {about: "the only account whose figures it may read; empty: it is bound to none", example: "crm-77"},
+		"TokenRequest.account": {about: "the only account whose figures it may read: the account_id or the id of a user or a group; bound to none unless given", example: "crm-77"},
 		"created_at":           {about: "when", example: instant}, "expires_at": {about: "when it is good for nothing any more; null: never", example: "2099-12-31T00:00:00Z"},
 		"last_used_at": {about: "to the minute; null: never", example: instant}, "token": {about: "the secret, in the answer to its making only", example: "tt_…"},
-		"at": {about: "when", example: instant}, "action": {about: "what was done", example: "user.change"}, "target": {about: "to what", example: "marta"},
+		"at": {about: "when", example: instant}, "action": {about: "what was done to what: a noun and a verb", example: "user.change"}, "target": {about: "to what", example: "marta"},
 		"before": {about: "what there was; null: nothing", example: map[string]any{"clid": "555000204"}}, "after": {about: "what there is; null: nothing", example: map[string]any{"clid": "555000209"}},
 
 		// session, server, refusals
 		"roles": {about: "admin or user", example: []any{"user"}}, "displayName": {about: "the username", example: "marta"}, "LoggedIn.id": {about: "the key of the user", example: 2},
 		"next":                  {about: "of a form: the path to go to, in place of an answer"},
-		"LoginRequest.password": {about: "his password", example: "secret7"}, "UserName.id": {about: "the key of the user", example: 2},
+		"LoginRequest.password": {about: "his password", example: "tango-7-oak"}, "UserName.id": {about: "the key of the user", example: 2},
 		"message": {about: "what is wrong, in one sentence", example: "the user already exists"}, "validation_errors": {about: "what is wrong with each field", example: map[string]any{"shoe_size": "unknown field"}},
 		"Health.status": {about: "ok or unavailable", example: "ok"}, "Health.message": {about: "what keeps the server from its work"},
 		"title": {about: "the status in words", example: "Conflict"}, "Problem.status": {about: "the status", example: 409}, "detail": {about: "as message", example: "insufficient balance"},

@@ -109,10 +109,22 @@ func callPage(r *request) error {
 	if err != nil {
 		return err
 	}
+	hold, err := billing.ExplainHold(c)
+	if err != nil {
+		return err
+	}
+	ending, err := r.ending(c, r.api.Location)
+	if err != nil {
+		return err
+	}
 	admin := r.who.user.Admin
 	body := web.Call{
-		CallRow: pageCall(c, users), Summary: callSummary(c), Warnings: callWarnings(c), Facts: callFacts(c, users, admin),
+		CallRow: pageCall(c, users), Summary: callSummary(c, ending), Warnings: callWarnings(c), Facts: callFacts(c, users, admin),
 		Manage: admin, Open: c.State == models.CallOpen,
+	}
+	if hold != nil {
+		shown := pageLeg(*hold)
+		body.Hold = &shown
 	}
 	for _, leg := range legs {
 		body.Legs = append(body.Legs, pageLeg(leg))
@@ -128,7 +140,7 @@ func callPage(r *request) error {
 		body.Entries = append(body.Entries, posted)
 	}
 	for _, e := range c.Notes {
-		body.Evidence = append(body.Evidence, pageEvidence(e))
+		body.Evidence = append(body.Evidence, r.pageEvidence(e))
 	}
 	section := "/calls"
 	if !admin {
@@ -137,8 +149,8 @@ func callPage(r *request) error {
 	return r.render(http.StatusOK, web.Page{Title: "Call to " + c.Number, Section: section, Body: body})
 }
 
-// callSummary is what became of a call, in one or two sentences.
-func callSummary(c models.Call) string {
+// callSummary is what became of a call, in a few sentences; ending is what is told of one that was not charged.
+func callSummary(c models.Call, ending string) string {
 	shown := func(a money.Amount) string {
 		text := pageAmount(a, c.Rate.Currency)
 		return text.Decimal + " " + text.Unit
@@ -148,13 +160,10 @@ func callSummary(c models.Call) string {
 		return fmt.Sprintf("In progress, as far as is known. %s are held for it, which pay for %d seconds of talk.", shown(c.Held()), c.Limit)
 	case models.CallSettled:
 		return fmt.Sprintf("Talked for %d seconds (%s), which cost %s.", c.Seconds, web.Clock(c.Seconds), shown(c.Charge))
-	case models.CallReleased:
-		return fmt.Sprintf("Nothing was talked and nothing charged (%s). The money that was held is free again.", dialWords(c.Status))
-	case models.CallUnreconciled:
-		return "Nobody reported how long was talked. Nothing was charged, and the money that was held is free again. " +
-			"Should evidence of the talk come yet, it will be charged then."
 	case models.CallEmergency:
 		return "A call to an emergency number: it always passes and costs nothing."
+	case models.CallReleased, models.CallUnreconciled:
+		return ending
 	}
 	return string(c.State)
 }
@@ -170,7 +179,7 @@ func callWarnings(c models.Call) []string {
 		short := pageAmount(c.Shortfall, c.Rate.Currency)
 		texts = append(texts, fmt.Sprintf("%s %s of the charge were covered by nobody's money; they stand on the house account “shortfall”.", short.Decimal, short.Unit))
 	}
-	if c.Unauthorized {
+	if c.Unauthorized && c.State == models.CallSettled {
 		texts = append(texts, "The call was never authorised: Talktime heard of it only when it was over, and charged it at the rate of that moment.")
 	}
 	return texts
@@ -202,15 +211,23 @@ func callFacts(c models.Call, users map[int64]models.UserDetail, admin bool) []w
 		held := pageAmount(c.Held(), c.Rate.Currency)
 		facts = append(facts, at("Ends at the latest", c.Due), web.Fact{Label: "Held", Amount: &held})
 	}
-	facts = append(facts, web.Fact{Label: "Permitted", Text: fmt.Sprintf("%d seconds (%s)", c.Limit, web.Clock(c.Limit))})
+	if c.Limit != 0 {
+		facts = append(facts, web.Fact{Label: "Permitted", Text: fmt.Sprintf("%d seconds (%s)", c.Limit, web.Clock(c.Limit))})
+	}
 	if c.Status != "" {
 		facts = append(facts, web.Fact{Label: "Asterisk says", Text: fmt.Sprintf("%s (%s)", dialWords(c.Status), c.Status)})
 	}
 	if c.Cause != 0 {
 		facts = append(facts, web.Fact{Label: "Hangup cause", Text: fmt.Sprintf("%d (Q.850)", c.Cause)})
 	}
-	if c.SettledBy != "" {
-		facts = append(facts, web.Fact{Label: "Settled by", Text: witness(c.SettledBy)})
+	switch by := witness(c.SettledBy); {
+	case by == "" || c.State == models.CallEmergency:
+	case c.State == models.CallSettled:
+		facts = append(facts, web.Fact{Label: "Settled by", Text: by})
+	case c.Unauthorized:
+		facts = append(facts, web.Fact{Label: "Reported by", Text: by})
+	default:
+		facts = append(facts, web.Fact{Label: "Released by", Text: by})
 	}
 	return append(facts, web.Fact{Label: "Call id", Text: c.CallID})
 }
@@ -295,7 +312,7 @@ func named(name string) string {
 	return " “" + name + "”"
 }
 
-func pageEvidence(e models.Evidence) web.Evidence {
+func (r *request) pageEvidence(e models.Evidence) web.Evidence {
 	shown := web.Evidence{Witness: witness(e.Source), At: e.SeenAt}
 	say := func(format string, args ...any) { shown.Saw = append(shown.Saw, fmt.Sprintf(format, args...)) }
 	if e.Leg > 0 {
@@ -318,7 +335,7 @@ func pageEvidence(e models.Evidence) web.Evidence {
 		what string
 	}{{e.ChannelUp, "the caller's channel was answered at %s"}, {e.CalleeUpMS, "the called party answered at %s (TALKTIME_ANSWERED)"}, {e.EndedMS, "the call ended at %s"}} {
 		if moment.ms != nil {
-			say(moment.what, time.UnixMilli(*moment.ms).UTC().Format("2006-01-02 15:04:05.000 UTC"))
+			say(moment.what, time.UnixMilli(*moment.ms).In(r.api.Location).Format("2006-01-02 15:04:05.000"))
 		}
 	}
 	if e.Over {

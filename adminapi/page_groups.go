@@ -325,7 +325,7 @@ func refillPage(r *request) error {
 	}
 	return r.showForm(http.StatusOK, "Refill "+g.Name+" now?", "/groups", web.Form{
 		Action: web.GroupPath(g.Name) + "/refill", Cancel: web.GroupPath(g.Name), Submit: "Refill now",
-		Intro:  []string{fmt.Sprintf("This applies the refill of %s at once to %d members: it %s. The date is then used up.", r.dayOf(g.Dates[0]), len(g.Members), refillWords(g))},
+		Intro:  []string{fmt.Sprintf("This applies the refill of %s at once to all members, of whom there are %d: it %s. The date is then used up.", r.dayOf(g.Dates[0]), len(g.Members), refillWords(g))},
 		Fields: []web.Field{{Name: "date", Type: "hidden", Value: strconv.FormatInt(g.Dates[0].ID, 10)}},
 	})
 }

@@ -1,10 +1,12 @@
 package adminapi
 
 import (
+	"context"
 	"maps"
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"talktime/models"
 	"talktime/money"
@@ -50,7 +52,7 @@ func (r *request) figures() ([]web.Figure, error) {
 	if err != nil {
 		return nil, err
 	}
-	owed, err := r.api.Users.Credit(r.ctx())
+	owed, err := r.api.credit.of(r.ctx(), r.api.Users, r.api.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -71,11 +73,42 @@ func (r *request) figures() ([]web.Figure, error) {
 	return figures, nil
 }
 
-// pageSums are amounts by currency; nothing at all is 0 seconds.
+// creditLife is for how long the sum of all balances is remembered: with a million users it takes half a second.
+const creditLife = 30 * time.Second
+
+// credit remembers what users have.
+type credit struct {
+	turn  chan struct{} // whoever waits for it finds a sum that is new
+	asked time.Time     // zero: never
+	sums  map[string]money.Amount
+}
+
+func (c *credit) of(ctx context.Context, users Users, now time.Time) (map[string]money.Amount, error) {
+	select {
+	case c.turn <- struct{}{}:
+		defer func() { <-c.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if !c.asked.IsZero() && now.Sub(c.asked) < creditLife {
+		return c.sums, nil
+	}
+	sums, err := users.Credit(ctx)
+	if err == nil {
+		c.asked, c.sums = now, sums
+	}
+	return sums, err
+}
+
+// pageSums are amounts by currency, of which the largest that there is stands for more; nothing at all is 0 seconds.
 func pageSums(sums map[string]money.Amount) []web.Amount {
 	var shown []web.Amount
 	for _, currency := range slices.Sorted(maps.Keys(sums)) {
-		shown = append(shown, pageAmount(sums[currency], currency))
+		sum := pageAmount(sums[currency], currency)
+		if sums[currency] == money.Max {
+			sum = web.Amount{Decimal: "more than " + strconv.FormatInt(money.Max.Whole(), 10), Unit: sum.Unit}
+		}
+		shown = append(shown, sum)
 	}
 	if shown == nil {
 		shown = []web.Amount{pageAmount(0, models.SEC)}

@@ -91,7 +91,7 @@ func bookPage(r *request) error {
 	if r.PostForm("does") == "take" {
 		amount, word = -amount, "taken from"
 	}
-	ref := pageRef + r.who.key() + ":" + key
+	ref := models.PageRef + r.who.key() + ":" + key
 	clash, err := r.otherwiseBooked(user, amount, ref, note)
 	if err != nil {
 		return err
@@ -99,7 +99,7 @@ func bookPage(r *request) error {
 	if clash {
 		return r.showMoney(http.StatusConflict, user, "", "", "This form was booked before, with something else in it. Look at the ledger, and send it again if you mean it.")
 	}
-	_, already, err := r.move(user.User, amount, strings.TrimSpace(ref+" "+note))
+	_, already, err := r.move(user.User, amount, idempotencyKey{whole: ref, ref: strings.TrimSpace(ref + " " + note)})
 	if f, ok := refusal(err); ok {
 		return r.showMoney(f.status, user, key, "amount", f.message)
 	}

@@ -102,6 +102,9 @@ func dialWords(status string) string {
 func entryWords(e models.LedgerEntry) string {
 	switch e.Kind {
 	case models.KindTopUp:
+		if strings.HasPrefix(e.Ref, "opening:") {
+			return "Opening balance"
+		}
 		return "Top-up"
 	case models.KindDebit:
 		return "Taken"
@@ -115,7 +118,10 @@ func entryWords(e models.LedgerEntry) string {
 		}
 		return "Transfer from another user"
 	case models.KindRefill:
-		return "Refill of a group"
+		if e.Refill == "" {
+			return "Refill of a group"
+		}
+		return "Refill of " + e.Refill
 	}
 	return e.Kind
 }
@@ -159,21 +165,19 @@ func (r *request) callsOf(entries []models.LedgerEntry, user int64) (map[string]
 	return found, err
 }
 
-// pageRef is the beginning of the references of what was booked on a page.
-const pageRef = "page-"
-
 // noteOf is what an operator wrote beside a movement of money: behind the reference that a page made, or as the
-// reference of a command.
+// reference of a command. The others are made up by programs.
 func noteOf(e models.LedgerEntry) string {
 	if e.Kind != models.KindTopUp && e.Kind != models.KindDebit {
 		return ""
 	}
-	if strings.HasPrefix(e.Ref, pageRef) {
-		_, note, _ := strings.Cut(e.Ref, " ")
-		return note
+	if strings.HasPrefix(e.Ref, models.PageRef) {
+		return e.Note()
 	}
-	if strings.HasPrefix(e.Ref, "api-") {
-		return ""
+	for _, made := range []string{"api-", "cli-", "opening:"} {
+		if strings.HasPrefix(e.Ref, made) {
+			return ""
+		}
 	}
 	return e.Ref
 }

@@ -161,7 +161,6 @@ func (r *request) userForm(o object, faults map[string]string, fresh bool) web.F
 	}
 	form.Fields = append(form.Fields, field("name", "Name", "Of the person, if you like.", ""))
 	if !r.who.user.Admin {
-		form.Fields = append(form.Fields, field("imsi", "IMSI", "Of the SIM card, digits only.", "numeric"))
 		return form
 	}
 	form.Fields = append(form.Fields,
@@ -175,9 +174,9 @@ func (r *request) userForm(o object, faults map[string]string, fresh bool) web.F
 
 // typedUser is what a form says of a user, as the API would have been sent it.
 func (r *request) typedUser(fresh bool) object {
-	o := object{"username": jsonText(r.typed("username")), "name": jsonText(r.typed("name")), "imsi": textOrNone(r.typed("imsi"))}
+	o := object{"username": jsonText(r.typed("username")), "name": jsonText(r.typed("name"))}
 	if r.who.user.Admin {
-		o["clid"], o["account_id"] = textOrNone(r.typed("clid")), textOrNone(r.typed("account_id"))
+		o["clid"], o["imsi"], o["account_id"] = textOrNone(r.typed("clid")), textOrNone(r.typed("imsi")), textOrNone(r.typed("account_id"))
 		o["admin"] = json.RawMessage("false")
 		if r.PostForm("admin") == "true" {
 			o["admin"] = json.RawMessage("true")
@@ -364,9 +363,9 @@ func savePasswordPage(r *request) error {
 
 // blockForm is the button that blocks a user, or ends that.
 func blockForm(u models.UserDetail) *web.Form {
-	does, intro, submit := "true", "Calls in progress go on, and money can be added and taken.", "Block"
+	does, intro, submit := "true", "A blocked user makes no new calls. Those in progress go on, and money can be added and taken.", "Block"
 	if u.Blocked {
-		does, intro, submit = "false", "The user is blocked: new calls are refused.", "Unblock"
+		does, intro, submit = "false", "The user is blocked: his new calls are refused.", "Unblock"
 	}
 	return &web.Form{
 		Action: web.UserPath(u.Username) + "/block", Intro: []string{intro}, Submit: submit,
@@ -416,12 +415,13 @@ func removeUserPage(r *request) error {
 	if err != nil {
 		return err
 	}
-	err = r.removeUser(user)
+	had, err := r.removeUser(user)
 	if f, ok := refusal(err); ok {
 		return r.showDeleteUser(f.status, user, f.message)
 	}
 	if err != nil {
 		return err
 	}
-	return r.done("/users", "The user %s is deleted.", user.Username)
+	balance := pageAmount(had, user.Currency)
+	return r.done("/users", "The user %s is deleted. His balance of %s went to the house account “closed”.", user.Username, strings.TrimSpace(balance.Decimal+" "+balance.Unit))
 }

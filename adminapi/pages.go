@@ -41,17 +41,26 @@ func (r *request) seeOther(path string) {
 	r.Status(http.StatusSeeOther)
 }
 
-// done tells what was done on the page that comes next, once.
+// maxTold is how many characters are told; a browser takes no cookie of more than 4 KiB.
+const maxTold = 250
+
+// done tells what was done on the page that comes next, once. What was done before and is not told yet is left out: it
+// would pile up in the cookie. That it cannot be told is no failure: the page that comes next shows what there is.
 func (r *request) done(path, format string, args ...any) error {
-	s, err := r.session()
-	if err != nil {
-		return err
-	}
-	s.AddFlash(fmt.Sprintf(format, args...))
-	if err := s.Save(); err != nil {
-		return err
-	}
 	r.seeOther(path)
+	s, err := r.session()
+	if err == nil {
+		text := []rune(fmt.Sprintf(format, args...))
+		if len(text) > maxTold {
+			text = append(text[:maxTold], '…')
+		}
+		_ = s.Flashes() // forgets them
+		s.AddFlash(string(text))
+		err = s.Save()
+	}
+	if err != nil {
+		r.api.log.Warn("what was done cannot be told", "request_id", r.GetString(keyRequestID), "err", err)
+	}
 	return nil
 }
 
@@ -130,6 +139,13 @@ func sentence(message string) string {
 		return ""
 	}
 	return strings.TrimSuffix(string(unicode.ToUpper(first))+message[size:], ".") + "."
+}
+
+// noIcon is for browsers that ask for an icon wherever they are.
+func noIcon(r *request) error {
+	r.Header("Cache-Control", "public, max-age=86400")
+	r.Status(http.StatusNoContent)
+	return nil
 }
 
 // static serves styles and pictures, whose names change with their content.

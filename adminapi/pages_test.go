@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -83,7 +84,7 @@ func TestWhoSeesWhichPage(t *testing.T) {
 	id := s.admin.get("/api/calls").objects()[0]["id"].(float64)
 	const everybody, self = "*", "marta"
 	let := map[string]string{
-		"/static/:file": everybody, "/users/:username": self, "/users/:username/entries": self, "/users/:username/calls": self,
+		"/static/:file": everybody, "/favicon.ico": everybody, "/users/:username": self, "/users/:username/entries": self, "/users/:username/calls": self,
 		"/users/:username/edit": self, "/users/:username/password": self, "/calls/:id": "marta joel",
 	}
 	program := s.anonymous()
@@ -110,7 +111,7 @@ func TestWhoSeesWhichPage(t *testing.T) {
 			if (a.status == http.StatusUnauthorized || a.status == http.StatusForbidden) == allowed || !allowed && a.status != refused {
 				t.Errorf("%s %s by %q: status %d, allowed %v", route.Method, path, name, a.status, allowed)
 			}
-			if !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") && a.status != http.StatusSeeOther {
+			if !strings.HasPrefix(a.header.Get("Content-Type"), "text/html") && a.status != http.StatusSeeOther && a.status != http.StatusNoContent {
 				t.Errorf("%s %s by %q is %s", route.Method, path, name, a.header.Get("Content-Type"))
 			}
 			if name == "" && a.status == http.StatusUnauthorized {
@@ -155,6 +156,7 @@ func TestLoginLeadsOn(t *testing.T) {
 		"/": "/", "/calls?user=marta&state=open": "/calls?user=marta&state=open", "": "/", "/users/Marta%20P": "/users/Marta%20P",
 		"//evil.example": "/", `/\evil.example`: "/", `\\evil.example`: "/", "https://evil.example": "/", "https:evil.example": "/", "evil.example": "/",
 		"javascript:alert(1)": "/", "/\t/evil.example": "/", "/\n/evil.example": "/", "/\r\nSet-Cookie: a=b": "/", " //evil.example": "/", "/é": "/",
+		"/logout": "/", "/logout?x=1": "/", "/./logout": "/", "/users/../logout": "/", "/%6cogout": "/", "/logout/": "/", "/login?next=/logout": "/", "/%zz": "/",
 	} {
 		s.anonymous().sends("/login", "username", "admin", "password", secret, "next", next).leads(s.anonymous(), want)
 		s.anonymous().get("/login?next=" + url.QueryEscape(next)).is(http.StatusOK).has(`name="next" value="` + strings.ReplaceAll(want, "&", "&amp;") + `"`)
@@ -201,11 +203,11 @@ func TestUserForms(t *testing.T) {
 
 		// A user changes what is his, and nothing else.
 		joel := s.login("joel")
-		if a := joel.page("/users/joel/edit"); strings.Contains(a.body, "clid") || strings.Contains(a.body, "admin") {
+		if a := joel.page("/users/joel/edit"); strings.Contains(a.body, "clid") || strings.Contains(a.body, "imsi") || strings.Contains(a.body, "admin") {
 			t.Errorf("%s", a.body)
 		}
 		joel.sends("/users/joel/edit", "username", "joel", "name", "Joel", "imsi", "002", "clid", "1", "admin", "true", "account_id", "b").leads(joel, "/users/joel")
-		if user := c.get("/api/users/joel").object(); user["clid"] != "555000205" || user["admin"] != false || user["name"] != "Joel" || user["imsi"] != "002" {
+		if user := c.get("/api/users/joel").object(); user["clid"] != "555000205" || user["admin"] != false || user["name"] != "Joel" || user["imsi"] != "001010000000205" {
 			t.Errorf("%v", user)
 		}
 		elsewhere := s.login("joel")
@@ -216,7 +218,7 @@ func TestUserForms(t *testing.T) {
 
 		c.page("/users/joel/delete").has("cannot be undone", "0 s")
 		c.sends("/users/joel/delete").leads(c, "/users")
-		c.page("/users").has("The user joel is deleted.", "2 users")
+		c.page("/users").has("The user joel is deleted. His balance of 0 s went to the house account “closed”.", "2 users")
 		c.get("/users/joel").is(http.StatusNotFound).has("There is no such page.")
 	})
 }
@@ -228,7 +230,7 @@ func TestUserWithHold(t *testing.T) {
 	c := s.admin
 	s.marta()
 	s.call("pbx-1795000000.1", "555000204", "59899123", -1)
-	c.sends("/users/marta/delete").is(http.StatusConflict).has("The user has a call in progress, which holds money.")
+	c.sends("/users/marta/delete").is(http.StatusConflict).has("The user has a call in progress.")
 	path := "/holds/" + regexp.MustCompile(`/holds/(\d+)/release`).FindStringSubmatch(c.page("/holds").has("1 hold", "180&nbsp;s", "59899123").body)[1] + "/release"
 	c.page(path).has("unreconciled", "180 s", `action="`+path+`"`)
 	c.sends(path).leads(c, "/holds")
@@ -369,7 +371,18 @@ func TestCallPages(t *testing.T) {
 		}
 		c.page(path("59899123")).has("Talked for 62 seconds (0:01:02), which cost 62 s.", "Disputed: evidence that came later tells of 99 seconds, but 62 were charged.",
 			"60 s per minute", "62 s of talk", "The charge", "marta", "The house: revenue", "−62&nbsp;s", "The reducer, after the hang-up", "62.000 seconds", "&#43;05:00")
-		c.page(path("59899125")).has("In progress", "118&nbsp;s", "Release the hold", "Ends at the latest")
+		c.page(path("59899124")).has("Talked for 0 seconds", "0 s were measured (the reducer, ANSWEREDTIME_MS)", "charged by the second")
+		c.page(path("59899125")).has("In progress", "118&nbsp;s", "Release the hold", "Ends at the latest", "Why so much is held", "The hold pays for 118 s of talk, the limit of the call")
+		explained := func(number string) map[string]any { return c.get("/api" + path(number) + "/explain").object() }
+		if open := explained("59899125"); open["ending"] != "" || open["hold"].(map[string]any)["cost"] != "118" || len(open["legs"].([]any)) != 0 {
+			t.Errorf("an open call is explained by %v", open)
+		}
+		c.sends(strings.Replace(path("59899125"), "calls", "holds", 1) + "/release").is(http.StatusSeeOther)
+		if released := explained("59899125"); !strings.HasPrefix(released["ending"].(string), `Released by the operator "admin" at `) || released["hold"] != nil {
+			t.Errorf("a released call is explained by %v", released)
+		}
+		c.page(path("59899125")).has("Released by the operator &#34;admin&#34; at ", " Somewhere/East without anybody&#39;s word", "free again")
+		s.login("marta").page(path("59899125")).has("Released by an operator at ")
 		if _, err := db.Exec(`UPDATE calls SET disputed = 0`); err != nil {
 			t.Fatal(err)
 		}
@@ -437,6 +450,13 @@ func TestGroupPages(t *testing.T) {
 		}
 		wait.Wait()
 		c.page("/groups/field%20team").has("2130-02-28", "2130-03-31", "300&nbsp;s")
+		c.page("/users/joel/entries").has("Refill of field team, 2130-01-31")
+		if a := c.page("/users/marta/entries").has("Opening balance"); strings.Contains(a.body, "opening:") {
+			t.Errorf("%s", a.body)
+		}
+		if note := c.get("/api/ledger").objects()[0]["note"]; note != "field team, 2130-01-31" {
+			t.Errorf("the note of the refill is %q", note)
+		}
 		if left := len(c.get("/api/groups/field%20team").object()["dates_to_update"].([]any)); left != 2 {
 			t.Errorf("%d dates are left, want 2", left)
 		}
@@ -445,6 +465,7 @@ func TestGroupPages(t *testing.T) {
 		c.page("/groups").has("Saved.", "adds 60", "2130-02-28")
 		c.page("/groups/team/delete").has("cannot be undone")
 		c.sends("/groups/team/delete").leads(c, "/groups")
+		c.page("/users/joel/entries").has("Refill of a group that was deleted")
 		c.get("/groups/team").is(http.StatusNotFound)
 	})
 }
@@ -549,4 +570,53 @@ func TestHomeOfLargeSites(t *testing.T) {
 	if a := s.admin.page("/").has("Held for calls"); strings.Contains(a.body, "Credit of users") {
 		t.Errorf("%s", a.body)
 	}
+}
+
+// TestWhatWasDoneIsToldShortly: however much is done before anybody looks at a page, nothing fails that was done.
+func TestWhatWasDoneIsToldShortly(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, storetest.SQLite(t))
+	name := strings.Repeat("\U0001F4DE", 64)
+	s.user(models.NewUser{Username: name})
+	path := "/users/" + url.PathEscape(name)
+	for n := range 100 {
+		key := fmt.Sprintf("%s%c%c", strings.Repeat("A", 24), 'A'+n/26, 'A'+n%26)
+		s.admin.sends(path+"/money", "does", "add", "amount", strconv.Itoa(n+1), "key", key).leads(s.admin, path)
+		if size := len(s.admin.cookie.Value); size > 2000 {
+			t.Fatalf("the cookie has %d bytes", size)
+		}
+	}
+	a := s.admin.page(path).has("100 s added to " + name)
+	if strings.Contains(a.body, "99 s added to") {
+		t.Error("what was done before is told, too")
+	}
+	if a := s.admin.page(path); strings.Contains(a.body, "added to") {
+		t.Error("it is told twice")
+	}
+	storetest.Audited(t, s.store)
+}
+
+// TestSumsOfAll: users may have more together than there are numbers for.
+func TestSumsOfAll(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		for n := range 12 {
+			clid := fmt.Sprint(5000 + n)
+			s.user(models.NewUser{Username: "u" + clid, CLID: clid, Balance: 900_000_000_000 * money.Unit})
+			s.call("pbx-1."+clid, clid, "600", -1)
+		}
+		change := func(held string) {
+			t.Helper()
+			if _, err := s.database.SQL(t).ExecContext(t.Context(), "UPDATE accounts SET held = "+held+" WHERE held > 0"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		change("held + 899000000000000000") // as if they all talked at the dearest rate
+		s.admin.page("/").has("more than 9223372036854")
+		m := s.admin.get("/metrics").is(http.StatusOK).metrics()
+		if up, held := m["talktime_database_up"], m[`talktime_money_held{currency="SEC"}`]; up != 1 || held < 9.2e12 {
+			t.Errorf("the database is up: %v; held: %v", up, held)
+		}
+		change("held - 899000000000000000")
+		storetest.Audited(t, s.store)
+	})
 }

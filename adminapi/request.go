@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 )
@@ -15,9 +16,40 @@ type request struct {
 	api   *api
 	route Route
 	who   identity
+
+	changing bool // something is being changed, by what does not say itself whether it was when the database is silent
 }
 
 func (r *request) ctx() context.Context { return r.Request.Context() }
+
+// How long a request may take. A database that has stopped must not keep everybody waiting.
+const (
+	workTimeout   = 10 * time.Second
+	bulkTimeout   = 50 * time.Second // of what changes many users at once; the server cuts off answers soon after
+	lookUpTimeout = 3 * time.Second  // to find out who asks
+)
+
+// patience is how long the route may take.
+func (route Route) patience() time.Duration {
+	if route.Method != http.MethodGet && (route.Method == http.MethodPatch && route.Path == "/api/users" ||
+		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/")) {
+		return bulkTimeout
+	}
+	return workTimeout
+}
+
+// csv reports whether the route takes a file of rates.
+func (route Route) csv() bool {
+	return route.Method == http.MethodPost && strings.HasSuffix(route.Path, "/versions")
+}
+
+// longest is how many bytes a body may have.
+func (route Route) longest() int64 {
+	if route.csv() {
+		return maxCSV
+	}
+	return maxBody
+}
 
 // handler answers a request, or returns why not.
 type handler func(*request) error
@@ -25,11 +57,23 @@ type handler func(*request) error
 // serve makes a Gin handler that checks who asks before it lets the route's handler answer.
 func (a *api) serve(route Route) gin.HandlerFunc {
 	return func(c *gin.Context) {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), route.patience())
+		defer cancel()
+		c.Request = c.Request.WithContext(ctx)
 		r := &request{Context: c, api: a, route: route}
 		if err := a.allow(r); err != nil {
 			r.fail(err)
 			return
 		}
+		if who := r.who.key(); who != "" && r.Query("q") != "" {
+			leave, err := a.searches.enter(ctx, who)
+			if err != nil {
+				r.fail(err)
+				return
+			}
+			defer leave()
+		}
+		r.changing = !route.Access.Open && route.Method != http.MethodGet
 		if err := route.handle(r); err != nil {
 			r.fail(err)
 		}
@@ -39,9 +83,9 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 // allow checks everything that does not depend on the body: how long that is, where the request comes from, who
 // asks, and how the body is written.
 func (a *api) allow(r *request) error {
-	if r.Request.ContentLength > maxBody {
+	if longest := r.route.longest(); r.Request.ContentLength > longest {
 		r.Header("Connection", "close")
-		return tooLarge()
+		return tooLarge(longest)
 	}
 	if err := a.origins.Check(r.Request); err != nil {
 		return refused(http.StatusForbidden, "Forbidden: the request comes from another site")
@@ -54,6 +98,9 @@ func (a *api) allow(r *request) error {
 	}
 	if r.route.JSON && !isJSON(r.ContentType()) {
 		return refused(http.StatusUnsupportedMediaType, `Request must have "Content-Type: application/json" header`)
+	}
+	if r.route.csv() && !strings.EqualFold(r.ContentType(), typeCSV) {
+		return refused(http.StatusUnsupportedMediaType, `Request must have "Content-Type: text/csv" header`)
 	}
 	return nil
 }

@@ -103,12 +103,20 @@ func TestSearch(t *testing.T) {
 		for _, q := range []string{"{", "nonsense", " "} {
 			ask(q).says(http.StatusBadRequest, `{"message":"Unable to decode data"}`)
 		}
-		for _, q := range []string{
-			where(`{"name":"password","op":"eq","val":"x"}`), where(`{"name":"password_hash","op":"like","val":"$%"}`), `{"order_by":[{"field":"password"}]}`,
-			`{"group_by":[{"field":"password"}]}`, where(`{"name":"id_","op":"eq","val":null}`), where(`{"name":"id_","op":"asc"}`), where(`{"name":"id_","op":"eq"}`),
-			where(`{"name":"originated_calls__from_user__password","op":"any","val":1}`), `[]`, `{"limit":-1}`, where(`{"name":"received_calls","op":"has","val":{"name":"billsec","op":"eq","val":1}}`),
+		const noValue = `id_ cannot be compared with null, or nothing: is_null and is_not_null are for that`
+		for q, why := range map[string]string{
+			where(`{"name":"password","op":"eq","val":"x"}`): `there is no field "password"`, where(`{"name":"password_hash","op":"like","val":"$%"}`): `there is no field "password_hash"`,
+			`{"order_by":[{"field":"password"}]}`: `there is no field "password"`, `{"group_by":[{"field":"password"}]}`: `there is no field "password"`,
+			where(`{"name":"id_","op":"eq","val":null}`): noValue, where(`{"name":"id_","op":"eq"}`): noValue, where(`{"name":"id_","op":"asc"}`): `the filter of "id_" has no operator that there is`,
+			where(`{"name":"originated_calls__from_user__password","op":"any","val":1}`): `there is no relation "from_user"`, `[]`: `it must be an object`,
+			`{"limit":-1}`: `limit must be a whole number from 0 to 9007199254740992`, where(`{"name":"received_calls","op":"has","val":{"name":"billsec","op":"eq","val":1}}`): `has is not for the relation received_calls`,
+			`{"filter":[{"name":"id_","op":"eq","val":2}]}`: `there is no part "filter" of a query; there are filters, order_by, group_by, limit, offset, single`, // and not everything there is
+			where(`{"name":"id_","op":"eq","val":"a<b>"}`):  `id_ cannot be compared with such a value`,
 		} {
-			ask(q).says(http.StatusBadRequest, `{"message":"Unable to construct query"}`)
+			a := ask(q).is(http.StatusBadRequest)
+			if o := a.object(); o["message"] != "Unable to construct query" || o["detail"] != why {
+				t.Errorf("%s: %s, want %q", q, a.body, why)
+			}
 		}
 		s.admin.get("/api/users?after=1&q=" + url.QueryEscape(`{"order_by":[{"field":"username"}]}`)).is(http.StatusBadRequest)
 		if a := s.admin.get("/api/calls?q=7").is(http.StatusBadRequest); a.header.Get("Content-Type") != "application/problem+json" {

@@ -32,10 +32,13 @@ const (
 // understand one another's cookies, and restarts end no session.
 func (a *api) cookieStore(ctx context.Context) (sessions.Store, error) {
 	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cookies != nil {
-		return a.cookies, nil
+	known := a.cookies
+	a.mu.Unlock()
+	if known != nil {
+		return known, nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout) // several may ask at once: nobody waits for another's answer
+	defer cancel()
 	secret, err := a.Sessions.Secret(ctx, "session")
 	if err != nil {
 		return nil, err
@@ -43,8 +46,11 @@ func (a *api) cookieStore(ctx context.Context) (sessions.Store, error) {
 	if len(secret) != 64 {
 		return nil, errors.New("the secret of the sessions must have 64 bytes; delete it from the table secrets to have a new one made")
 	}
-	a.cookies = cookie.NewStore(secret[:32], secret[32:])
-	return a.cookies, nil
+	made := cookie.NewStore(secret[:32], secret[32:])
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.cookies = made
+	return made, nil
 }
 
 // session gives access to the cookie.
@@ -81,7 +87,9 @@ func (a *api) resume(r *request) error {
 	if user == 0 || id == "" || a.Now().Sub(time.Unix(start, 0)) > sessionLife {
 		return nil
 	}
-	found, ended, err := a.Sessions.SessionUser(r.ctx(), user, id)
+	ctx, cancel := context.WithTimeout(r.ctx(), lookUpTimeout)
+	defer cancel()
+	found, ended, err := a.Sessions.SessionUser(ctx, user, id)
 	switch {
 	case isNotFound(err):
 		return nil

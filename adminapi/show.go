@@ -2,6 +2,7 @@ package adminapi
 
 import (
 	"encoding/json"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -11,35 +12,36 @@ import (
 
 // The kept objects have their keys in the original's order; what is newer stands behind them.
 
-// plainUserJSON is a user inside another object.
+// plainUserJSON is a user inside another object. Programs that may not read what users have get it without his balance.
 type plainUserJSON struct {
 	ID       int64         `json:"id_"`
 	Username string        `json:"username"`
 	CLID     *string       `json:"clid"`
 	IMSI     *string       `json:"imsi"`
 	Admin    bool          `json:"admin"`
-	Balance  int64         `json:"BallanceUser"` // whole units, cut off toward zero
-	Historic []stringsJSON `json:"BallanceUserHistoric"`
+	Balance  *int64        `json:"BallanceUser,omitempty"` // whole units, cut off toward zero
+	Historic []stringsJSON `json:"BallanceUserHistoric,omitzero"`
 }
 
-// userJSON is a user by himself.
+// userJSON is a user by himself. Programs that may not read it get him without money and calls.
 type userJSON struct {
 	plainUserJSON
 	Groups     []plainGroupJSON `json:"tunel"`
-	Originated []cdrJSON        `json:"originated_calls"`
-	Received   []cdrJSON        `json:"received_calls"`
+	Originated []cdrJSON        `json:"originated_calls,omitzero"`
+	Received   []cdrJSON        `json:"received_calls,omitzero"`
 
-	Name         string       `json:"name"`
-	Level        int          `json:"level"`
-	AccountID    *string      `json:"account_id"`
-	Currency     string       `json:"currency"`
-	ExactBalance money.Amount `json:"balance"`
-	Held         money.Amount `json:"held"`
-	Available    money.Amount `json:"available"`
-	Address      string       `json:"address"`
-	CPF          string       `json:"cpf"`
-	VoiceBalance int64        `json:"voice_balance"` // as BallanceUser
-	Blocked      bool         `json:"blocked"`
+	Name         string        `json:"name"`
+	Level        int           `json:"level"`
+	AccountID    *string       `json:"account_id"`
+	Currency     string        `json:"currency"`
+	ExactBalance *money.Amount `json:"balance,omitempty"`
+	Held         *money.Amount `json:"held,omitempty"`
+	Available    *money.Amount `json:"available,omitempty"`
+	CreditLimit  *money.Amount `json:"credit_limit,omitempty"`
+	Address      string        `json:"address"`
+	CPF          string        `json:"cpf"`
+	VoiceBalance *int64        `json:"voice_balance,omitempty"` // as BallanceUser
+	Blocked      bool          `json:"blocked"`
 }
 
 // entryJSON is a ledger entry.
@@ -85,13 +87,14 @@ type fullCDRJSON struct {
 // naive is a time as the original wrote it: without zone, in the server's own.
 func (a *api) naive(t time.Time) string { return t.In(a.Location).Format("2006-01-02T15:04:05") }
 
-func (a *api) showPlainUser(u models.UserDetail) plainUserJSON {
-	p := plainUserJSON{
-		ID: u.ID, Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin, Balance: u.Balance.Balance.Whole(),
-		Historic: make([]stringsJSON, len(u.Historic)),
+func (r *request) showPlainUser(u models.UserDetail) plainUserJSON {
+	p := plainUserJSON{ID: u.ID, Username: u.Username, CLID: u.CLID, IMSI: u.IMSI, Admin: u.Admin}
+	if !r.who.reads() {
+		return p
 	}
+	p.Balance, p.Historic = new(u.Balance.Balance.Whole()), make([]stringsJSON, len(u.Historic))
 	for i, e := range u.Historic {
-		shown := a.showEntry(e)
+		shown := r.api.showEntry(e)
 		p.Historic[i] = stringsJSON{
 			strconv.FormatInt(shown.ID, 10), strconv.FormatInt(shown.UserID, 10), shown.Signal, shown.Type,
 			strconv.FormatInt(shown.Value, 10), shown.Date,
@@ -100,13 +103,17 @@ func (a *api) showPlainUser(u models.UserDetail) plainUserJSON {
 	return p
 }
 
-func (a *api) showUser(u models.UserDetail) userJSON {
-	return userJSON{
-		plainUserJSON: a.showPlainUser(u), Groups: []plainGroupJSON{}, Originated: a.showCDRs(u.Originated), Received: a.showCDRs(u.Received),
-		Name: u.Profile.Name, Level: u.Level, AccountID: u.AccountID, Currency: u.Currency,
-		ExactBalance: u.Balance.Balance, Held: u.Held, Available: u.Available, Address: u.Address, CPF: u.CPF, VoiceBalance: u.Balance.Balance.Whole(),
-		Blocked: u.Blocked,
+func (r *request) showUser(u models.UserDetail) userJSON {
+	shown := userJSON{
+		plainUserJSON: r.showPlainUser(u), Groups: []plainGroupJSON{},
+		Name: u.Profile.Name, Level: u.Level, AccountID: u.AccountID, Currency: u.Currency, Address: u.Address, CPF: u.CPF, Blocked: u.Blocked,
 	}
+	if r.who.reads() {
+		shown.Originated, shown.Received = r.api.showCDRs(u.Originated), r.api.showCDRs(u.Received)
+		shown.ExactBalance, shown.Held, shown.Available, shown.VoiceBalance = &u.Balance.Balance, &u.Held, &u.Available, shown.Balance
+		shown.CreditLimit = &u.Credit
+	}
+	return shown
 }
 
 func (a *api) showEntry(e models.LedgerEntry) entryJSON {
@@ -133,14 +140,14 @@ func (a *api) showCDR(c models.CDR) cdrJSON {
 }
 
 // showFullCDR shows a call record with its users, of whom those that were deleted are missing.
-func (a *api) showFullCDR(c models.CDR, users map[int64]models.UserDetail) fullCDRJSON {
-	shown := fullCDRJSON{cdrJSON: a.showCDR(c)}
+func (r *request) showFullCDR(c models.CDR, users map[int64]models.UserDetail) fullCDRJSON {
+	shown := fullCDRJSON{cdrJSON: r.api.showCDR(c)}
 	if u, ok := users[c.From]; ok {
-		p := a.showPlainUser(u)
+		p := r.showPlainUser(u)
 		shown.FromUser = &p
 	}
 	if u, ok := users[c.To]; ok {
-		p := a.showPlainUser(u)
+		p := r.showPlainUser(u)
 		shown.ToUser = &p
 	}
 	return shown
@@ -159,5 +166,23 @@ func rawJSON(text string) json.RawMessage {
 	if text == "" || !json.Valid([]byte(text)) {
 		return json.RawMessage("null")
 	}
-	return json.RawMessage(text)
+	return json.RawMessage(plainJSON(text))
+}
+
+// escapedHTML is what package json writes for HTML, and a backslash, which might stand before what only looks like that.
+var escapedHTML = regexp.MustCompile(`\\(\\|u003c|u003e|u0026)`)
+
+// plainJSON is JSON without the escapes that only HTML needs.
+func plainJSON(text string) string {
+	return escapedHTML.ReplaceAllStringFunc(text, func(escape string) string {
+		switch escape {
+		case `\u003c`:
+			return "<"
+		case `\u003e`:
+			return ">"
+		case `\u0026`:
+			return "&"
+		}
+		return escape
+	})
 }

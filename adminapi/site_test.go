@@ -95,7 +95,7 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 	s.service = billing.New(billing.Options{Store: s.store, Lanes: s.store.Lanes()})
 	s.t.Cleanup(s.service.Close)
 	s.deps = adminapi.Deps{
-		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store,
+		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store, Tariffs: s.store, LongestCall: 2 * time.Hour,
 		Figures: s.store, Version: "v1.2.3",
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),

@@ -33,13 +33,17 @@ func createTransfer(r *request) error {
 	if err := o.missing("from", "to", "amount"); err != nil {
 		return err
 	}
-	from, err := r.userIn(o, "from")
+	key, err := r.idempotencyKey(byTransfers)
 	if err != nil {
 		return err
 	}
+	from, err := r.userIn(o, "from")
+	if err != nil {
+		return r.doneBefore(key, err)
+	}
 	to, err := r.userIn(o, "to")
 	if err != nil {
-		return err
+		return r.doneBefore(key, err)
 	}
 	amount, err := o.amount("amount")
 	switch {
@@ -54,21 +58,18 @@ func createTransfer(r *request) error {
 	case from.Currency != to.Currency:
 		return refused(http.StatusConflict, "the users have different currencies")
 	}
-	ref, err := r.idempotencyKey()
-	if err != nil {
-		return err
-	}
 	show := func(done models.Transaction) transferJSON {
-		return transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, ref, done.PostedAt.UTC().Truncate(time.Microsecond)}
+		return transferJSON{done.ID, from.Username, to.Username, amount, from.Currency, key.ref, done.PostedAt.UTC().Truncate(time.Microsecond)}
 	}
+	r.changing = false // billing says itself when nobody knows
 	moved, err := r.api.Money.Transfer(r.ctx(), billing.Transfer{
-		From: from.ID, To: to.ID, Amount: amount, Ref: ref, Actor: r.who.actor(),
+		From: from.ID, To: to.ID, Amount: amount, Ref: key.ref, Key: key.whole, Not: key.not, Actor: r.who.actor(),
 		Note: func(m billing.Moved) models.AuditLine {
 			return auditLine(m.Transaction, "transfer.add", from.Username, show(m.Transaction))
 		},
 	})
 	if err != nil {
-		return err
+		return key.refusal(err)
 	}
 	done, shown := moved.Transaction, show(moved.Transaction)
 	r.Header("Location", "/api/balance/"+strconv.FormatInt(payerEntry(done), 10))

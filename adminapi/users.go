@@ -10,20 +10,22 @@ import (
 
 	"talktime/internal/password"
 	"talktime/models"
+	"talktime/money"
 )
 
 // Fields of a user that nobody may change.
 var fixedUserFields = []string{
-	"id_", "originated_calls", "received_calls", "BallanceUser", "BallanceUserHistoric", "balance", "held", "available", "currency", "voice_balance",
+	"id_", "originated_calls", "received_calls", "BallanceUser", "BallanceUserHistoric", "balance", "held", "available", "voice_balance",
 }
 
 // Fields that a user may not change of himself.
-var adminUserFields = []string{"admin", "clid", "tunel", "level", "account_id", "blocked"}
+// Callers are known by their numbers: whoever chose his own could pay for, and be shown, the calls of somebody else's phone.
+var adminUserFields = []string{"admin", "clid", "imsi", "tunel", "level", "account_id", "blocked", "credit_limit", "currency"}
 
 // Fields that may be given for a new user, and those that may be changed.
 var (
-	newUserFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel"}
-	userFields    = append(slices.Clone(newUserFields), "blocked")
+	newUserFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel", "currency"}
+	userFields    = append(slices.Clone(newUserFields), "blocked", "credit_limit")
 )
 
 // maxChanged is how many users one request may change: an SQLite file that changes more keeps calls waiting meanwhile.
@@ -48,6 +50,9 @@ func listUsers(r *request) error {
 
 func getUser(r *request) error {
 	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
+	if err == nil {
+		err = r.mustSee(user.ID)
+	}
 	if err != nil {
 		return err
 	}
@@ -95,6 +100,9 @@ func (r *request) makeUser(c models.UserChange, secret string) (models.UserDetai
 	}
 	if c.IMSI != nil && *c.IMSI != nil {
 		u.IMSI = **c.IMSI
+	}
+	if c.Currency != nil {
+		u.Currency = *c.Currency
 	}
 	user, err := r.api.Users.NewUserWithProfile(r.ctx(), u, c, r.who.actor())
 	return user, taken(err)
@@ -144,8 +152,14 @@ func (r *request) userChange(o object) (c models.UserChange, secret *string, err
 			c.AccountID, err = ptr(o.textOrNull(name))
 		case "admin":
 			c.Admin, err = ptr(o.bool(name))
+		case "currency":
+			c.Currency, err = ptr(o.text(name))
 		case "blocked":
 			c.Blocked, err = ptr(o.bool(name))
+		case "credit_limit":
+			if err = r.mayMove("a credit limit is money"); err == nil {
+				c.CreditLimit, err = ptr(o.amount(name))
+			}
 		case "level":
 			var level int64
 			level, err = o.whole(name, models.LevelAdmin, models.LevelCollaborator)
@@ -215,6 +229,11 @@ func (r *request) alterUser(user models.UserDetail, o object) (models.UserDetail
 			return user, err
 		}
 	}
+	if c.Username != nil && !r.who.has(ScopeUsers) {
+		if err := r.nobodyIs(*c.Username, user.ID); err != nil {
+			return user, err
+		}
+	}
 	if !c.Empty() {
 		if _, err := r.api.Users.ChangeUsers(r.ctx(), []int64{user.ID}, c, r.who.actor()); err != nil {
 			return user, taken(err)
@@ -228,6 +247,18 @@ func (r *request) alterUser(user models.UserDetail, o object) (models.UserDetail
 		err = r.begin(user.User)
 	}
 	return user, err
+}
+
+// nobodyIs refuses a name that somebody chooses for himself when it is another user's number or account id: phones may send
+// those as their account code, by which callers are looked up among the names.
+func (r *request) nobodyIs(name string, self int64) error {
+	either := []map[string]any{where("clid", "eq", name), where("imsi", "eq", name), where("account_id", "eq", name)}
+	others := search(map[string]any{"or": either}, where("id_", "neq", self))
+	ids, err := r.api.Users.UserIDs(r.ctx(), models.ListRequest{Query: others}, 1)
+	if err == nil && len(ids) > 0 {
+		err = refused(http.StatusConflict, userExists)
+	}
+	return err
 }
 
 // mayChange refuses what nobody may change, what a user may not change of himself, and what there is not.
@@ -276,7 +307,7 @@ func changeUsers(r *request) error {
 	if err != nil {
 		return err
 	}
-	ids, err := r.api.Users.UserIDs(r.ctx(), models.ListRequest{Query: query, Location: r.api.Location}, maxChanged+1)
+	ids, err := r.api.Users.UserIDs(r.ctx(), models.ListRequest{Query: query, Location: r.api.Location, NoRead: !r.who.reads()}, maxChanged+1)
 	if err != nil {
 		return err
 	}
@@ -338,20 +369,24 @@ func (o object) query() (string, error) {
 }
 
 func deleteUser(r *request) error {
+	if err := r.mayMove("what the user has left goes to the house"); err != nil {
+		return err
+	}
 	user, err := r.api.Users.UserDetail(r.ctx(), r.Param("username"))
 	if err != nil {
 		return err
 	}
-	if err := r.removeUser(user); err != nil {
+	if _, err := r.removeUser(user); err != nil {
 		return err
 	}
 	r.Status(http.StatusNoContent)
 	return nil
 }
 
-func (r *request) removeUser(user models.UserDetail) error {
+// removeUser deletes a user, and tells what he had.
+func (r *request) removeUser(user models.UserDetail) (money.Amount, error) {
 	if err := r.mayTouch(user.Admin); err != nil {
-		return err
+		return 0, err
 	}
 	return r.api.Users.DeleteUser(r.ctx(), user.ID, r.who.actor())
 }

@@ -16,7 +16,7 @@ func TestCreateUser(t *testing.T) {
 		a := s.admin.post("/api/users", `{"username":"marta","password":"0000000","clid":"000000204","imsi":"001010000000204","admin":false}`)
 		a.says(http.StatusCreated, `{"id_":2,"username":"marta","clid":"000000204","imsi":"001010000000204","admin":false,`+
 			`"BallanceUser":0,"BallanceUserHistoric":[],"tunel":[],"originated_calls":[],"received_calls":[],`+
-			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0","address":"","cpf":"","voice_balance":0,"blocked":false}`)
+			`"name":"","level":1,"account_id":null,"currency":"SEC","balance":"0","held":"0","available":"0","credit_limit":"0","address":"","cpf":"","voice_balance":0,"blocked":false}`)
 		if got, want := a.header.Get("Location"), s.url+"/api/users/marta"; got != want {
 			t.Errorf("Location is %s, want %s", got, want)
 		}
@@ -153,7 +153,7 @@ func TestDeleteUser(t *testing.T) {
 		s.joel()
 		s.call("pbx-1.1", "555000204", "555000205", 42)
 		s.call("pbx-1.2", "555000204", "555000205", -1)
-		s.admin.delete("/api/users/marta").says(http.StatusConflict, `{"message":"the user has a call in progress, which holds money"}`)
+		s.admin.delete("/api/users/marta").says(http.StatusConflict, `{"message":"the user has a call in progress"}`)
 		holds := s.admin.get("/api/holds").objects()
 		if len(holds) != 1 {
 			t.Fatalf("%v", holds)
@@ -177,6 +177,10 @@ func TestDeleteUser(t *testing.T) {
 		entries := s.admin.get("/api/ledger").objects()
 		if len(entries) != 3 || entries[0]["kind"] != "closed" || entries[0]["amount"] != "-138" {
 			t.Errorf("the ledger: %v", entries)
+		}
+		line := s.admin.get(`/api/audit?q={"filters":[{"name":"action","op":"eq","val":"user.delete"}]}`).objects()[0]
+		if before := line["before"].(map[string]any); before["level"] != 1.0 || before["balance"] != "138" || line["after"] != nil {
+			t.Errorf("the audit log: %v", line)
 		}
 		// The names are free; the id is not given again.
 		s.admin.post("/api/users", `{"username":"marta","password":"secret7","clid":"555000204","imsi":"001010000000204","admin":false}`).is(http.StatusCreated)
@@ -425,7 +429,7 @@ func TestCalls(t *testing.T) {
 			}
 		}
 		s.admin.get(fmt.Sprintf("/api/calls/%.0f/explain", calls[2]["id"])).is(http.StatusOK).into(&explained)
-		if explained.Charge != 42*money.Unit || len(explained.Evidence) != 1 || len(explained.Legs) != 1 || explained.Legs[0].Steps[0].Amount != 42*money.Unit ||
+		if explained.Charge != 42*money.Unit || len(explained.Evidence) != 1 || len(explained.Legs) != 1 || len(explained.Legs[0].Steps) != 2 || explained.Legs[0].Steps[1].Amount != 42*money.Unit ||
 			explained.Legs[0].Rate["per_minute"] != "60" || len(explained.Entries) != 2 {
 			t.Errorf("%+v", explained)
 		}
@@ -436,7 +440,17 @@ func TestCalls(t *testing.T) {
 		if sum != 0 {
 			t.Errorf("the entries add up to %s", sum)
 		}
-		s.admin.get(fmt.Sprintf("/api/calls/%.0f/explain", calls[0]["id"])).is(http.StatusOK)
+		var open struct {
+			Ending string
+			Hold   struct {
+				Cost  money.Amount
+				Steps []struct{ Does string }
+			}
+		}
+		s.admin.get(fmt.Sprintf("/api/calls/%.0f/explain", calls[0]["id"])).is(http.StatusOK).into(&open)
+		if open.Ending != "" || open.Hold.Cost != 128*money.Unit || len(open.Hold.Steps) != 2 || !strings.Contains(open.Hold.Steps[0].Does, "128 s") {
+			t.Errorf("%+v", open)
+		}
 		a := s.admin.get("/api/calls/77").is(http.StatusNotFound)
 		if a.header.Get("Content-Type") != "application/problem+json" || a.object()["message"] != "not found" || a.object()["status"] != 404.0 {
 			t.Errorf("%s", a.body)

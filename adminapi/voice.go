@@ -45,7 +45,7 @@ func (r *request) mayAskBalances() error {
 		}
 		return forbidden()
 	}
-	if !r.api.voice.allow(r.ClientIP(), r.api.Now()) {
+	if !r.api.voice.allow(r.api.clientText(r.Request), r.api.Now()) {
 		return failure{status: http.StatusTooManyRequests, message: "too many questions at once", headers: map[string]string{"Retry-After": "1"}}
 	}
 	return nil

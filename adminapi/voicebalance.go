@@ -70,15 +70,15 @@ func createVoiceBalance(r *request) error {
 	if shown.To, err = o.party("to_user_id"); err != nil {
 		return err
 	}
+	key, err := r.idempotencyKey(byVoiceBalance)
+	if err != nil {
+		return err
+	}
 	user, err := r.payee(o)
 	if err != nil {
-		return err
+		return r.doneBefore(key, err)
 	}
-	ref, err := r.idempotencyKey()
-	if err != nil {
-		return err
-	}
-	entry, _, err := r.move(user, money.Amount(shown.Value)*money.Unit, ref)
+	entry, _, err := r.move(user, money.Amount(shown.Value)*money.Unit, key)
 	if err != nil {
 		return err
 	}

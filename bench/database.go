@@ -112,7 +112,7 @@ func clid(n int) string     { return fmt.Sprintf("55%08d", n) }
 // addUsers makes n users, numbered from 1, the way `admin user import` does.
 func (d *database) addUsers(ctx context.Context, n int) error {
 	d.users = n
-	return d.ImportUsers(ctx, "bench", func(yield func(models.NewUser) error) error {
+	return d.ImportUsers(ctx, "bench", "bench", func(yield func(models.NewUser) error) error {
 		for i := range n {
 			u := models.NewUser{Username: username(i + 1), CLID: clid(i + 1), IMSI: fmt.Sprintf("00101%010d", i+1), Balance: opening}
 			if err := yield(u); err != nil {

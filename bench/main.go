@@ -51,6 +51,7 @@ var measurements = []measurement{
 	{"growth", (*bench).measureGrowth},
 	{"api", (*bench).measureAPI},
 	{"lists", (*bench).measureLists},
+	{"tariffs", (*bench).measureTariffs},
 	{"fastagi", (*bench).measureFastAGI},
 	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},

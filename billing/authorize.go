@@ -21,25 +21,19 @@ type Policy struct {
 	DialTechs      []string
 	Emergency      []string // numbers
 	EmergencyDial  string
-	// Rate is the price for a user's call to a number at an instant; false when his currency has no tariff.
-	// Nil is the built-in tariff.
-	Rate func(u models.User, number string, at time.Time) (models.Rate, bool)
-}
-
-// BuiltInRate prices calls of SEC users by the second, and no others.
-func BuiltInRate(u models.User, _ string, _ time.Time) (models.Rate, bool) {
-	return models.SecondRate(), u.Currency == models.SEC
+	// Rate is the price for a user's call to a number at an instant, or ErrNoRate. Nil is the built-in tariff.
+	Rate func(u models.User, number string, at time.Time) (models.Rate, error)
 }
 
 func (p Policy) rate(u models.User, number string, at time.Time) (models.Rate, error) {
-	lookup := p.Rate
-	if lookup == nil {
-		lookup = BuiltInRate
+	r, err := models.SecondRate(), error(nil)
+	if p.Rate != nil {
+		r, err = p.Rate(u, number, at)
 	}
-	if r, ok := lookup(u, number, at); ok && r.Currency == u.Currency {
-		return r, nil
+	if err == nil && r.Currency != u.Currency {
+		return models.Rate{}, refuse(ErrNoRate, "no tariff in %s has a rate for this number", u.Currency)
 	}
-	return models.Rate{}, refuse(ErrNoRate, "no tariff in %s has a rate for this number", u.Currency)
+	return r, err
 }
 
 // CallRequest asks whether a caller may call.
@@ -346,9 +340,9 @@ func upBefore(last models.Call, now time.Time) int64 {
 		}
 		talked, _ := channelUp([]models.Evidence{e})
 		if e.BillSec != nil {
-			talked = max(talked, *e.BillSec*1000)
+			talked.ms = max(talked.ms, *e.BillSec*1000)
 		}
-		up = max(up, talked+since(e.SeenAt))
+		up = max(up, talked.ms+since(e.SeenAt))
 	}
 	if up > 0 {
 		return up

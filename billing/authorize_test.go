@@ -109,14 +109,16 @@ func (d *desk) block(u models.User) {
 	d.store.change(u.ID, func(a *models.Account) { a.Status = models.AccountBlocked })
 }
 
-func noRate(models.User, string, time.Time) (models.Rate, bool) { return models.Rate{}, false }
-
-func euroRate(models.User, string, time.Time) (models.Rate, bool) {
-	return models.Rate{Currency: "EUR", PerMinute: money.Unit, First: 1, Increment: 1}, true
+func noRate(models.User, string, time.Time) (models.Rate, error) {
+	return models.Rate{}, billing.Refuse(billing.ErrNoRate, "no rate")
 }
 
-func halfAnHour(models.User, string, time.Time) (models.Rate, bool) {
-	return models.Rate{Currency: models.SEC, PerMinute: 60 * money.Unit, First: 1800, Increment: 60}, true
+func euroRate(models.User, string, time.Time) (models.Rate, error) {
+	return models.Rate{Currency: "EUR", PerMinute: money.Unit, First: 1, Increment: 1}, nil
+}
+
+func halfAnHour(models.User, string, time.Time) (models.Rate, error) {
+	return models.Rate{Currency: models.SEC, PerMinute: 60 * money.Unit, First: 1800, Increment: 60}, nil
 }
 
 func TestDialledNumbersAreDigits(t *testing.T) {
@@ -473,11 +475,11 @@ func TestNobodyRedirectsForever(t *testing.T) {
 }
 
 // byNumber prices a call to the number n at n SEC each second, and every other at one.
-func byNumber(_ models.User, number string, _ time.Time) (models.Rate, bool) {
+func byNumber(_ models.User, number string, _ time.Time) (models.Rate, error) {
 	if len(number) == 1 {
-		return rateOf(money.Amount(number[0] - '0')), true
+		return rateOf(money.Amount(number[0] - '0')), nil
 	}
-	return rateOf(1), true
+	return rateOf(1), nil
 }
 
 func rateOf(perSecond money.Amount) models.Rate {
@@ -554,7 +556,7 @@ func TestZeroPriceHoldsNothingAndPostsNothing(t *testing.T) {
 	t.Parallel()
 	free := models.Rate{Currency: models.SEC, First: 60, Increment: 60}
 	d := newDesk(t, with(func(p *billing.Policy) {
-		p.Rate = func(models.User, string, time.Time) (models.Rate, bool) { return free, true }
+		p.Rate = func(models.User, string, time.Time) (models.Rate, error) { return free, nil }
 	}))
 	req := billing.CallRequest{CallID: "pbx-1.1", Identity: billing.Identity{CallerID: joelCLID}, Number: abroad}
 	auth, err := d.Authorize(t.Context(), req)

@@ -145,9 +145,9 @@ func TestAHoldThatNobodyWaitsForIsReleased(t *testing.T) {
 				queued := d.later(ctx, of(martaCLID, "pbx-1.2"))
 				synctest.Wait()
 				c.leave(cancel)
-				for _, r := range []<-chan error{result, queued} {
-					if err := <-r; !errors.Is(err, c.want) {
-						t.Errorf("got %v, want %v", err, c.want)
+				for r, begun := range map[<-chan error]bool{result: true, queued: false} {
+					if err := <-r; !errors.Is(err, c.want) || errors.Is(err, billing.ErrUncertain) != begun {
+						t.Errorf("begun %t: got %v, want %v", begun, err, c.want)
 					}
 				}
 				close(gate)

@@ -29,7 +29,26 @@ type Verdict struct {
 	Status   string
 	Cause    int
 	Over     bool // the channel has ended
+
+	measured measure // behind Seconds
 }
+
+// measure is a length of talk, and what it was read from.
+type measure struct {
+	ms     int64
+	what   string // as Asterisk calls it
+	by     string // the witness; empty: all of them
+	before int64  // milliseconds that the channel was up before, which are taken off already; negative: at most so many
+}
+
+// What a talk is measured by.
+const (
+	byAnsweredMS = "ANSWEREDTIME_MS"
+	byAnswered   = "ANSWEREDTIME"
+	byRows       = "billsec"
+	byBillSec    = "CDR(billsec)"
+	byClock      = "from the callee's answer to the end, on Asterisk's clock"
+)
 
 // Judge finds the billable seconds of a call from everything its witnesses saw. Where two of them measured the
 // same thing the earlier one in the list is believed. Rules, from what Asterisk was observed to do:
@@ -59,11 +78,11 @@ func Judge(call models.Call, evidence []models.Evidence) Verdict {
 		v.Known = everyLegUnanswered(len(v.Legs), evidence)
 		return v
 	}
-	ms, ok := talkMS(call, evidence, &v)
-	if !ok || ms > longestTalkMS {
+	talk, ok := talkMS(call, evidence, &v)
+	if !ok || talk.ms > longestTalkMS {
 		return v
 	}
-	v.Known, v.Seconds = true, max(ms, 0)/1000
+	v.Known, v.Seconds, v.measured = true, max(talk.ms, 0)/1000, talk
 	splitLegs(call, evidence, &v)
 	return v
 }
@@ -177,45 +196,46 @@ func untold(leg int, evidence []models.Evidence) bool {
 }
 
 // talkMS is the length of the talk in milliseconds, by the best measure there is.
-func talkMS(call models.Call, evidence []models.Evidence, v *Verdict) (int64, bool) {
+func talkMS(call models.Call, evidence []models.Evidence, v *Verdict) (measure, bool) {
 	exact, haveExact := sinceCalleeAnswered(call, evidence)
 	if up, ok := channelUp(evidence); ok {
-		v.TalkedMS = up
-		if call.UpBefore < 0 { // by how much, at most: of the two the exact measure is the better
-			if haveExact {
-				return min(up, exact), true
-			}
-			return up + call.UpBefore, true
+		v.TalkedMS = up.ms
+		switch {
+		case call.UpBefore >= 0:
+			up.before = call.UpBefore + beforeCallee(call, evidence)
+			up.ms -= up.before
+		case !haveExact: // by how much, at most: of the two the exact measure is the better
+			up.before = call.UpBefore
+			up.ms += up.before
 		}
-		ms := up - call.UpBefore - beforeCallee(call, evidence)
-		if haveExact {
-			ms = min(ms, exact)
+		if haveExact && exact.ms < up.ms {
+			return exact, true
 		}
-		return ms, true
+		return up, true
 	}
 	if rows, ok := rowSeconds(evidence); ok {
-		return rows * 1000, true
+		return measure{ms: rows * 1000, what: byRows, by: SourceCDR}, true
 	}
 	if !v.Over && !lastLegUnanswered(call, evidence) {
-		return 0, false
+		return measure{}, false
 	}
 	if sum, ok := sumOfLegs(len(v.Legs), evidence); ok {
-		return sum * 1000, true
+		return measure{ms: sum * 1000, what: byBillSec}, true
 	}
 	return exact, haveExact
 }
 
 // channelUp is how long the channel had been up at the end of its last dial.
-func channelUp(evidence []models.Evidence) (int64, bool) {
+func channelUp(evidence []models.Evidence) (measure, bool) {
 	for _, e := range evidence {
 		if e.AnsweredMS != nil {
-			return *e.AnsweredMS, true
+			return measure{ms: *e.AnsweredMS, what: byAnsweredMS, by: e.Source}, true
 		}
 		if e.Answered != nil {
-			return *e.Answered * 1000, true
+			return measure{ms: *e.Answered * 1000, what: byAnswered, by: e.Source}, true
 		}
 	}
-	return 0, false
+	return measure{}, false
 }
 
 // beforeCallee is how long the channel was up before the callee answered, where the leg that was dialled first
@@ -231,7 +251,7 @@ func beforeCallee(call models.Call, evidence []models.Evidence) int64 {
 
 // sinceCalleeAnswered adds up, for the legs that were answered, the time from the callee's answer to the end. It
 // knows nothing unless every such leg knows both.
-func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, bool) {
+func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (measure, bool) {
 	last := len(call.Legs)
 	own := make(map[int]int64)
 	answeredLegs := make(map[int]bool)
@@ -241,7 +261,7 @@ func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, b
 		}
 		answeredLegs[e.Leg] = true
 		if all, _, _ := dials(e.Leg, evidence); all > 1 {
-			return 0, false // what is noted is the answer to one dial of several
+			return measure{}, false // what is noted is the answer to one dial of several
 		}
 		partial := e.Leg == last && !e.Over && e.AnsweredMS == nil && e.Answered == nil
 		if _, seen := own[e.Leg]; seen || partial || e.CalleeUpMS == nil || e.EndedMS == nil {
@@ -250,11 +270,11 @@ func sinceCalleeAnswered(call models.Call, evidence []models.Evidence) (int64, b
 		own[e.Leg] = max(*e.EndedMS-*e.CalleeUpMS, 0)
 	}
 	if len(own) == 0 || len(own) != len(answeredLegs) || len(answeredLegs) != last+1 {
-		return 0, false
+		return measure{}, false
 	}
-	var sum int64
+	sum := measure{what: byClock}
 	for _, ms := range own {
-		sum += ms
+		sum.ms += ms
 	}
 	return sum, true
 }

@@ -38,7 +38,10 @@ func (s *Service) GiveUp(ctx context.Context, callID, actor string) (held money.
 		held, charge, tried = call.Held(), after, true
 		return nil
 	})
-	return held, charge, err
+	if err != nil { // whoever decides may still be at it
+		return 0, Charge{}, err
+	}
+	return held, charge, nil
 }
 
 func givenUp(before models.Call, after Charge, actor string, now time.Time) models.AuditLine {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -43,9 +44,11 @@ func anyBooks(t *rapid.T) *books {
 	}
 	p := policy()
 	p.MaxCallSeconds = rapid.Int64Range(1, 600).Draw(t, "longest call")
-	p.Rate = func(_ models.User, number string, _ time.Time) (models.Rate, bool) {
-		r, ok := rates[number]
-		return r, ok
+	p.Rate = func(_ models.User, number string, _ time.Time) (models.Rate, error) {
+		if r, ok := rates[number]; ok {
+			return r, nil
+		}
+		return models.Rate{}, billing.Refuse(billing.ErrNoRate, "no rate")
 	}
 	b.service = billing.New(billing.Options{Store: b.store, Policy: p, Now: func() time.Time { return b.clock }})
 	for i := range 3 {
@@ -174,6 +177,7 @@ func (b *books) check(t *rapid.T) {
 	}
 	settled := 0
 	for id, c := range b.store.calls {
+		b.explained(t, c)
 		if c.Charge > 0 {
 			settled++
 		}
@@ -191,6 +195,36 @@ func (b *books) check(t *rapid.T) {
 	}
 	if charges != settled {
 		t.Fatalf("%d charges for %d calls that cost anything", charges, settled)
+	}
+}
+
+// explained checks that what is told of a call is true: its hold is the price of its limit, and its seconds are those of
+// the measure that is named, whatever way it was settled.
+func (b *books) explained(t *rapid.T, c models.Call) {
+	hold, err := billing.ExplainHold(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.State == models.CallOpen {
+		var sum money.Amount
+		for _, step := range hold.Steps {
+			sum += step.Amount
+		}
+		if hold.Cost != c.Held() || sum != c.Held() || len(c.Legs) == 0 && strings.Contains(fmt.Sprint(hold.Steps), "earlier legs") {
+			t.Fatalf("%s is held, explained as %+v", c.Held(), hold)
+		}
+	}
+	if c.State != models.CallSettled {
+		return
+	}
+	legs, err := billing.Explain(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var measured float64
+	_, err = fmt.Sscanf(legs[0].Steps[0].Does, "%f s were measured", &measured)
+	if told := err == nil; told != (c.Disputed == 0) || told && int64(measured) != c.Seconds {
+		t.Fatalf("call %+v is explained as %+v", c, legs[0].Steps)
 	}
 }
 

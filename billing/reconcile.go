@@ -67,8 +67,9 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 		}
 		after = page[len(page)-1].ID
 		report.Open += len(page)
-		rows, complete := r.cdrEvidence(ctx, page, &report)
-		for _, call := range page {
+		readable := report.readable(page)
+		rows, complete := r.cdrEvidence(ctx, readable, &report)
+		for _, call := range readable {
 			all := all && !call.Authorized.After(started)
 			row, found := rows[call.CallID]
 			// Whichever clock is behind decides: Due was written by one of ours.
@@ -92,6 +93,20 @@ func (r *Reconciler) Run(ctx context.Context, all bool) (ReconcileReport, error)
 		}
 	}
 	return report, nil
+}
+
+// readable are the calls that could be read. The others are left open and named as problems, in each pass anew.
+func (report *ReconcileReport) readable(page []OpenCall) []OpenCall {
+	calls := make([]OpenCall, 0, len(page))
+	for _, call := range page {
+		if call.Err == nil {
+			calls = append(calls, call)
+			continue
+		}
+		report.Left++
+		report.Problems = append(report.Problems, call.Err.Error())
+	}
+	return calls
 }
 
 func (r *Reconciler) settle(

@@ -88,7 +88,7 @@ func (r *AuditReport) CheckCall(c models.Call, customer, revenue, shortfall mone
 // OpenCalls is what the reconciler needs of the store.
 type OpenCalls interface {
 	// OpenCalls returns calls that hold money, after the given id, in order, at most limit. Overdue are those whose
-	// Due is more than grace ago by the database's clock.
+	// Due is more than grace ago by the database's clock. One that cannot be read keeps nobody back: it has an Err.
 	OpenCalls(ctx context.Context, after int64, limit int) ([]OpenCall, error)
 	// ClaimCall makes this process the one that looks into a call for the given time; false when another has it.
 	ClaimCall(ctx context.Context, id int64, lease time.Duration) (bool, error)
@@ -101,6 +101,7 @@ type OpenCalls interface {
 type OpenCall struct {
 	models.Call
 	OverdueBy time.Duration // how long its Due is past; negative when it lies ahead
+	Err       error         // why the call cannot be read; then no more than its ids is sure. nil: it was read
 }
 
 // endedFor is how long ago a witness said that the channel had ended; negative when none did.

@@ -28,8 +28,9 @@ const (
 	maxApart         = 8 // groups of a batch that was taken apart, at once
 )
 
-// ErrUncertain is returned by a Store, beside another error, when the answer to a commit was lost and it could not
-// find out whether it took place.
+// ErrUncertain comes beside another error when nobody knows whether something was done, and perhaps still will be: from
+// a Store when the answer to a commit was lost and it could not find out whether it took place, and from a Service when
+// whoever waited gave up after the work had begun. Under the same reference it is safe to repeat.
 var ErrUncertain = errors.New("nobody knows whether this was stored")
 
 // ErrLocked is returned by a Store whose rows stay locked by somebody else.
@@ -98,6 +99,7 @@ type operation struct {
 	decide func(*State)
 	undo   func() // the waiter has gone, but the operation was committed
 
+	begun  atomic.Bool // a committer has taken it up, before it looked whether it was abandoned
 	state  atomic.Int32
 	done   chan struct{}
 	failed error // the commit's; read after done
@@ -262,7 +264,7 @@ func (s *Service) Move(ctx context.Context, m Movement) (Moved, error) {
 	if err := m.check(); err != nil {
 		return Moved{}, err
 	}
-	keys := Keys{Refs: []models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}}
+	keys := Keys{Refs: append([]models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}, m.Not...)}
 	key := m.Username
 	if key != "" {
 		keys.Usernames = []string{key}
@@ -296,7 +298,10 @@ func (s *Service) Available(ctx context.Context, id Identity) (money.Amount, mod
 		}
 		return err
 	})
-	return available, user, err
+	if err != nil { // whoever decides may still be at it
+		return 0, models.User{}, err
+	}
+	return available, user, nil
 }
 
 // DecideMoves applies many movements to loaded rows, for a store that creates users and their opening balances in
@@ -394,12 +399,12 @@ func (s *Service) do(ctx context.Context, key string, keys Keys, undo func(), de
 	case <-op.done:
 	case <-ctx.Done():
 		if op.state.CompareAndSwap(waiting, abandoned) {
-			return ctx.Err()
+			return op.givenUp(ctx.Err())
 		}
 		<-op.done
 	case <-timer.C:
 		if op.state.CompareAndSwap(waiting, abandoned) {
-			return models.ErrUnavailable
+			return op.givenUp(models.ErrUnavailable)
 		}
 		<-op.done
 	}
@@ -407,6 +412,14 @@ func (s *Service) do(ctx context.Context, key string, keys Keys, undo func(), de
 		return op.failed
 	}
 	return refused
+}
+
+// givenUp is the error of an operation that was just abandoned. One that nobody has taken up never will be.
+func (op *operation) givenUp(err error) error {
+	if op.begun.Load() {
+		return fmt.Errorf("%w: %w", ErrUncertain, err)
+	}
+	return err
 }
 
 func (s *Service) enqueue(op *operation) error {
@@ -444,6 +457,7 @@ func (l *lane) run() {
 func (l *lane) collect(op *operation, groups *sync.WaitGroup) []*operation {
 	batch := make([]*operation, 0, 64)
 	for {
+		op.begun.Store(true)
 		switch {
 		case op.state.Load() == abandoned:
 			close(op.done)

@@ -1,6 +1,7 @@
 package billing
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
@@ -240,8 +241,12 @@ func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string
 	}
 	if call.Rate.Currency == "" { // it was never authorised, and there was no rate for it
 		var err error
-		if call.Rate, err = p.rate(s.Users[call.UserID], call.Number, now); err != nil {
-			return change{}, already, nil //nolint:nilerr // it stays on the operator's list
+		call.Rate, err = p.rate(s.Users[call.UserID], call.Number, now)
+		if errors.Is(err, ErrNoRate) {
+			return change{}, already, nil // it stays on the operator's list
+		}
+		if err != nil {
+			return change{}, Charge{}, err
 		}
 	}
 	call.Notes = notes
@@ -277,8 +282,11 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 		call.CalleeID = callee
 	}
 	call.Rate, err = p.rate(user, call.Number, now)
-	if err != nil || !v.Known {
-		return change{calls: []models.Call{call}}, chargeOf(call), nil //nolint:nilerr // without a rate the operator decides
+	if errors.Is(err, ErrNoRate) || err == nil && !v.Known {
+		return change{calls: []models.Call{call}}, chargeOf(call), nil // the operator decides
+	}
+	if err != nil {
+		return change{}, Charge{}, err
 	}
 	return p.closeCall(s, call, v, s.purse(user.ID), nil, res.Evidence.Source, now)
 }
@@ -438,6 +446,10 @@ type Movement struct {
 	Amount   money.Amount
 	Ref      string // makes the movement safe to repeat
 	Actor    string
+	// Key is the client's; empty: none. Whatever else it may have been used for is in Not, and must not be there. Two
+	// movements at once with one Key are not both done, though they have references of different kinds.
+	Key string
+	Not []models.Ref
 	// Note is the line of the audit log that is written with the movement, both or neither; nil: none. It does nothing but
 	// tell what was moved.
 	Note func(Moved) models.AuditLine
@@ -491,9 +503,9 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 	if done, ok := s.Transactions[ref]; ok {
 		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, wallet)
 	}
-	for _, kind := range []string{models.KindTopUp, models.KindDebit} {
-		if _, ok := s.Transactions[models.Ref{Kind: kind, Ref: m.Ref}]; ok { // the other way round
-			return change{}, Moved{}, refuse(models.ErrConflict, "reference %s was used for another movement", strconv.Quote(m.Ref))
+	for _, other := range append([]models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}, m.Not...) { // the other way round too
+		if _, ok := s.Transactions[other]; ok {
+			return change{}, Moved{}, refuse(ErrRefUsed, "reference %s was used for another movement", strconv.Quote(m.Ref))
 		}
 	}
 	account, cash := wallet.last(), s.House(user.Currency, models.HouseCash)
@@ -521,7 +533,7 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 		entries, _ = wallet.take(-m.Amount, nil)
 	}
 	entries = append(entries, models.Entry{AccountID: cash, Amount: -m.Amount})
-	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries}
+	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries, Key: m.Key}
 	c := change{accounts: wallet.changed(s, user.ID), transactions: []models.Transaction{t}}
 	return c, Moved{Transaction: t, UserID: user.ID, Available: wallet.available()}, nil
 }
@@ -547,7 +559,7 @@ func (m Movement) same(done models.Transaction, wallet purse) error {
 		}
 	}
 	if moved != m.Amount {
-		return refuse(models.ErrConflict, "reference %s was used for another movement", strconv.Quote(m.Ref))
+		return refuse(ErrRefUsed, "reference %s was used for another movement", strconv.Quote(m.Ref))
 	}
 	return nil
 }

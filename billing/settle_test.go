@@ -396,11 +396,11 @@ func TestUnauthorisedCallWithoutARateIsChargedOnceThereIsOne(t *testing.T) {
 	t.Parallel()
 	var rate *models.Rate
 	d := newDesk(t, with(func(p *billing.Policy) {
-		p.Rate = func(models.User, string, time.Time) (models.Rate, bool) {
+		p.Rate = func(models.User, string, time.Time) (models.Rate, error) {
 			if rate == nil {
-				return models.Rate{}, false
+				return models.Rate{}, billing.Refuse(billing.ErrNoRate, "no rate")
 			}
-			return *rate, true
+			return *rate, nil
 		}
 	}))
 	if charge := d.settle("pbx-9.9", answered("reducer", 20_000)); charge.State != models.CallUnreconciled {
@@ -439,7 +439,7 @@ func TestAnsweredCallOfNoSecondsCostsTheConnectFee(t *testing.T) {
 	t.Parallel()
 	fee := models.Rate{Currency: models.SEC, PerMinute: 60 * money.Unit, ConnectFee: 5 * money.Unit, First: 1, Increment: 1}
 	d := newDesk(t, with(func(p *billing.Policy) {
-		p.Rate = func(models.User, string, time.Time) (models.Rate, bool) { return fee, true }
+		p.Rate = func(models.User, string, time.Time) (models.Rate, error) { return fee, nil }
 	}))
 	d.authorize("pbx-1.1", abroad)
 	d.money(180, 65)
@@ -538,7 +538,7 @@ func TestADearCallNearTheBoundsIsPriced(t *testing.T) {
 	t.Parallel()
 	dear := models.Rate{Currency: models.SEC, PerMinute: money.Amount(math.MaxInt64 / 60), First: 1, Increment: 1}
 	d := newDesk(t, with(func(p *billing.Policy) {
-		p.Rate = func(models.User, string, time.Time) (models.Rate, bool) { return dear, true }
+		p.Rate = func(models.User, string, time.Time) (models.Rate, error) { return dear, nil }
 	}))
 	_, err := d.Authorize(t.Context(), d.request("pbx-1.1", abroad))
 	refused(t, err, billing.ErrInsufficientFunds)

@@ -17,7 +17,9 @@ type Transfer struct {
 	Amount   money.Amount // positive
 	Ref      string       // makes the transfer safe to repeat
 	Actor    string
-	Note     func(Moved) models.AuditLine // as that of a Movement
+	Key      string                       // as that of a Movement
+	Not      []models.Ref                 // likewise
+	Note     func(Moved) models.AuditLine // likewise
 }
 
 // Transfer moves money from one user to another, at most what is available, or finds it done under the same reference.
@@ -26,7 +28,7 @@ func (s *Service) Transfer(ctx context.Context, t Transfer) (Moved, error) {
 	if err := (Movement{Ref: t.Ref}).check(); err != nil {
 		return Moved{}, err
 	}
-	keys := Keys{Users: []int64{t.From, t.To}, Refs: []models.Ref{t.ref()}}
+	keys := Keys{Users: []int64{t.From, t.To}, Refs: append([]models.Ref{t.ref()}, t.Not...)}
 	var moved Moved
 	err := s.do(ctx, strconv.FormatInt(t.From, 10), keys, nil, func(st *State) error {
 		var c change
@@ -55,6 +57,11 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 	if done, ok := s.Transactions[t.ref()]; ok {
 		return change{}, Moved{Transaction: done, UserID: t.From, Available: from.available(), Already: true}, t.same(done, from, to)
 	}
+	for _, other := range t.Not {
+		if _, ok := s.Transactions[other]; ok {
+			return change{}, Moved{}, refuse(ErrRefUsed, "the reference %s belongs to another movement", strconv.Quote(t.Ref))
+		}
+	}
 	account := to.last()
 	switch {
 	case t.From == t.To:
@@ -75,7 +82,7 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 	account.Balance = sum
 	entries, _ := from.take(t.Amount, nil)
 	done := models.Transaction{
-		ID: s.NewID(), Ref: t.ref(), PostedAt: now, Actor: t.Actor,
+		ID: s.NewID(), Ref: t.ref(), PostedAt: now, Actor: t.Actor, Key: t.Key,
 		Entries: append(entries, models.Entry{AccountID: account.ID, Amount: t.Amount}),
 	}
 	accounts := slices.Concat(from.changed(s, t.From), to.changed(s, t.To))
@@ -94,7 +101,7 @@ func (t Transfer) same(done models.Transaction, from, to purse) error {
 		}
 	}
 	if taken != t.Amount || given != t.Amount {
-		return refuse(models.ErrConflict, "the reference %s belongs to another transfer", strconv.Quote(t.Ref))
+		return refuse(ErrRefUsed, "the reference %s belongs to another transfer", strconv.Quote(t.Ref))
 	}
 	return nil
 }

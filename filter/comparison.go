@@ -121,7 +121,7 @@ func (p *parser) comparison(text map[string]any) (string, error) {
 	spelling, _ := text["op"].(string)
 	op, ok := operatorOf(spelling)
 	if !ok {
-		return "", wrong("there is no operator %.40q", spelling)
+		return "", wrongValue(fmt.Sprintf("the filter of %.80q has no operator that there is", name), "there is no operator %.40q", spelling)
 	}
 	relation, fieldName, related := strings.Cut(name, "__")
 	if op == opAny || op == opHas {
@@ -148,10 +148,25 @@ func (p *parser) comparison(text map[string]any) (string, error) {
 // known is a field that a filter asks for.
 func (p *parser) known(name string) (Field, error) {
 	field, err := p.table.field(name)
-	if full := p.prefix + name; err == nil && !slices.Contains(p.filtered, full) {
+	if err != nil {
+		return field, err
+	}
+	if full := p.prefix + name; !slices.Contains(p.filtered, full) {
 		p.filtered = append(p.filtered, full)
 	}
-	return field, err
+	points := 1
+	if !field.isColumn() {
+		points = expressionCost
+	}
+	return field, p.pay(points)
+}
+
+// pay counts what filters cost the database for each row.
+func (p *parser) pay(points int) error {
+	if p.cost += points; p.cost > MaxCost {
+		return wrong("its filters cost more than %d points, of which a column costs 1, and what is computed, and a relation, %d; ask for less at once", MaxCost, expressionCost)
+	}
+	return nil
 }
 
 // related is any or has: some related row has a value in the field, or satisfies a filter of its own.
@@ -185,6 +200,9 @@ func (p *parser) related(name, fieldName string, op operator, text map[string]an
 func (p *parser) exists(name string, inner map[string]any) (string, error) {
 	relation, err := p.table.relation(name)
 	if err != nil {
+		return "", err
+	}
+	if err := p.pay(expressionCost); err != nil {
 		return "", err
 	}
 	p.any++

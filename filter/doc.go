@@ -1,6 +1,6 @@
 // Package filter reads the search language of the API and turns it into SQL.
 //
-// A query is a JSON object; everything in it is optional, and what else is in it does not count:
+// A query is a JSON object; everything in it is optional, and nothing else may be in it (but see [Options.Others]):
 //
 //	{"filters": [{"name": "admin", "op": "eq", "val": false},
 //	             {"or": [{"name": "clid", "op": "like", "val": "5989%"},
@@ -26,6 +26,9 @@
 //
 // Times are ISO 8601; those without a zone are in [Options.Location], where an hour that is left out is put forward and
 // one that comes twice is the first. Blank ones are null; CURRENT_TIMESTAMP, LOCALTIMESTAMP and CURRENT_DATE are now and today.
+//
+// What a query may cost the database is bounded, by the constants whose names begin with Max. A column costs a point, what is
+// computed and a relation ten.
 //
 // The package knows no table. Whoever uses it says with a [Table] which fields there are, of which kind, and where they
 // are in the database; nothing else can be reached. Values are always bound, never written into the SQL. What is wrong

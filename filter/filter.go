@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -18,8 +19,14 @@ const (
 	MaxElements = 1000     // of a list for in and not_in; databases bound the question marks of a statement
 	MaxPattern  = 256      // characters of a pattern, longer than any field; a database may go through a text once for each
 	MaxOrders   = 10       // fields in order_by, and in group_by
+	MaxArgs     = 10_000   // question marks; SQLite takes 32,766, in a time that grows with the square of them
+	MaxCost     = 100      // points of all filters: a column costs one, an expression and a relation expressionCost
+	MaxComputed = 2        // expressions and fields of relations in order_by and group_by together
 	MaxCount    = 1 << 53  // for limit and offset, so that sums of them and of pages do not overflow
 )
+
+// expressionCost is how many columns an expression, most of which are SELECTs of their own, is as dear as.
+const expressionCost = 10
 
 // The ways in which a query can be wrong.
 var (
@@ -31,6 +38,7 @@ var (
 type Error struct {
 	Kind  error  // ErrText or ErrQuery
 	Cause string // for people; may quote some of the query
+	About string // the same with names only, never a value of the query; empty: only Cause says it
 }
 
 // Error returns the kind and the cause.
@@ -48,7 +56,13 @@ func (e *Error) Message() string {
 }
 
 func wrong(format string, args ...any) error {
-	return &Error{Kind: ErrQuery, Cause: fmt.Sprintf(format, args...)}
+	cause := fmt.Sprintf(format, args...)
+	return &Error{Kind: ErrQuery, Cause: cause, About: cause}
+}
+
+// wrongValue is a mistake whose cause quotes a value.
+func wrongValue(about, format string, args ...any) error {
+	return &Error{Kind: ErrQuery, Cause: fmt.Sprintf(format, args...), About: about}
 }
 
 // Kind is what a field holds.
@@ -99,6 +113,9 @@ type Options struct {
 	// Glob is for SQLite, where patterns are matched by GLOB because its LIKE is blind to case. Without it the SQL is that
 	// of MySQL and MariaDB.
 	Glob bool
+	// Others lets a query have parts of other names, which do not count: interfaces that are kept take what their
+	// originals took. Else they are refused.
+	Others bool
 }
 
 // Query is one that was read.
@@ -173,10 +190,10 @@ func Parse(text string, table *Table, options Options) (Query, error) {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		return Query{}, &Error{ErrText, err.Error()}
+		return Query{}, &Error{Kind: ErrText, Cause: err.Error()}
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return Query{}, &Error{ErrText, "something follows it"}
+		return Query{}, &Error{Kind: ErrText, Cause: "something follows it"}
 	}
 	query, ok := value.(map[string]any)
 	if !ok {
@@ -193,13 +210,25 @@ type parser struct {
 	prefix   string // of their names, when it is a relation's
 	depth    int
 	leaves   int
+	cost     int
+	computed int // expressions to sort and to group by
 	any      int // inside how many of "or" and of relations
 	args     []any
 	equal    map[string]any
 	filtered []string
 }
 
+// parts are the keys that a query may have.
+func parts() []string {
+	return []string{"filters", "order_by", "group_by", "limit", "offset", "single"}
+}
+
 func (p *parser) query(text map[string]any) (q Query, err error) {
+	for _, key := range slices.Sorted(maps.Keys(text)) { // else {"filter": …} would find everything
+		if !p.options.Others && !slices.Contains(parts(), key) {
+			return q, wrong("there is no part %.80q of a query; there are %s", key, strings.Join(parts(), ", "))
+		}
+	}
 	filters, err := list(text, "filters", MaxFilters)
 	if err != nil {
 		return q, err
@@ -208,6 +237,9 @@ func (p *parser) query(text map[string]any) (q Query, err error) {
 		if q.Where, err = p.all(filters, " AND "); err != nil {
 			return q, err
 		}
+	}
+	if len(p.args) > MaxArgs {
+		return q, wrong("its filters have too many values; ask for fewer at once")
 	}
 	q.Args, q.Filters, q.Filtered, q.Equal = p.args, p.leaves, p.filtered, p.equal
 	if err = p.order(text, &q); err != nil {
@@ -306,7 +338,13 @@ func (p *parser) orderColumn(name string) (string, error) {
 	relationName, fieldName, related := strings.Cut(name, "__")
 	if !related {
 		field, err := p.table.field(name)
+		if err == nil && field.Column == "" && !field.isColumn() {
+			err = p.compute()
+		}
 		return p.sorted(field), err
+	}
+	if err := p.compute(); err != nil {
+		return "", err
 	}
 	relation, err := p.table.relation(relationName)
 	if err != nil {
@@ -317,6 +355,14 @@ func (p *parser) orderColumn(name string) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("(SELECT MIN(%s) FROM %s WHERE %s)", p.sorted(field), relation.From, relation.On), nil
+}
+
+// compute counts what a database has to compute of each row before it can sort or group by it.
+func (p *parser) compute() error {
+	if p.computed++; p.computed > MaxComputed {
+		return wrong("order_by and group_by have more than %d fields together that are computed or of a relation; leave some out", MaxComputed)
+	}
+	return nil
 }
 
 // sorted is what to sort a field by. A column sorts as its collation says, since only so an index can help; an expression
@@ -346,6 +392,11 @@ func (p *parser) group(text map[string]any, q *Query) error {
 		field, err := p.table.field(name)
 		if err != nil {
 			return err
+		}
+		if !field.isColumn() {
+			if err := p.compute(); err != nil {
+				return err
+			}
 		}
 		columns, q.Grouped = append(columns, p.exact(field)), append(q.Grouped, name)
 	}

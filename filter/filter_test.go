@@ -304,6 +304,7 @@ func TestMistakes(t *testing.T) {
 		`{"filters":[{"name":"pets__legs","op":"gt","field":"password"}]}`, `{"filters":[{"name":"age","op":"any","val":1}]}`,
 		`{"filters":[{"name":"` + strings.Repeat("x", 9000) + `","op":"eq","val":1}]}`, `{"filters":[{"name":"age","op":"` + strings.Repeat("x", 9000) + `","val":1}]}`,
 		`{"filters":[{"name":"born","op":"eq","val":"` + strings.Repeat("x", 9000) + `"}]}`, `{"filters":[{"name":"pets","op":"any","val":` + deep(1) + `}]}`,
+		`{"filter":[` + fine + `]}`, `{"unknown":1}`,
 		`{"limit":9007199254740993}`, `{"offset":9223372036854775807}`, `{"offset":9223372036854775808}`, `{"limit":"5"}`,
 		`{"limit":-1}`, `{"limit":"x"}`, `{"limit":1.5}`, `{"offset":-1}`, `{"offset":true}`,
 		`{"filters":[{"name":"name","op":"eq","val":"` + strings.Repeat("x", filter.MaxText) + `"}]}`,
@@ -320,11 +321,87 @@ func TestMistakes(t *testing.T) {
 	for _, text := range []string{
 		deep(filter.MaxDepth - 1), `{"filters":[` + many(filter.MaxFilters, fine) + `]}`, `{"filters":null,"limit":0,"offset":null}`,
 		`{"filters":[{"name":"age","op":"eq","val":1,"field":null}]}`, `{"filters":[{"name":"age","op":"is_null","field":"password"}]}`,
-		`{"filters":[{"name":"name","op":"like","val":"` + strings.Repeat("ä", filter.MaxPattern) + `"}],"unknown":1}`,
+		`{"filters":[{"name":"name","op":"like","val":"` + strings.Repeat("ä", filter.MaxPattern) + `"}]}`,
 		`{"filters":[{"name":"age","op":"in","val":[` + many(filter.MaxElements, "1") + `]}],"limit":9007199254740992}`,
 	} {
 		if _, err := filter.Parse(text, people(), options()); err != nil {
 			t.Errorf("%.60s: %v", text, err)
+		}
+	}
+}
+
+// TestCost: what would keep a database busy is refused before it gets there, in words that say what to do.
+func TestCost(t *testing.T) {
+	table := people()
+	table.Fields["number"] = filter.Field{SQL: "(p.id + 0)", Kind: filter.Int, Column: "p.id", Above: 7}
+	many := func(n int, part string) string { return strings.TrimSuffix(strings.Repeat(part+",", n), ",") }
+	filters := func(n int, one string) string { return `{"filters":[{"or":[` + many(n, one) + `]}]}` }
+	const (
+		column   = `{"name":"age","op":"gt","val":1}`
+		computed = `{"name":"title","op":"gt","val":"x"}`
+		compared = `{"name":"title","op":"gt","field":"title"}`
+		relation = `{"name":"pets__legs","op":"any","val":4}`
+		direct   = `{"name":"pets__legs","op":"gt","val":4}`
+	)
+	list := func(n int) string { return `{"name":"number","op":"in","val":[` + many(n, "1") + `]}` }
+	order := func(fields ...string) string {
+		return `"order_by":[{"field":"` + strings.Join(fields, `"},{"field":"`) + `"}]`
+	}
+	for text, refused := range map[string]string{
+		filters(filter.MaxFilters, column): "",
+		filters(10, computed):              "", filters(11, computed): "ask for less at once",
+		filters(5, compared): "", filters(6, compared): "ask for less at once",
+		filters(9, relation): "", filters(10, relation): "ask for less at once", filters(50, relation): "ask for less at once",
+		filters(9, direct): "", filters(10, direct): "ask for less at once",
+		`{"filters":[` + many(9, computed) + "," + many(10, column) + `]}`: "", `{"filters":[` + many(9, computed) + "," + many(11, column) + `]}`: "ask for less at once",
+
+		`{"filters":[` + list(filter.MaxElements) + `]}`:                       "",
+		`{"filters":[` + list(filter.MaxElements) + `,` + list(200) + `]}`:     "ask for fewer at once",
+		`{` + order("title", "name", "pets__legs") + `}`:                       "",
+		`{` + order("title", "title", "title") + `}`:                           "leave some out",
+		`{` + order("title", "pets__legs", "debt") + `}`:                       "leave some out",
+		`{` + order("title", "title") + `,"group_by":[{"field":"age"}]}`:       "",
+		`{` + order("title", "title") + `,"group_by":[{"field":"title"}]}`:     "leave some out",
+		`{` + order("number", "number", "number", "name", "nick", "age") + `}`: "", // there is an index for it
+	} {
+		q, err := filter.Parse(text, table, options())
+		var mistake *filter.Error
+		switch {
+		case refused == "" && err != nil, refused != "" && err == nil:
+			t.Errorf("%.80s: %v, %d values", text, err, len(q.Args))
+		case err != nil && (!errors.As(err, &mistake) || !strings.Contains(mistake.About, refused)):
+			t.Errorf("%.80s: %v", text, err)
+		}
+	}
+}
+
+// TestOtherParts do not count where an original took them, and are named where they are refused.
+func TestOtherParts(t *testing.T) {
+	const text = `{"filters":[{"name":"age","op":"eq","val":1}],"grouping":"kind","filter":7}`
+	_, err := filter.Parse(text, people(), options())
+	var mistake *filter.Error
+	if !errors.As(err, &mistake) || mistake.About != `there is no part "filter" of a query; there are filters, order_by, group_by, limit, offset, single` {
+		t.Errorf("%+v", mistake)
+	}
+	kept := options()
+	kept.Others = true
+	if q, err := filter.Parse(text, people(), kept); err != nil || q.Filters != 1 {
+		t.Errorf("%+v, %v", q, err)
+	}
+}
+
+// TestAbout tells what is wrong without a word of what was searched for.
+func TestAbout(t *testing.T) {
+	for text, about := range map[string]string{
+		`{"filters":[{"name":"shoes","op":"eq","val":"hidden"}]}`: `there is no field "shoes"`,
+		`{"filters":[{"name":"age","op":"eq","val":"hidden"}]}`:   `age cannot be compared with such a value`,
+		`{"filters":[{"name":"born","op":"eq","val":"hidden"}]}`:  `born: the value is no date`,
+		`{"filters":[{"name":"age","op":"hidden","val":1}]}`:      `the filter of "age" has no operator that there is`,
+	} {
+		_, err := filter.Parse(text, people(), options())
+		var mistake *filter.Error
+		if !errors.As(err, &mistake) || mistake.About != about {
+			t.Errorf("%s: %+v, want %q", text, mistake, about)
 		}
 	}
 }

@@ -48,7 +48,7 @@ func (p *parser) convert(name string, field Field, value any) (any, error) {
 	case Other:
 		converted, err := field.Convert(value)
 		if err != nil {
-			return nil, wrong("%s: %v", name, err)
+			return nil, wrongValue(name+": the value is none of its kind", "%s: %v", name, err)
 		}
 		return converted, nil
 	}
@@ -89,12 +89,12 @@ func (p *parser) instant(name, text string) (any, error) {
 	default:
 		var ok bool
 		if t, ok = p.timestamp(text); !ok {
-			return nil, wrong("%s: %.40q is no date", name, text)
+			return nil, wrongValue(name+": the value is no date", "%s: %.40q is no date", name, text)
 		}
 	}
 	// No database holds other years, and as texts they would not sort.
 	if year := t.UTC().Year(); year < 1 || year > 9999 {
-		return nil, wrong("%s: %.40q is not between the years 1 and 9999", name, text)
+		return nil, wrongValue(name+": the date is not between the years 1 and 9999", "%s: %.40q is not between the years 1 and 9999", name, text)
 	}
 	if p.options.Stamp == nil {
 		return t, nil

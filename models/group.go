@@ -2,6 +2,7 @@ package models
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"talktime/money"
@@ -9,6 +10,9 @@ import (
 
 // ErrNoDate says that a group has no refill date left.
 var ErrNoDate = errors.New("no refill date left")
+
+// ErrRefilling says that somebody is applying the refill that is next.
+var ErrRefilling = errors.New("a refill is being applied; try again")
 
 // DefaultRefill is what a refill is worth where nothing else is said: 20 minutes and 50 seconds.
 const DefaultRefill = 1250 * money.Unit
@@ -61,6 +65,17 @@ type Membership struct {
 	All         *[]int64
 	Add, Remove []int64
 }
+
+// Joining is what is to be in the list afterwards, whether it was before or not.
+func (m Membership) Joining() []int64 {
+	if m.All == nil {
+		return m.Add
+	}
+	return slices.Concat(*m.All, m.Add)
+}
+
+// Len is how many ids are named.
+func (m Membership) Len() int { return len(m.Joining()) + len(m.Remove) }
 
 // Empty reports whether nothing is changed.
 func (m Membership) Empty() bool { return m.All == nil && len(m.Add) == 0 && len(m.Remove) == 0 }

@@ -3,6 +3,7 @@ package models
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"talktime/money"
@@ -13,6 +14,8 @@ type ListRequest struct {
 	Query    string         // in the search language; empty = everything
 	Location *time.Location // of times in the query that have no zone; nil = UTC
 	User     int64          // only what is this user's; 0 = everybody's
+	Only     Owner          // only what is his, whatever else is asked for; nobody else's figures can be searched either; zero = everybody's
+	NoRead   bool           // neither what users have and whom they call can be searched, nor more of those beside a call than is shown there
 	Number   int            // of the page, from 1
 	Size     int            // of a page
 	After    int64          // only what comes after the row with this key, in place of pages; 0 = from the start
@@ -26,7 +29,7 @@ type List[T any] struct {
 	Single  bool // the query asked for the one object itself
 }
 
-// Failures of a search. They are ErrInvalid.
+// Failures of a search.
 var (
 	ErrQueryText  = fmt.Errorf("%w: the query is not JSON", ErrInvalid)
 	ErrQuery      = fmt.Errorf("%w: the query cannot be carried out", ErrInvalid)
@@ -34,6 +37,8 @@ var (
 	ErrNoneFound  = fmt.Errorf("%w: none was found where one was asked for", ErrNotFound)
 	ErrDeepPage   = fmt.Errorf("%w: pages have numbers up to %d; go on with after=KEY", ErrInvalid, MaxPage)
 	ErrLastAdmin  = fmt.Errorf("%w: this is the last administrator", ErrConflict)
+	ErrSlowSearch = errors.New("the search takes too long; ask for less: look for an id, a name or a number, and leave out what is computed")
+	ErrSearches   = errors.New("too many searches are under way; try again")
 	ErrReadOnly   = errors.New("read-only")
 	ErrBilled     = fmt.Errorf("%w: the record of a call that was billed is never changed", ErrConflict)
 	ErrHoldIsOpen = fmt.Errorf("%w: a call in progress holds money", ErrConflict)
@@ -81,8 +86,10 @@ type UserChange struct {
 	AccountID    **string
 	Address      *string
 	CPF          *string
-	Blocked      *bool       // whether all his accounts refuse new calls
-	Groups       *Membership // which he belongs to
+	Blocked      *bool         // whether all his accounts refuse new calls
+	Currency     *string       // of his money; it stays once there is anything in the books about him
+	CreditLimit  *money.Amount // how far below zero he may go; what he owes or has held already must fit in
+	Groups       *Membership   // which he belongs to
 }
 
 // Empty reports whether nothing is to be changed.
@@ -101,6 +108,12 @@ func (c UserChange) Validate() error {
 		u.IMSI = **c.IMSI
 	}
 	err := u.Validate()
+	if c.Currency != nil && !ValidCurrency(*c.Currency) {
+		err = errors.Join(err, fmt.Errorf("%w: currency must be 3 to 8 capital letters", ErrInvalid))
+	}
+	if c.CreditLimit != nil && *c.CreditLimit < 0 {
+		err = errors.Join(err, fmt.Errorf("%w: a credit limit must not be negative", ErrInvalid))
+	}
 	if c.CLID != nil && *c.CLID != nil && u.CLID == "" {
 		err = errors.Join(err, fmt.Errorf(`%w: clid must be 1 to 20 digits, with an optional leading +`, ErrInvalid))
 	}
@@ -137,6 +150,25 @@ type LedgerEntry struct {
 	Ref           string
 	Actor         string
 	PostedAt      time.Time
+	Refill        string // which refill it is, for people: the group's name and the date; empty for other kinds
+}
+
+// PageRef is the beginning of the references of what was booked on a page. Behind it stand a key and perhaps, after a blank,
+// a note.
+const PageRef = "page-"
+
+// Note says what an entry is for, where somebody said so: which refill it is, or the note that was written on a page.
+func (e LedgerEntry) Note() string {
+	switch e.Kind {
+	case KindRefill:
+		return e.Refill
+	case KindTopUp, KindDebit:
+		if strings.HasPrefix(e.Ref, PageRef) {
+			_, note, _ := strings.Cut(e.Ref, " ")
+			return note
+		}
+	}
+	return ""
 }
 
 // CDR is the record of a call that was answered. From and To are 0 for those who are no users of ours.

@@ -30,6 +30,7 @@ type Transaction struct {
 	PostedAt time.Time
 	Actor    string // who caused it, for people
 	Entries  []Entry
+	Key      string // a client's: no other transaction of any kind may have it; empty: none. It is written and never read
 }
 
 // Entry adds a signed amount to one account.

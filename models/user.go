@@ -24,6 +24,8 @@ type User struct {
 	Admin        bool
 	Currency     string
 	Epoch        int64 // raised to end all sessions of the user
+	Deck         int64 // id of the rate deck assigned to him; 0 = none
+	GroupDeck    int64 // id of that of his first group that has one; 0 = none, or not looked for
 	CreatedAt    time.Time
 	DeletedAt    *time.Time
 }
@@ -35,6 +37,8 @@ type NewUser struct {
 	CLID         string
 	IMSI         string
 	Admin        bool
+	Currency     string // empty: SEC
+	Deck         int64  // id of his rate deck; 0 = none
 	Balance      money.Amount
 }
 
@@ -44,6 +48,9 @@ var (
 	usernameForm = regexp.MustCompile(`^[^\pC\s/][^\pC/]{0,63}$`)
 )
 
+// Dots reports whether a name is one that no browser can ask for: in a path, . and .. are folders.
+func Dots(name string) bool { return name == "." || name == ".." }
+
 // MinPassword is the least number of characters in a password.
 const MinPassword = 6
 
@@ -51,14 +58,17 @@ const MinPassword = 6
 func (u NewUser) Validate() error {
 	var errs []error
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if !usernameForm.MatchString(u.Username) || strings.TrimSpace(u.Username) != u.Username || !utf8.ValidString(u.Username) {
-		fault("username %q must have 1 to 64 printable characters without a slash, and no space at its ends", u.Username)
+	if !usernameForm.MatchString(u.Username) || Dots(u.Username) || strings.TrimSpace(u.Username) != u.Username || !utf8.ValidString(u.Username) {
+		fault("username %q must have 1 to 64 printable characters without a slash, and no space at its ends, and be neither . nor ..", u.Username)
 	}
 	if u.CLID != "" && !clidForm.MatchString(u.CLID) {
 		fault("clid %q must be 1 to 20 digits, with an optional leading +", u.CLID)
 	}
 	if u.IMSI != "" && !imsiForm.MatchString(u.IMSI) {
 		fault("imsi %q must be 1 to 16 digits", u.IMSI)
+	}
+	if u.Currency != "" && !ValidCurrency(u.Currency) {
+		fault("currency %.20q must be 3 to 8 capital letters", u.Currency)
 	}
 	if u.Balance < 0 {
 		fault("balance %s must not be negative", u.Balance)
@@ -100,8 +110,9 @@ type Balance struct {
 	User
 	Balance   money.Amount
 	Held      money.Amount
-	Available money.Amount
-	Blocked   bool // makes no new calls: one of his accounts is AccountBlocked
+	Available money.Amount // with the credit limit
+	Credit    money.Amount // the credit limit: how far below zero he may go
+	Blocked   bool         // makes no new calls: one of his accounts is AccountBlocked
 }
 
 // The house accounts: the other side of every customer's entry. They exist once for each currency and carry no

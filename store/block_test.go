@@ -71,7 +71,7 @@ func TestBlockingTheDeleted(t *testing.T) {
 	onBoth(t, func(t *testing.T, d storetest.Database) {
 		s := d.Migrated(t)
 		ids := members(t, s, 2, 0)
-		if err := s.DeleteUser(t.Context(), ids[0], "test"); err != nil {
+		if _, err := s.DeleteUser(t.Context(), ids[0], "test"); err != nil {
 			t.Fatal(err)
 		}
 		for _, blocked := range []bool{true, false} {

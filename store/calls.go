@@ -22,9 +22,13 @@ func (s *Store) OpenCalls(ctx context.Context, after int64, limit int) ([]billin
 	var calls []billing.OpenCall
 	for rows.Next() {
 		var clock string
-		c, err := scanCall(rows, &clock)
-		if err != nil {
-			return nil, translate(err)
+		c, unreadable := scanCall(rows, &clock)
+		if c.ID == 0 {
+			return nil, translate(unreadable)
+		}
+		if unreadable != nil {
+			calls = append(calls, billing.OpenCall{Call: c, Err: unreadable})
+			continue
 		}
 		now, err := time.ParseInLocation("2006-01-02 15:04:05.999999", clock, time.UTC)
 		if err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"talktime/billing"
 	"talktime/models"
+	"talktime/money"
 )
 
 // countUsers keeps the number of users, in the transaction that makes or deletes some. It comes last, so that others
@@ -48,9 +49,32 @@ func (s *Store) exec(ctx context.Context, statement string, args ...any) error {
 
 // logIn notes a change in the audit log, in the change's own transaction.
 func (s *Store) logIn(db *gorm.DB, actor, action, target string, before, after any) error {
-	return db.Exec("INSERT INTO audit_log (at, actor, action, target, before_json, after_json) VALUES (?, ?, ?, ?, ?, ?)",
-		stamp(s.now()), truncate(actor, 80), action, truncate(target, 160), nilOrJSON(before), nilOrJSON(after)).Error
+	l := s.lines(db, actor)
+	l.add(action, target, before, after)
+	return l.write(db)
 }
+
+// maxLines is how many lines of the audit log one statement writes: they may be long, and servers bound a statement.
+const maxLines = 100
+
+// lines are several of the audit log, which are written together.
+type lines struct {
+	to        *inserter
+	at, actor string
+}
+
+func (s *Store) lines(db *gorm.DB, actor string) lines {
+	tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
+	to := tx.insert("audit_log", "at", "actor", "action", "target", "before_json", "after_json")
+	to.most = maxLines
+	return lines{to, stamp(s.now()), truncate(actor, 80)}
+}
+
+func (l lines) add(action, target string, before, after any) {
+	l.to.row(l.at, l.actor, action, truncate(target, 160), nilOrJSON(before), nilOrJSON(after))
+}
+
+func (l lines) write(db *gorm.DB) error { return l.to.exec(db.Statement.Context) }
 
 // userFacts is what the audit log says of a user. Passwords are not in it.
 type userFacts struct {
@@ -65,6 +89,11 @@ type userFacts struct {
 	CPF       string  `json:"cpf,omitempty"`
 	Password  string  `json:"password,omitempty"` // "changed"
 	Blocked   *bool   `json:"blocked,omitempty"`  // when it is changed
+	Currency  string  `json:"currency,omitempty"` // of a new user where it is not SEC, and when it is changed
+
+	CreditLimit *money.Amount `json:"credit_limit,omitempty"` // likewise
+
+	Balance money.Amount `json:"balance,omitempty"` // that he begins or ends with
 }
 
 // ChangeUsers changes all these users or none, and returns how many there were. Blocked users make no new calls; those in
@@ -86,7 +115,8 @@ func (s *Store) ChangeUsers(ctx context.Context, ids []int64, c models.UserChang
 		}
 		return nil
 	})
-	if errors.Is(err, models.ErrLastAdmin) {
+	var refusal *billing.Refusal
+	if errors.Is(err, models.ErrLastAdmin) || errors.As(err, &refusal) {
 		return 0, err
 	}
 	return changed, conflictWords(err)
@@ -113,6 +143,18 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			return 0, err
 		}
 	}
+	var limits map[int64]money.Amount
+	if c.CreditLimit != nil {
+		var err error
+		if limits, err = s.limitCredit(db, ids, *c.CreditLimit); err != nil {
+			return 0, err
+		}
+	}
+	if c.Currency != nil {
+		if err := s.lockAccounts(db, ids); err != nil {
+			return 0, err
+		}
+	}
 	// Locked: another server may be changing the same user, and what it writes must not be lost.
 	var users []userRow
 	lock := clause.Locking{Strength: clause.LockingStrengthUpdate}
@@ -127,6 +169,16 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 	for _, p := range rows {
 		profiles[p.UserID] = p
 	}
+	if c.Groups != nil {
+		known := make([]int64, len(users))
+		for i, u := range users {
+			known[i] = u.ID
+		}
+		if err := s.joinIn(db, known, *c.Groups, actor); err != nil {
+			return 0, err
+		}
+	}
+	log := s.lines(db, actor)
 	for _, u := range users {
 		p, known := profiles[u.ID]
 		if !known {
@@ -135,6 +187,15 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 		before := facts(u, p)
 		if was := blocked[u.ID]; c.Blocked != nil {
 			before.Blocked = &was
+		}
+		if c.Currency != nil {
+			before.Currency = u.Currency
+			if err := s.changeCurrency(db, u, *c.Currency); err != nil {
+				return 0, err
+			}
+		}
+		if was := limits[u.ID]; c.CreditLimit != nil {
+			before.CreditLimit = &was
 		}
 		if err := s.changeUser(db, u.ID, c); err != nil {
 			return 0, err
@@ -147,20 +208,13 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 				return 0, err
 			}
 		}
-		if c.Groups != nil {
-			if err := s.joinIn(db, u.ID, *c.Groups, actor); err != nil {
-				return 0, err
-			}
-		}
 		after := changedFacts(before, c)
 		if c.Groups != nil && after == before {
 			continue // joinIn has said it all
 		}
-		if err := s.logIn(db, actor, "user.change", before.Username, before, after); err != nil {
-			return 0, err
-		}
+		log.add("user.change", before.Username, before, after)
 	}
-	return len(users), nil
+	return len(users), log.write(db)
 }
 
 // block blocks the open accounts of these users or makes them active, and returns who was blocked before. It comes before
@@ -180,6 +234,68 @@ func (s *Store) block(db *gorm.DB, ids []int64, to bool) (before map[int64]bool,
 		status = models.AccountBlocked
 	}
 	return before, db.Exec("UPDATE accounts"+s.dialect.useOwner+" SET status = ? WHERE user_id IN ? AND status <> ?", status, ids, models.AccountClosed).Error
+}
+
+// limitCredit gives the main accounts of these users a credit limit, and returns those before. Like block it comes before the
+// users are locked. Who owes or has held more than that is billing.ErrInsufficientFunds: nobody passes his limit because it moved.
+func (s *Store) limitCredit(db *gorm.DB, ids []int64, to money.Amount) (before map[int64]money.Amount, err error) {
+	var accounts []struct {
+		ID, UserID                 int64
+		Balance, Held, CreditLimit int64
+	}
+	query := "SELECT id, user_id, balance, held, credit_limit FROM accounts" + s.dialect.useOwner + " WHERE user_id IN ? AND name = 'main' AND status <> ?" + s.dialect.forUpdate
+	if err := db.Raw(query, ids, models.AccountClosed).Scan(&accounts).Error; err != nil {
+		return nil, err
+	}
+	before = make(map[int64]money.Amount, len(accounts))
+	for _, a := range accounts {
+		before[a.UserID] = money.Amount(a.CreditLimit)
+		if used := money.Amount(a.Held - a.Balance); used > to {
+			return nil, billing.Refuse(billing.ErrInsufficientFunds, fmt.Sprintf("user %d owes or has held %s already, which is more than a credit limit of %s", a.UserID, used, to))
+		}
+		if err := db.Exec("UPDATE accounts SET credit_limit = ? WHERE id = ?", int64(to), a.ID).Error; err != nil {
+			return nil, err
+		}
+	}
+	return before, nil
+}
+
+// lockAccounts keeps everybody else from these users' money until the transaction ends. It comes before the users are locked, as in
+// block.
+func (s *Store) lockAccounts(db *gorm.DB, users []int64) error {
+	var ids []int64
+	return db.Raw("SELECT id FROM accounts"+s.dialect.useOwner+" WHERE user_id IN ?"+s.dialect.forUpdate, users).Scan(&ids).Error
+}
+
+// changeCurrency makes a user's money another, which is models.ErrConflict once there is anything in the books about him: what he
+// was charged stays what it is, and what is learned later of a call is charged in the currency of that call. His own rate deck
+// is taken away when it is in another currency. His accounts must be locked.
+func (s *Store) changeCurrency(db *gorm.DB, u userRow, to string) error {
+	if u.Currency == to {
+		return nil
+	}
+	for _, reason := range []struct{ query, words string }{
+		{"SELECT EXISTS (SELECT 1 FROM accounts a JOIN entries e ON e.account_id = a.id WHERE a.user_id = ?)", "there are entries in the ledger; make another user for the other money"},
+		{"SELECT EXISTS (SELECT 1 FROM calls WHERE user_id = ?)", "there are calls, which may still be charged; make another user for the other money"},
+		{"SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ? AND credit_limit <> 0)", "there is a credit limit; make it 0 first"},
+		{"SELECT EXISTS (SELECT 1 FROM members WHERE user_id = ?)", "refills of a group are in each member's currency; take the user out of all groups first"},
+	} {
+		var found int64
+		if err := db.Raw(reason.query, u.ID).Row().Scan(&found); err != nil {
+			return err
+		}
+		if found != 0 {
+			return billing.Refuse(models.ErrConflict, fmt.Sprintf("the currency of %s stays %s: %s", u.Username, u.Currency, reason.words))
+		}
+	}
+	if err := s.openHouse(db, to); err != nil {
+		return err
+	}
+	if err := db.Exec("UPDATE accounts SET currency = ? WHERE user_id = ?", to, u.ID).Error; err != nil {
+		return err
+	}
+	return db.Exec("UPDATE users SET currency = ?, deck_id = COALESCE((SELECT d.id FROM decks d WHERE d.id = users.deck_id AND d.currency = ?), 0) WHERE id = ?",
+		to, to, u.ID).Error
 }
 
 func (s *Store) changeUser(db *gorm.DB, id int64, c models.UserChange) error {
@@ -250,7 +366,7 @@ func changedFacts(f userFacts, c models.UserChange) userFacts {
 	set(&f.AccountID, c.AccountID)
 	set(&f.Address, c.Address)
 	set(&f.CPF, c.CPF)
-	f.Blocked = c.Blocked
+	f.Blocked, f.CreditLimit = c.Blocked, c.CreditLimit
 	if c.PasswordHash != nil {
 		f.Password = "changed"
 	}
@@ -296,11 +412,15 @@ func (s *Store) NewUserWithProfile(ctx context.Context, u models.NewUser, c mode
 			}
 		}
 		made = userRow{Username: u.Username, CLID: optional(u.CLID), IMSI: optional(u.IMSI), Admin: u.Admin}
-		if err := s.logIn(db, actor, "user.add", u.Username, nil, facts(made, p)); err != nil {
+		added := facts(made, p)
+		if u.Currency != models.SEC {
+			added.Currency = u.Currency
+		}
+		if err := s.logIn(db, actor, "user.add", u.Username, nil, added); err != nil {
 			return err
 		}
 		if c.Groups != nil {
-			if err := s.joinIn(db, id, *c.Groups, actor); err != nil {
+			if err := s.joinIn(db, []int64{id}, *c.Groups, actor); err != nil {
 				return err
 			}
 		}
@@ -312,10 +432,22 @@ func (s *Store) NewUserWithProfile(ctx context.Context, u models.NewUser, c mode
 	return s.UserDetailByID(ctx, id)
 }
 
-// DeleteUser closes a user's accounts and frees his names; his ledger and his calls stay. While a call of his holds
-// money it is models.ErrHoldIsOpen, and models.ErrLastAdmin for the last administrator.
-func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) error {
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+// idle is models.ErrHoldIsOpen while a user has a call in progress, even one that holds nothing because it costs nothing.
+// His accounts must be locked: then no new one begins.
+func idle(db *gorm.DB, userID int64) error {
+	var id int64
+	err := db.Raw("SELECT id FROM calls WHERE state = 'open' AND user_id = ? LIMIT 1", userID).Scan(&id).Error
+	if err == nil && id != 0 {
+		err = billing.Refuse(models.ErrHoldIsOpen, "the user has a call in progress")
+	}
+	return err
+}
+
+// DeleteUser closes a user's accounts and frees his names; his ledger and his calls stay. It returns what he had, which goes
+// to the house. While a call of his is in progress it is models.ErrHoldIsOpen, and models.ErrLastAdmin for the last
+// administrator.
+func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) (had money.Amount, err error) {
+	err = s.inTransaction(ctx, func(db *gorm.DB) error {
 		tx := txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}
 		st, err := tx.load(ctx, billing.Keys{Users: []int64{id}}, false)
 		if err != nil {
@@ -325,9 +457,16 @@ func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) error {
 		if err := db.Where("id = ? AND deleted_at IS NULL", id).Take(&user).Error; err != nil {
 			return err
 		}
-		var profile profileRow
+		profile := profileRow{Level: models.LevelUser}
 		if err := db.Where("user_id = ?", id).Limit(1).Find(&profile).Error; err != nil {
 			return err
+		}
+		if err := idle(db, id); err != nil {
+			return err
+		}
+		had = 0
+		for _, a := range st.Accounts[id] {
+			had += a.Balance
 		}
 		if err := billing.DecideClose(st, id, actor, s.now()); err != nil {
 			return err
@@ -364,14 +503,16 @@ func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) error {
 				return err
 			}
 		}
-		if err := s.logIn(db, actor, "user.delete", user.Username, facts(user, profile), nil); err != nil {
+		was := facts(user, profile)
+		was.Balance = had
+		if err := s.logIn(db, actor, "user.delete", user.Username, was, nil); err != nil {
 			return err
 		}
 		return countUsers(db, -1)
 	})
 	var refusal *billing.Refusal
 	if errors.As(err, &refusal) || errors.Is(err, models.ErrLastAdmin) {
-		return err
+		return 0, err
 	}
-	return translate(err)
+	return had, translate(err)
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"testing"
 
 	"talktime/models"
@@ -29,6 +30,16 @@ func TestCredit(t *testing.T) {
 				}
 			}
 			credit(1800 * money.Unit)
+			for n := range 12 { // together more than there are numbers for
+				if _, err := s.AddUser(t.Context(), models.NewUser{Username: fmt.Sprint("u", n), Balance: 900_000_000_000 * money.Unit}, "test"); err != nil {
+					t.Fatal(err)
+				}
+				if n == 8 {
+					credit(1800*money.Unit + 9*900_000_000_000*money.Unit)
+				}
+			}
+			credit(money.Max)
+			storetest.Audited(t, s)
 		})
 	}
 }

@@ -64,3 +64,14 @@ func (s *Store) Statuses(ctx context.Context, user int64) (found []string, err e
 	err = s.read.WithContext(ctx).Raw("SELECT status FROM accounts WHERE user_id = ?", user).Scan(&found).Error
 	return found, err
 }
+
+// MaxSearches is how many searches are under way at once.
+const MaxSearches = maxSearches
+
+// Find carries out a SELECT as if a client had worded it.
+func (s *Store) Find(ctx context.Context, query string, args ...any) ([]int64, error) {
+	return s.find(ctx, s.searchTime, query, args)
+}
+
+// Searching is how many searches are under way.
+func (s *Store) Searching() int { return s.searches.Stats().InUse }

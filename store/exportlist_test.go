@@ -40,6 +40,11 @@ func (s *Store) Plans(ctx context.Context, user int64) (map[string][]PlanStep, e
 		if l.owner != "" && l.name != usersListing.name {
 			requests["of one user"] = models.ListRequest{User: user}
 		}
+		if l.owner != "" {
+			requests["of one user only"] = models.ListRequest{Only: models.Owner{User: user}}
+			requests["of a group only"] = models.ListRequest{Only: models.Owner{Group: user}}
+			requests["of a group only, after a key"] = models.ListRequest{Only: models.Owner{Group: user}, After: 1000}
+		}
 		for field, value := range Quick()[l.name] {
 			requests["by "+field] = models.ListRequest{Query: fmt.Sprintf(`{"filters":[{"name":%q,"op":"eq","val":%s}]}`, field, value)}
 		}
@@ -70,24 +75,15 @@ func (s *Store) planOf(ctx context.Context, l listing, r models.ListRequest) ([]
 		return nil, err
 	}
 	if strings.HasPrefix(l.from, "entries") {
-		if r.User == 0 {
-			r.User = q.owner
-		}
-		if l, err = s.accountsOf(ctx, l, r.User, q.where != ""); err != nil {
+		if l, r, err = s.accountsOf(ctx, l, r, q); err != nil {
 			return nil, err
 		}
-		r.User = 0
 	}
-	where, args := l.always, []any(nil)
-	if q.where != "" {
-		where, args = where+" AND ("+q.where+")", q.args
-	}
-	if r.User != 0 {
-		where, args = where+" AND "+l.owner+" = ?", append(args, r.User)
-	}
+	l = s.ofMembers(l, r, q)
+	where, args := l.condition(r, q)
 	query, bounds := l.pageQuery(q, where, r.After, 10, 0)
 	plan, err := s.explain(ctx, query, append(bounds, args...))
-	if err != nil || q.where != "" || r.After != 0 || l.name == usersListing.name { // whose number is in a counter
+	if err != nil || q.where != "" || r.After != 0 || l.name == usersListing.name || r.Only != (models.Owner{}) && r.Only.Group != 0 { // whose number is in a counter
 		return plan, err
 	}
 	counted, err := s.explain(ctx, s.countQuery(l, where, true, exactly+1), args)

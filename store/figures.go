@@ -38,7 +38,7 @@ func (s *Store) Figures(ctx context.Context) (models.Figures, error) {
 		return f, translate(err)
 	}
 	// Only who has an open call can have money held.
-	err = s.each(ctx, `SELECT a.currency, SUM(a.held) FROM (SELECT DISTINCT user_id FROM calls WHERE state = 'open') c
+	err = s.each(ctx, "SELECT a.currency, "+s.dialect.sum("a.held")+` FROM (SELECT DISTINCT user_id FROM calls WHERE state = 'open') c
 		JOIN accounts a ON a.user_id = c.user_id WHERE a.held > 0 GROUP BY a.currency`, nil, func(rows *sql.Rows) error {
 		var currency string
 		var held int64

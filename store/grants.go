@@ -73,7 +73,7 @@ func (s *Store) ChangeGrants(ctx context.Context, userID int64, change func(mode
 				}
 			}
 		}
-		return s.logIn(db, actor, "user.grants", username, before, after)
+		return s.logIn(db, actor, "user.grant", username, before, after)
 	})
 	return after, grantError(userID, err)
 }

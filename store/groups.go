@@ -31,6 +31,7 @@ type groupRow struct {
 	AccountID *string
 	Value     *int64 // nil: the default, which only seconds have
 	Mode      string
+	DeckID    int64
 }
 
 func (g groupRow) value() money.Amount {
@@ -190,28 +191,45 @@ func lockGroup(db *gorm.DB, id int64, name string) (groupRow, error) {
 	return row, db.Where("id = ?", id).Take(&row).Error
 }
 
-// checkValue refuses a value that does not go with the money of a member: the default is for seconds alone, and those are
-// whole.
-func checkValue(db *gorm.DB, row groupRow) error {
-	wrong := ""
+// wrongMoney is the condition of the users u whose money a value does not go with: the default is for seconds alone, and
+// those are whole. It is empty when there can be none; else it has one question mark, for models.SEC.
+func (g groupRow) wrongMoney() string {
 	switch {
-	case row.Value == nil:
-		wrong = "u.currency <> ?"
-	case row.value()%money.Unit != 0:
-		wrong = "u.currency = ?"
-	default:
+	case g.Value == nil:
+		return "u.currency <> ?"
+	case g.value()%money.Unit != 0:
+		return "u.currency = ?"
+	}
+	return ""
+}
+
+// checkValue refuses a value that does not go with the money of a member.
+func checkValue(db *gorm.DB, row groupRow) error {
+	return row.refuse(db, "FROM members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ?", row.ID)
+}
+
+// checkJoining is checkValue for these users alone. To look at all members for each who joins would cost their square.
+func (s *Store) checkJoining(db *gorm.DB, row groupRow, users []int64) error {
+	return chunks(s.dialect.maxParams-1, users, func(part []int64) error {
+		return row.refuse(db, "FROM users u WHERE u.id IN ?", part)
+	})
+}
+
+// refuse refuses a value that does not go with the money of one of the users u of a query.
+func (g groupRow) refuse(db *gorm.DB, users string, of any) error {
+	wrong := g.wrongMoney()
+	if wrong == "" {
 		return nil
 	}
 	var found struct {
 		ID       int64
 		Currency string
 	}
-	err := db.Raw("SELECT u.id, u.currency FROM members m JOIN users u ON u.id = m.user_id WHERE m.group_id = ? AND "+wrong+" LIMIT 1",
-		row.ID, models.SEC).Scan(&found).Error
+	err := db.Raw("SELECT u.id, u.currency "+users+" AND "+wrong+" LIMIT 1", of, models.SEC).Scan(&found).Error
 	switch {
 	case err != nil || found.ID == 0:
 		return err
-	case row.Value == nil:
+	case g.Value == nil:
 		return fmt.Errorf("%w: the group needs a value, because the money of user %d is %s", models.ErrInvalid, found.ID, found.Currency)
 	}
 	return fmt.Errorf("%w: value must be whole, because the money of user %d is %s", models.ErrInvalid, found.ID, found.Currency)
@@ -260,7 +278,7 @@ func (s *Store) NewGroup(ctx context.Context, g models.NewGroup, actor string) (
 
 func groupError(err error) error {
 	switch {
-	case errors.Is(err, models.ErrInvalid), errors.Is(err, models.ErrNoDate):
+	case errors.Is(err, models.ErrInvalid), errors.Is(err, models.ErrNoDate), errors.Is(err, models.ErrRefilling):
 		return err
 	case isDuplicate(err):
 		return fmt.Errorf("%w: the name or account_id belongs to another group already", models.ErrConflict)
@@ -299,56 +317,100 @@ func (s *Store) addMembers(db *gorm.DB, group int64, users []int64) error {
 
 // ChangeGroup changes a group and returns what has become of it. It fails as NewGroup does.
 func (s *Store) ChangeGroup(ctx context.Context, name string, c models.GroupChange, actor string) (models.Group, error) {
-	now := name
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		row, err := lockGroup(db, 0, name)
-		if err != nil {
-			return err
-		}
-		before := row.facts()
-		if c.Members.All != nil {
-			if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
-				return err
-			}
-		}
-		columns := map[string]any{}
-		if c.Name != nil {
-			columns["name"], row.Name = *c.Name, *c.Name
-		}
-		if c.AccountID != nil {
-			columns["account_id"], row.AccountID = *c.AccountID, *c.AccountID
-		}
-		if c.Value != nil {
-			columns["value"], row.Value = int64(*c.Value), (*int64)(c.Value)
-		}
-		if c.Mode != nil {
-			columns["mode"], row.Mode = *c.Mode, *c.Mode
-		}
-		if len(columns) > 0 {
-			if err := db.Model(&groupRow{}).Where("id = ?", row.ID).Updates(columns).Error; err != nil {
-				return err
-			}
-		}
-		if err := s.changeMembers(db, row.ID, c.Members); err != nil {
-			return err
-		}
-		if c.Value != nil || !c.Members.Empty() {
-			if err := checkValue(db, row); err != nil {
-				return err
-			}
-		}
-		now = row.Name
-		after := row.facts()
-		after.Added, after.Removed = c.Members.Add, c.Members.Remove
-		if c.Members.All != nil {
-			after.Members = *c.Members.All
-		}
-		return s.logIn(db, actor, "group.change", name, before, after)
+	var row groupRow
+	err := s.inTransaction(ctx, func(db *gorm.DB) (err error) {
+		row, err = s.changeGroup(db, name, c, actor)
+		return err
 	})
 	if err != nil {
 		return models.Group{}, groupError(err)
 	}
-	return s.Group(ctx, now)
+	return s.Group(ctx, row.Name)
+}
+
+// ChangeAndRefill changes a group as ChangeGroup does, and then applies the refill with this id as RefillDate does, or
+// when it is 0 the earliest that is left, as Refill does with force. What keeps the refill from being begun keeps the group
+// as it was.
+func (s *Store) ChangeAndRefill(ctx context.Context, name string, c models.GroupChange, date int64, actor string) (models.Group, error) {
+	var row groupRow
+	var apply int64
+	var begun, done bool
+	err := s.inTransaction(ctx, func(db *gorm.DB) (err error) {
+		if row, err = s.changeGroup(db, name, c, actor); err != nil {
+			return err
+		}
+		if apply = date; date == 0 {
+			apply, err = nextDate(db, row.ID)
+		} else {
+			err = hasDate(db, row.ID, date)
+		}
+		if err != nil {
+			return err
+		}
+		begun, done, err = s.refillSome(ctx, db, apply, date == 0, actor)
+		if err == nil && date == 0 && !begun { // somebody else was quicker
+			err = models.ErrRefilling
+		}
+		return err
+	})
+	if err != nil {
+		return models.Group{}, groupError(err)
+	}
+	if begun && !done {
+		if _, _, err := s.refill(ctx, apply, false, actor); err != nil {
+			return models.Group{}, brokenOff(err)
+		}
+	}
+	return s.Group(ctx, row.Name)
+}
+
+// changeGroup is ChangeGroup in a transaction of other changes.
+func (s *Store) changeGroup(db *gorm.DB, name string, c models.GroupChange, actor string) (groupRow, error) {
+	row, err := lockGroup(db, 0, name)
+	if err != nil {
+		return row, err
+	}
+	before := row.facts()
+	if c.Members.All != nil {
+		if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
+			return row, err
+		}
+	}
+	columns := map[string]any{}
+	if c.Name != nil {
+		columns["name"], row.Name = *c.Name, *c.Name
+	}
+	if c.AccountID != nil {
+		columns["account_id"], row.AccountID = *c.AccountID, *c.AccountID
+	}
+	if c.Value != nil {
+		columns["value"], row.Value = int64(*c.Value), (*int64)(c.Value)
+	}
+	if c.Mode != nil {
+		columns["mode"], row.Mode = *c.Mode, *c.Mode
+	}
+	if len(columns) > 0 {
+		if err := db.Model(&groupRow{}).Where("id = ?", row.ID).Updates(columns).Error; err != nil {
+			return row, err
+		}
+	}
+	if err := s.changeMembers(db, row.ID, c.Members); err != nil {
+		return row, err
+	}
+	if c.Value != nil {
+		err = checkValue(db, row)
+	} else {
+		err = s.checkJoining(db, row, c.Members.Joining())
+	}
+	if err != nil {
+		return row, err
+	}
+	after := row.facts()
+	after.Added, after.Removed = c.Members.Add, c.Members.Remove
+	if c.Members.All != nil {
+		after.Members = *c.Members.All
+	}
+	return row, s.logIn(db, actor, "group.change", name, before, after)
 }
 
 func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) error {
@@ -356,71 +418,83 @@ func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) err
 		if err := db.Exec("DELETE FROM members WHERE group_id = ?", group).Error; err != nil {
 			return err
 		}
-		m.Add = append(slices.Clone(*m.All), m.Add...)
 	}
 	for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
 		if err := db.Exec("DELETE FROM members WHERE group_id = ? AND user_id IN ?", group, part).Error; err != nil {
 			return err
 		}
 	}
-	return s.addMembers(db, group, m.Add)
+	return s.addMembers(db, group, m.Joining())
 }
 
 // Join changes the groups of a user. Those that do not exist, and those whose value does not go with his money, are
 // models.ErrInvalid.
 func (s *Store) Join(ctx context.Context, user int64, m models.Membership, actor string) error {
-	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error { return s.joinIn(db, user, m, actor) }))
+	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error { return s.joinIn(db, []int64{user}, m, actor) }))
 }
 
-// joinIn is Join in a transaction of other changes of the user.
-func (s *Store) joinIn(db *gorm.DB, user int64, m models.Membership, actor string) error {
-	before, err := groupIDs(db, user)
+// joinIn is Join in a transaction of other changes, for users of whom there are no more than a statement can bind. It does
+// for all of them together what can be done so: each group is locked and checked once, however many join it.
+func (s *Store) joinIn(db *gorm.DB, users []int64, m models.Membership, actor string) error {
+	before, err := groupIDs(db, users)
 	if err != nil {
 		return err
 	}
-	add := m.Add
 	if m.All != nil {
-		if err := db.Exec("DELETE FROM members WHERE user_id = ?", user).Error; err != nil {
-			return err
-		}
-		add = slices.Concat(*m.All, m.Add)
-	}
-	for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
-		if err := db.Exec("DELETE FROM members WHERE user_id = ? AND group_id IN ?", user, part).Error; err != nil {
+		if err := db.Exec("DELETE FROM members WHERE user_id IN ?", users).Error; err != nil {
 			return err
 		}
 	}
-	for _, group := range slices.Compact(slices.Sorted(slices.Values(add))) {
-		if err := s.join(db, user, group); err != nil {
+	for _, group := range m.Remove {
+		for part := range slices.Chunk(users, s.dialect.maxParams-1) {
+			if err := db.Exec("DELETE FROM members WHERE group_id = ? AND user_id IN ?", group, part).Error; err != nil {
+				return err
+			}
+		}
+	}
+	for _, group := range slices.Compact(slices.Sorted(slices.Values(m.Joining()))) {
+		if err := s.join(db, users, group); err != nil {
 			return err
 		}
 	}
-	after, err := groupIDs(db, user)
+	after, err := groupIDs(db, users)
 	if err != nil {
 		return err
 	}
-	return s.logIn(db, actor, "user.groups", strconv.FormatInt(user, 10), before, after)
+	log := s.lines(db, actor)
+	for _, user := range users {
+		was, is := map[string]idList{"groups": before[user]}, map[string]idList{"groups": after[user]}
+		log.add("user.group", strconv.FormatInt(user, 10), was, is)
+	}
+	return log.write(db)
 }
 
-func (s *Store) join(db *gorm.DB, user, group int64) error {
+func (s *Store) join(db *gorm.DB, users []int64, group int64) error {
 	row, err := lockGroup(db, group, "")
 	if errors.Is(err, gorm.ErrRecordNotFound) {
 		return fmt.Errorf("%w: there is no group with the id %d", models.ErrInvalid, group)
 	}
 	if err == nil {
-		err = s.addMembers(db, group, []int64{user})
+		err = s.addMembers(db, group, users)
 	}
 	if err == nil {
-		err = checkValue(db, row)
+		err = s.checkJoining(db, row, users)
 	}
 	return err
 }
 
-// groupIDs are the groups of a user, as the audit log shows them.
-func groupIDs(db *gorm.DB, user int64) (map[string]idList, error) {
-	ids := idList{}
-	err := db.Raw("SELECT group_id FROM members WHERE user_id = ? ORDER BY group_id", user).Scan(&ids).Error
-	return map[string]idList{"groups": ids}, err
+// groupIDs are the groups of each of these users, as the audit log shows them.
+func groupIDs(db *gorm.DB, users []int64) (map[int64]idList, error) {
+	var rows []struct{ UserID, GroupID int64 }
+	err := db.Raw("SELECT user_id, group_id FROM members WHERE user_id IN ? ORDER BY user_id, group_id", users).Scan(&rows).Error
+	ids := make(map[int64]idList, len(users))
+	for _, user := range users {
+		ids[user] = idList{}
+	}
+	for _, row := range rows {
+		ids[row.UserID] = append(ids[row.UserID], row.GroupID)
+	}
+	return ids, err
 }
 
 // DeleteGroup deletes a group; its members keep their credit.
@@ -448,9 +522,9 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 // refillPart is how many members get their refill in one transaction: calls of theirs wait for no more.
 const refillPart = 200
 
-// Refill applies a group's dates that are due. With force it applies the earliest date that nobody has begun, due or not,
-// and is models.ErrNoDate when there is none. A forced refill that has begun is a refill: what an error left of it is
-// finished by RefillDue.
+// Refill applies a group's dates that are due. With force it applies the earliest date that is left, due or not, and is
+// models.ErrNoDate when there is none, and models.ErrRefilling when somebody is applying that one: whoever asked meant it,
+// and not the one after it. A forced refill that has begun is a refill: what an error left of it is finished by RefillDue.
 func (s *Store) Refill(ctx context.Context, name string, force bool, actor string) (models.Group, error) {
 	row, err := groupNamed(s.read.WithContext(ctx), name)
 	if err != nil {
@@ -474,18 +548,24 @@ func (s *Store) RefillDate(ctx context.Context, name string, date int64, actor s
 	if err != nil {
 		return models.Group{}, false, groupError(err)
 	}
-	var found int64
-	if err := s.read.WithContext(ctx).Raw("SELECT COUNT(*) FROM refill_dates WHERE id = ? AND group_id = ?", date, row.ID).Row().Scan(&found); err != nil {
-		return models.Group{}, false, translate(err)
-	}
-	if found == 0 {
-		return models.Group{}, false, fmt.Errorf("%w: the group has no refill with the id %d", models.ErrInvalid, date)
+	if err := hasDate(s.read.WithContext(ctx), row.ID, date); err != nil {
+		return models.Group{}, false, groupError(err)
 	}
 	if applied, _, err = s.refill(ctx, date, false, actor); err != nil {
 		return models.Group{}, applied, err
 	}
 	g, err = s.Group(ctx, name)
 	return g, applied, err
+}
+
+// hasDate is models.ErrInvalid when a group never had this date.
+func hasDate(db *gorm.DB, group, date int64) error {
+	var found int64
+	err := db.Raw("SELECT COUNT(*) FROM refill_dates WHERE id = ? AND group_id = ?", date, group).Row().Scan(&found)
+	if err == nil && found == 0 {
+		err = fmt.Errorf("%w: the group has no refill with the id %d", models.ErrInvalid, date)
+	}
+	return err
 }
 
 // RefillDue applies every date of every group that is due, oldest first, and returns how many. Each is applied once,
@@ -557,27 +637,41 @@ func (s *Store) dueDates(ctx context.Context, group int64) ([]refillDate, error)
 	return dates, err
 }
 
-// refillNext applies a group's earliest date that nobody has begun.
-func (s *Store) refillNext(ctx context.Context, group int64, actor string) error {
-	for {
-		var date int64
-		err := s.each(ctx, "SELECT id FROM refill_dates WHERE group_id = ? AND done_at IS NULL AND reached = 0 ORDER BY day, id LIMIT 1", []any{group},
-			func(rows *sql.Rows) error { return rows.Scan(&date) })
-		if err != nil {
-			return err
-		}
-		if date == 0 {
-			return models.ErrNoDate
-		}
-		begun, _, err := s.refill(ctx, date, true, actor)
-		if begun && err != nil {
-			return fmt.Errorf("a part of the members has the refill; it must not be forced again for the rest, which comes with the next due ones: %w", err)
-		}
-		if begun || err != nil {
-			return err
-		}
-		// Somebody else was quicker.
+// nextDate is a group's earliest date that is left. It is models.ErrNoDate when there is none, and models.ErrRefilling when
+// somebody has begun it.
+func nextDate(db *gorm.DB, group int64) (int64, error) {
+	var next struct{ ID, Reached int64 }
+	err := db.Raw("SELECT id, reached FROM refill_dates WHERE group_id = ? AND done_at IS NULL ORDER BY day, id LIMIT 1", group).Scan(&next).Error
+	switch {
+	case err != nil:
+		return 0, err
+	case next.ID == 0:
+		return 0, models.ErrNoDate
+	case next.Reached > 0:
+		return 0, models.ErrRefilling
 	}
+	return next.ID, nil
+}
+
+// refillNext applies a group's earliest date, which nobody must have begun.
+func (s *Store) refillNext(ctx context.Context, group int64, actor string) error {
+	date, err := nextDate(s.read.WithContext(ctx), group)
+	if err != nil {
+		return groupError(err)
+	}
+	begun, _, err := s.refill(ctx, date, true, actor)
+	switch {
+	case begun && err != nil:
+		return brokenOff(err)
+	case !begun && err == nil: // somebody else was quicker
+		return models.ErrRefilling
+	}
+	return err
+}
+
+// brokenOff is what to do about an error in the middle of a refill.
+func brokenOff(err error) error {
+	return fmt.Errorf("a part of the members has the refill; it must not be forced again for the rest, which comes with the next due ones: %w", err)
 }
 
 // refill applies a date, in as many transactions as its members need; with fresh only when nobody has begun it. It tells
@@ -658,7 +752,7 @@ func (s *Store) refillUsers(ctx context.Context, db *gorm.DB, group groupRow, da
 		return err
 	}
 	for user, why := range left {
-		if err := s.logIn(db, actor, "group.refill.left", group.Name, nil, map[string]any{"date_id": date, "user": user, "why": why.Error()}); err != nil {
+		if err := s.logIn(db, actor, "refill.skip", group.Name, nil, map[string]any{"date_id": date, "user": user, "why": why.Error()}); err != nil {
 			return err
 		}
 	}

@@ -22,7 +22,7 @@ func utc(c *store.Config) { c.Location = time.UTC }
 // members makes n users with the given balance and returns their ids.
 func members(t *testing.T, s *store.Store, n int, balance money.Amount) []int64 {
 	t.Helper()
-	err := s.ImportUsers(t.Context(), "test", func(yield func(models.NewUser) error) error {
+	err := s.ImportUsers(t.Context(), "test", "test", func(yield func(models.NewUser) error) error {
 		for i := range n {
 			u := models.NewUser{Username: fmt.Sprintf("u%d", i), CLID: fmt.Sprint(5000 + i), Balance: balance}
 			if err := yield(u); err != nil {
@@ -220,14 +220,16 @@ func TestBrokenRefill(t *testing.T) {
 		value := 5 * money.Unit
 		group(t, s, models.NewGroup{Name: "g", First: time.Date(2130, 1, 1, 0, 0, 0, 0, time.UTC), Count: 1, Value: &value, Mode: models.ModeAdd, Users: ids})
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			for balances(t, s)[5] == 0 && ctx.Err() == nil {
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			for ctx.Err() == nil && balances(t, s)[5] == 0 {
 			}
 			cancel()
-		}()
+		})
 		_, err := s.Refill(ctx, "g", true, "test")
 		t.Logf("broken off: %v; %v have theirs", err, balances(t, s))
 		cancel()
+		watching.Wait()
 		if _, err := s.RefillDue(t.Context(), "refill"); err != nil {
 			t.Error(err)
 		}
@@ -250,14 +252,16 @@ func TestBrokenRefillOfADate(t *testing.T) {
 		value := 5 * money.Unit
 		date := group(t, s, models.NewGroup{Name: "g", First: ahead, Count: 2, Value: &value, Mode: models.ModeAdd, Users: ids}).Dates[1].ID
 		ctx, cancel := context.WithCancel(t.Context())
-		go func() {
-			for balances(t, s)[5] == 0 && ctx.Err() == nil {
+		var watching sync.WaitGroup
+		watching.Go(func() {
+			for ctx.Err() == nil && balances(t, s)[5] == 0 {
 			}
 			cancel()
-		}()
+		})
 		_, _, err := s.RefillDate(ctx, "g", date, "test")
 		t.Logf("broken off: %v; %v have theirs", err, balances(t, s))
 		cancel()
+		watching.Wait()
 		for n := range 3 {
 			g, applied, err := s.RefillDate(t.Context(), "g", date, "test")
 			if err != nil || len(g.Dates) != 1 || g.Dates[0].ID == date || n > 0 && applied {
@@ -329,6 +333,14 @@ func TestTokens(t *testing.T) {
 			t.Fatal(err)
 		}
 		expires := now.Add(time.Hour)
+		for n := range 4 {
+			if _, err := s.AddUser(t.Context(), models.NewUser{Username: fmt.Sprint("user", n)}, "test"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, _, err := s.NewToken(t.Context(), models.NewToken{Name: "other", Account: "77"}, "test"); !errors.Is(err, models.ErrInvalid) {
+			t.Errorf("an account of nobody: %v", err)
+		}
 		made, secret, err := s.NewToken(t.Context(), models.NewToken{Name: "reports", Scopes: []string{"read", "cdr"}, Account: "4", ExpiresAt: &expires}, "test")
 		if err != nil || len(secret) < 26 {
 			t.Fatal(err)
@@ -337,7 +349,7 @@ func TestTokens(t *testing.T) {
 			t.Errorf("the same name: %v", err)
 		}
 		found, err := s.Token(t.Context(), secret)
-		if err != nil || found.ID != made.ID || !slices.Equal(found.Scopes, []string{"read", "cdr"}) || found.Account != "4" {
+		if err != nil || found.ID != made.ID || !slices.Equal(found.Scopes, []string{"read", "cdr"}) || found.Account != "4" || found.Owner.User != 4 {
 			t.Errorf("%+v, %v", found, err)
 		}
 		if found, err = s.Token(t.Context(), secret); err != nil || found.LastUsed == nil || !found.LastUsed.Equal(now) {

@@ -21,6 +21,8 @@ type listing struct {
 	rank   string // expression: which of the rows with the same key it is; empty where only one can be
 	always string // condition on every row
 	owner  string // column of the user whose row it is; empty: it belongs to nobody
+	money  string // column of the ledger account whose row it is, where that is in the table itself; empty: none
+	index  string // index of rows by owner, or by ledger account; empty where these are not much less than all rows
 	newest bool   // the newest rows come first
 }
 
@@ -46,20 +48,16 @@ const (
 // page reads the keys of a page and counts the rows behind all pages.
 func (s *Store) page(ctx context.Context, l listing, r models.ListRequest, q search) (list models.List[int64], err error) {
 	list.Single = q.single
-	where, args := l.always, []any(nil)
-	if q.where != "" {
-		where, args = where+" AND ("+q.where+")", append(args, q.args...)
-	}
-	if r.User != 0 {
-		where, args = where+" AND "+l.owner+" = ?", append(args, r.User)
-	}
+	l = s.ofMembers(l, r, q)
+	where, args := l.condition(r, q)
 	if q.group != "" {
 		where = l.key + " IN (SELECT MIN(" + l.key + ") FROM " + l.from + " WHERE " + where + " GROUP BY " + q.group + ")"
 	}
 	if list.Total, list.AtLeast, err = s.count(ctx, l, r, q, where, args); err != nil {
 		return list, l.failed("count", err)
 	}
-	first := int64(max(r.Number, 1)-1) * int64(r.Size)
+	const endless = 1 << 40 // pages; so that sums with their sizes do not overflow
+	first := int64(min(max(r.Number, 1)-1, endless)) * int64(r.Size)
 	if r.Number > models.MaxPage && (list.AtLeast || first < list.Total) {
 		return list, models.ErrDeepPage
 	}
@@ -77,7 +75,11 @@ func (s *Store) page(ctx context.Context, l listing, r models.ListRequest, q sea
 		return list, nil
 	}
 	query, bounds := l.pageQuery(q, where, r.After, size, first+q.offset)
-	list.Items, err = s.numbers(ctx, query, append(bounds, args...)...)
+	if args = append(bounds, args...); r.Query == "" && r.Only == (models.Owner{}) {
+		list.Items, err = s.numbers(ctx, query, args...)
+	} else {
+		list.Items, err = s.find(ctx, s.searchTime, query, args)
+	}
 	if err != nil {
 		return list, l.failed("list", err)
 	}
@@ -88,6 +90,43 @@ func (s *Store) page(ctx context.Context, l listing, r models.ListRequest, q sea
 		return list, models.ErrManyFound
 	}
 	return list, nil
+}
+
+// condition says which rows are in a list, before they are grouped.
+func (l listing) condition(r models.ListRequest, q search) (where string, args []any) {
+	where = l.always
+	if q.where != "" {
+		where, args = where+" AND ("+q.where+")", append(args, q.args...)
+	}
+	if r.User != 0 {
+		where, args = where+" AND "+l.owner+" = ?", append(args, r.User)
+	}
+	switch {
+	case r.Only == (models.Owner{}):
+	case l.owner == "":
+		where += " AND 1 = 0"
+	case l.money != "":
+		where += " AND " + l.money + " IN (SELECT oa.id FROM accounts oa WHERE " + ownedBy("oa.user_id", r.Only) + ")"
+	default:
+		where += " AND " + ownedBy(l.owner, r.Only)
+	}
+	return where, args
+}
+
+// ofMembers makes a database begin with the members where only their rows are asked for. Left to itself, it may go through the
+// rows of everybody in the order of the keys, until it has met enough of theirs.
+func (s *Store) ofMembers(l listing, r models.ListRequest, q search) listing {
+	switch {
+	case r.Only.Group == 0 || l.index == "" || q.group != "":
+	case s.dialect.name == sqliteDialect.name:
+		l.always = strings.Replace(l.always, "c.state", "+c.state", 1) // SQLite uses no index of an expression
+	default:
+		table, others, joined := strings.Cut(l.from, " JOIN ")
+		if l.from = table + " FORCE INDEX (" + l.index + ")"; joined {
+			l.from += " JOIN " + others
+		}
+	}
+	return l
 }
 
 // failed says what could not be done.
@@ -135,7 +174,7 @@ func (l listing) pageQuery(q search, where string, after, size, offset int64) (q
 
 // count is how many rows a search has on all pages together.
 func (s *Store) count(ctx context.Context, l listing, r models.ListRequest, q search, where string, args []any) (n int64, atLeast bool, err error) {
-	switch plain := q.where == "" && q.group == ""; {
+	switch plain := q.where == "" && q.group == "" && r.Only == (models.Owner{}); {
 	case plain && r.User == 0 && l.name == usersListing.name:
 		n, err = s.number(ctx, "SELECT value FROM counters WHERE name = 'users'")
 	case plain:
@@ -160,26 +199,25 @@ func (s *Store) countQuery(l listing, where string, plain bool, limit int64) str
 }
 
 func (s *Store) countRows(ctx context.Context, l listing, where string, args []any, within time.Duration) (n int64, atLeast bool, err error) {
-	counted := func(limit int64) string { return s.countQuery(l, where, within == 0, limit) }
-	if n, err = s.number(ctx, counted(exactly+1), args...); n <= exactly || err != nil || within == 0 {
+	if within == 0 {
+		n, err = s.number(ctx, s.countQuery(l, where, true, exactly+1), args...)
 		return n, n > exactly, err
 	}
-	if s.dialect.name == sqliteDialect.name {
-		more, all, err := s.countInSteps(ctx, l, where, args, within)
-		return max(n, more), !all, err
+	if n, err = s.findNumber(ctx, s.searchTime, s.countQuery(l, where, false, exactly+1), args); n <= exactly || err != nil {
+		return n, false, err
 	}
 	// More and more, so that what was counted when the time is up is not much less than what could have been.
-	ctx, cancel := context.WithTimeout(ctx, within)
-	defer cancel()
-	deadline, _ := ctx.Deadline()
+	clock, stop := context.WithTimeout(ctx, within)
+	defer stop()
+	deadline, _ := clock.Deadline()
 	for limit := int64(4 * exactly); ; limit *= 4 {
 		left := time.Until(deadline)
 		if left <= time.Millisecond {
 			return n, true, nil
 		}
-		more, err := s.number(ctx, s.timed(counted(limit), left), args...)
+		more, err := s.findNumber(ctx, left, s.countQuery(l, where, false, limit), args)
 		switch {
-		case isTimeout(err):
+		case errors.Is(err, models.ErrSlowSearch):
 			return n, true, nil
 		case err != nil:
 			return 0, false, err
@@ -190,36 +228,6 @@ func (s *Store) countRows(ctx context.Context, l listing, where string, args []a
 	}
 }
 
-// countStep is how many rows of a table SQLite goes through at once while it counts. Its driver breaks off no SELECT.
-const countStep = 20_000
-
-// countInSteps counts along the keys for some time, and tells whether it has counted all.
-func (s *Store) countInSteps(ctx context.Context, l listing, where string, args []any, within time.Duration) (n int64, all bool, err error) {
-	clock, stop := context.WithTimeout(ctx, within)
-	defer stop()
-	table, _, _ := strings.Cut(l.from, " JOIN ")
-	end := fmt.Sprintf("SELECT %[1]s FROM %[2]s WHERE %[1]s > ? ORDER BY %[1]s LIMIT 1 OFFSET %[3]d", l.key, table, countStep-1)
-	step := fmt.Sprintf("SELECT COUNT(*) FROM %[2]s WHERE %[1]s > ? AND %[1]s <= ? AND %[3]s", l.key, l.from, where)
-	for from := int64(0); clock.Err() == nil; {
-		to, err := s.number(ctx, end, from)
-		if errors.Is(err, models.ErrNotFound) {
-			to, err = math.MaxInt64, nil
-		}
-		if err != nil {
-			return 0, false, err
-		}
-		more, err := s.number(ctx, step, append([]any{from, to}, args...)...)
-		if err != nil {
-			return 0, false, err
-		}
-		if n += more; to == math.MaxInt64 {
-			return n, true, nil
-		}
-		from = to
-	}
-	return n, false, ctx.Err()
-}
-
 // timed makes the server itself give up a SELECT after a time: it does not notice when we do. MariaDB knows the first
 // form, MySQL the second; each takes the other for a comment.
 func (s *Store) timed(query string, limit time.Duration) string {
@@ -228,9 +236,9 @@ func (s *Store) timed(query string, limit time.Duration) string {
 }
 
 func isTimeout(err error) bool {
-	const mariaTimeout, myTimeout = 1969, 3024
-	my, _ := code(err)
-	return my == mariaTimeout || my == myTimeout || errors.Is(err, context.DeadlineExceeded)
+	const mariaTimeout, myTimeout, sqliteInterrupt = 1969, 3024, 9
+	my, lite := code(err)
+	return my == mariaTimeout || my == myTimeout || lite == sqliteInterrupt || errors.Is(err, context.DeadlineExceeded)
 }
 
 // number reads one number.

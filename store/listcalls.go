@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	cdrListing   = listing{name: "call records", from: "calls c", key: "c.id", always: "c.state = 'settled'", owner: "c.user_id"}
-	callsListing = listing{name: "calls", from: "calls c", key: "c.id", always: "1 = 1", owner: "c.user_id", newest: true}
+	cdrListing   = listing{name: "call records", from: "calls c", key: "c.id", always: "c.state = 'settled'", owner: "c.user_id", index: "calls_user"}
+	callsListing = listing{name: "calls", from: "calls c", key: "c.id", always: "1 = 1", owner: "c.user_id", index: "calls_user", newest: true}
 	holdsListing = listing{name: "holds", from: "calls c", key: "c.id", always: "c.state = 'open'", owner: "c.user_id"}
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,11 +16,11 @@ var (
 	entriesListing = listing{
 		name: "ledger entries",
 		from: "entries e JOIN accounts a ON a.id = e.account_id JOIN transactions t ON t.id = e.tx_id",
-		key:  "e.tx_id", ties: "e.account_id", rank: entryRank, always: "a.user_id <> 0", owner: "a.user_id",
+		key:  "e.tx_id", ties: "e.account_id", rank: entryRank, always: "a.user_id <> 0", owner: "a.user_id", money: "e.account_id", index: "PRIMARY",
 	}
 	ledgerListing = listing{
 		name: "ledger", from: entriesListing.from, key: "e.tx_id", ties: "e.account_id", rank: entryRank, always: "a.user_id <> 0",
-		owner: "a.user_id", newest: true,
+		owner: "a.user_id", money: "e.account_id", index: "PRIMARY", newest: true,
 	}
 )
 
@@ -56,13 +57,9 @@ func (s *Store) entries(ctx context.Context, l listing, r models.ListRequest) (m
 	if err != nil {
 		return models.List[models.LedgerEntry]{}, err
 	}
-	if r.User == 0 {
-		r.User = q.owner
-	}
-	if l, err = s.accountsOf(ctx, l, r.User, q.where != "" || q.order != "" || q.group != ""); err != nil {
+	if l, r, err = s.accountsOf(ctx, l, r, q); err != nil {
 		return models.List[models.LedgerEntry]{}, err
 	}
-	r.User = 0
 	keys, err := s.page(ctx, l, r, q)
 	if err != nil {
 		return models.List[models.LedgerEntry]{}, err
@@ -73,8 +70,52 @@ func (s *Store) entries(ctx context.Context, l listing, r models.ListRequest) (m
 		keys.Items[i] = key/idEntries + key%idEntries
 	}
 	found := make(map[int64]models.LedgerEntry)
-	err = s.usersEntries(ctx, transactions, func(e models.LedgerEntry, _ int64) { found[e.ID] = e })
-	return pick(keys, found), err
+	if err := s.usersEntries(ctx, transactions, func(e models.LedgerEntry, _ int64) { found[e.ID] = e }); err != nil {
+		return models.List[models.LedgerEntry]{}, err
+	}
+	list := pick(keys, found)
+	return list, s.nameRefills(ctx, list.Items)
+}
+
+// nameRefills says of entries that are refills which ones they are.
+func (s *Store) nameRefills(ctx context.Context, entries []models.LedgerEntry) error {
+	var dates []int64
+	of := make(map[int]int64)
+	for i, e := range entries {
+		if e.Kind != models.KindRefill {
+			continue
+		}
+		text, _, _ := strings.Cut(e.Ref, "/")
+		date, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			continue
+		}
+		if !slices.Contains(dates, date) {
+			dates = append(dates, date)
+		}
+		of[i] = date
+	}
+	if len(dates) == 0 {
+		return nil
+	}
+	names := make(map[int64]string)
+	err := eachOf(ctx, s, "SELECT d.id, d.day, COALESCE(g.name, '') FROM refill_dates d LEFT JOIN user_groups g ON g.id = d.group_id WHERE d.id IN (%s)",
+		dates, func(rows *sql.Rows) error {
+			var id int64
+			var day, group string
+			err := rows.Scan(&id, &day, &group)
+			if group == "" {
+				group = "a group that was deleted"
+			}
+			names[id] = group + ", " + day
+			return err
+		})
+	for i, date := range of {
+		if entries[i].Refill = names[date]; entries[i].Refill == "" {
+			entries[i].Refill = "a group that was deleted"
+		}
+	}
+	return err
 }
 
 // usersEntries reads the users' entries of transactions, each with its rank.
@@ -91,19 +132,33 @@ func (s *Store) usersEntries(ctx context.Context, transactions []int64, each fun
 		})
 }
 
-// accountsOf makes a listing one of the entries on a user's accounts, or on all users'. With the accounts named, a page is
-// a piece of an index, however long the ledger is. The tables beside the entries are looked at only when a query asks for
-// what is in them.
-func (s *Store) accountsOf(ctx context.Context, l listing, user int64, joined bool) (listing, error) {
+// accountsOf makes a listing one of the entries on the accounts of the one user that is asked for, or on all users', and
+// the request one that asks for nothing of that any more. With the accounts named, a page is a piece of an index, however
+// long the ledger is. The tables beside the entries are looked at only when a query asks for what is in them.
+func (s *Store) accountsOf(ctx context.Context, l listing, r models.ListRequest, q search) (listing, models.ListRequest, error) {
+	const nobody = -1
+	user := r.User
+	if own := r.Only.User; own != 0 {
+		if user != 0 && user != own {
+			own = nobody
+		}
+		user, r.Only = own, models.Owner{}
+	}
+	if user == 0 {
+		user = q.owner
+	}
+	r.User = 0
 	accounts, err := s.numbers(ctx, "SELECT id FROM accounts WHERE user_id = ?", user)
 	if err != nil {
-		return l, err
+		return l, r, err
 	}
 	texts := make([]string, len(accounts))
 	for i, id := range accounts {
 		texts[i] = strconv.FormatInt(id, 10)
 	}
 	switch list := strings.Join(texts, ","); {
+	case user == 0 && r.Only.Group != 0:
+		l.always = "1 = 1" // no member is the house
 	case user == 0:
 		l.always = "e.account_id NOT IN (" + list + ")" // the house's, which always exist
 	case len(accounts) == 0:
@@ -113,10 +168,10 @@ func (s *Store) accountsOf(ctx context.Context, l listing, user int64, joined bo
 	default:
 		l.always = "e.account_id IN (" + list + ")"
 	}
-	if !joined {
+	if q.where == "" && q.order == "" && q.group == "" {
 		l.from = "entries e"
 	}
-	return l, nil
+	return l, r, nil
 }
 
 // Entry returns a user's entry by its id, or models.ErrNotFound.
@@ -135,7 +190,12 @@ func (s *Store) Entry(ctx context.Context, id int64) (models.LedgerEntry, error)
 	if err == nil && best == idEntries {
 		err = fmt.Errorf("ledger entry %d: %w", id, models.ErrNotFound)
 	}
-	return found, err
+	if err != nil {
+		return found, err
+	}
+	one := []models.LedgerEntry{found}
+	err = s.nameRefills(ctx, one)
+	return one[0], err
 }
 
 // CallEntries returns all entries that the charge of a call posted, those of the house too, with the names of the accounts.
@@ -149,6 +209,13 @@ func (s *Store) CallEntries(ctx context.Context, callID string) ([]models.NamedE
 			return err
 		})
 	return entries, err
+}
+
+// ReleasedBy is who released the hold of a call by hand, as the audit log has it; empty when nobody did.
+func (s *Store) ReleasedBy(ctx context.Context, call int64) (actor string, err error) {
+	err = s.each(ctx, "SELECT actor FROM audit_log WHERE action = 'hold.release' AND target = ? ORDER BY id", []any{strconv.FormatInt(call, 10)},
+		func(rows *sql.Rows) error { return rows.Scan(&actor) })
+	return actor, err
 }
 
 var auditListing = listing{name: "audit log", from: "audit_log l", key: "l.id", always: "1 = 1", newest: true}

@@ -113,6 +113,19 @@ func (s *Store) UsersByID(ctx context.Context, ids []int64) (map[int64]models.Us
 	return s.userDetails(ctx, ids, 0)
 }
 
+// Usernames returns the names of users. Those that do not exist any more are missing.
+func (s *Store) Usernames(ctx context.Context, ids []int64) (map[int64]string, error) {
+	names := make(map[int64]string)
+	err := eachOf(ctx, s, "SELECT id, username FROM users WHERE id IN (%s) AND deleted_at IS NULL", ids, func(rows *sql.Rows) error {
+		var id int64
+		var name string
+		err := rows.Scan(&id, &name)
+		names[id] = name
+		return err
+	})
+	return names, err
+}
+
 // userDetails reads users, with so many of their newest calls.
 func (s *Store) userDetails(ctx context.Context, ids []int64, calls int) (map[int64]models.UserDetail, error) {
 	return detailsOf(ctx, s, "u.id", ids, calls)
@@ -145,6 +158,7 @@ func detailsOf[T comparable](ctx context.Context, s *Store, column string, value
 		u.Balance.Balance += a.Balance
 		u.Held += a.Held
 		u.Available += a.Available()
+		u.Credit += a.CreditLimit
 		u.Blocked = u.Blocked || a.Status == models.AccountBlocked
 		users[u.ID] = u
 		return nil
@@ -191,6 +205,12 @@ func (s *Store) addHistoric(ctx context.Context, users map[int64]models.UserDeta
 			u.Historic = entries[:min(len(entries), historicRows)]
 			users[id] = u
 		}
+	}
+	if err != nil || len(users) > 1 { // a list does not say which refills they were
+		return err
+	}
+	for _, u := range users {
+		err = s.nameRefills(ctx, u.Historic)
 	}
 	return err
 }

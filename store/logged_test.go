@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,6 +97,78 @@ func TestMoneyMovesWithItsLine(t *testing.T) {
 		}
 		has("u0", 114, 0)
 		has("u1", 101, 0)
+	})
+}
+
+// TestUsersComeWithTheirLine: who is made or gets another password is in the audit log, or it has not happened.
+func TestUsersComeWithTheirLine(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s := d.Migrated(t)
+		id := members(t, s, 1, money.Unit)[0]
+		hash := "hash"
+		changes := map[string]struct {
+			do     func() error
+			target string
+			says   []string
+		}{
+			"user.add": {func() error {
+				_, err := s.AddUser(t.Context(), models.NewUser{Username: "marta", CLID: "555000204", Balance: 20 * money.Unit, PasswordHash: "secret"}, "olga")
+				return err
+			}, "marta", []string{`"username":"marta"`, `"clid":"555000204"`, `"balance":"20"`}},
+			"user.import": {func() error {
+				return s.ImportUsers(t.Context(), "olga", "users.csv", func(yield func(models.NewUser) error) error {
+					return errors.Join(yield(models.NewUser{Username: "joel", Balance: money.Unit, PasswordHash: "secret"}), yield(models.NewUser{Username: "rita"}))
+				})
+			}, "users.csv", []string{`{"users":2}`}},
+			"user.change": {func() error {
+				_, err := s.ChangeUsers(t.Context(), []int64{id}, models.UserChange{PasswordHash: &hash}, "olga")
+				return err
+			}, "u0", []string{`"password":"changed"`}},
+		}
+		is := func(users int, hash string) {
+			t.Helper()
+			list, err := s.ListUsers(t.Context(), models.ListRequest{Number: 1, Size: 10})
+			user, found := s.UserByName(t.Context(), "u0")
+			if err != nil || found != nil || len(list.Items) != users || user.PasswordHash != hash {
+				t.Errorf("%d users, and the password is %q; want %d and %q: %v, %v", len(list.Items), user.PasswordHash, users, hash, err, found)
+			}
+		}
+		rename := func(from, to string) {
+			t.Helper()
+			if _, err := d.SQL(t).ExecContext(t.Context(), "ALTER TABLE "+from+" RENAME TO "+to); err != nil {
+				t.Fatal(err)
+			}
+		}
+		rename("audit_log", "elsewhere")
+		for action, change := range changes {
+			if err := change.do(); err == nil {
+				t.Errorf("%s is done without its line", action)
+			}
+		}
+		is(1, "")
+		rename("elsewhere", "audit_log")
+		for action, change := range changes {
+			if err := change.do(); err != nil {
+				t.Errorf("%s: %v", action, err)
+			}
+			found := lines(t, s, action)
+			found = slices.DeleteFunc(found, func(l models.AuditLine) bool { return l.Actor != "olga" })
+			if len(found) != 1 || found[0].Target != change.target || strings.Contains(found[0].After, "secret") {
+				t.Errorf("%s is in the audit log so: %+v", action, found)
+				continue
+			}
+			for _, text := range change.says {
+				if !strings.Contains(found[0].After, text) {
+					t.Errorf("%s does not say %s: %s", action, text, found[0].After)
+				}
+			}
+		}
+		is(4, "hash")
+		if err := s.ImportUsers(t.Context(), "olga", "empty.csv", func(func(models.NewUser) error) error { return nil }); err != nil || len(lines(t, s, "user.import")) != 2 { // with those of the test
+			t.Errorf("an import of nobody: %v", err)
+		}
+		storetest.Audited(t, s)
 	})
 }
 

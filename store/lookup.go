@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"fmt"
 
 	"talktime/models"
 )
@@ -69,4 +70,30 @@ func (s *Store) CallsByID(ctx context.Context, ids []string) (map[string]models.
 		})
 	})
 	return calls, translate(err)
+}
+
+// Caller returns a user as calls see him, with the rate deck of his groups; models.ErrNotFound when there is none.
+func (s *Store) Caller(ctx context.Context, id int64) (models.User, error) {
+	var found models.User
+	err := s.each(ctx, "SELECT "+userColumns+", "+groupDeck+" FROM users WHERE id = ? AND deleted_at IS NULL", []any{id}, func(rows *sql.Rows) error {
+		var deck int64
+		u, err := scanUser(rows, &deck)
+		found, found.GroupDeck = u, deck
+		return err
+	})
+	if err == nil && found.ID == 0 {
+		err = fmt.Errorf("user %d: %w", id, models.ErrNotFound)
+	}
+	return found, err
+}
+
+// Posted reports whether one of these transactions was posted.
+func (s *Store) Posted(ctx context.Context, refs []models.Ref) (bool, error) {
+	for _, ref := range refs {
+		n, err := s.number(ctx, "SELECT COUNT(*) FROM transactions WHERE kind = ? AND ref = ?", ref.Kind, ref.Ref)
+		if n > 0 || err != nil {
+			return n > 0, err
+		}
+	}
+	return false, nil
 }

@@ -83,7 +83,7 @@ func (s *Store) ProvisionAgain(ctx context.Context, userID int64, actor string) 
 		if n, err = s.provisionUsers(db, who, args...); err != nil {
 			return err
 		}
-		return s.logIn(db, actor, "provision", target, nil, n)
+		return s.logIn(db, actor, "user.provision", target, nil, n)
 	})
 	return n, translate(err)
 }

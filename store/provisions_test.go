@@ -147,7 +147,7 @@ func TestProvisions(t *testing.T) {
 		done(third)
 
 		// Whoever is deleted takes what waits for him in vain along.
-		if err := s.DeleteUser(ctx, marta.ID, "test"); err != nil {
+		if _, err := s.DeleteUser(ctx, marta.ID, "test"); err != nil {
 			t.Fatal(err)
 		}
 		waits(fmt.Sprintf("delete %d 0018", marta.ID))
@@ -175,7 +175,7 @@ func TestProvisionsOff(t *testing.T) {
 	if _, err := s.ChangeUsers(t.Context(), []int64{u.ID}, models.UserChange{IMSI: &none}, "test"); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteUser(t.Context(), u.ID, "test"); err != nil {
+	if _, err := s.DeleteUser(t.Context(), u.ID, "test"); err != nil {
 		t.Fatal(err)
 	}
 	if got := told(t, s); got != "" {
@@ -187,7 +187,7 @@ func TestProvisionsOff(t *testing.T) {
 func TestProvisionsAtOnce(t *testing.T) {
 	provisionSite(t, func(t *testing.T, _ storetest.Database, s *store.Store) {
 		const users, workers = 60, 6
-		err := s.ImportUsers(t.Context(), "test", func(yield func(models.NewUser) error) error {
+		err := s.ImportUsers(t.Context(), "test", "test", func(yield func(models.NewUser) error) error {
 			for n := range users {
 				if err := yield(models.NewUser{Username: fmt.Sprintf("u%d", n), IMSI: fmt.Sprintf("9%d", n)}); err != nil {
 					return err

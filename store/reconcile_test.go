@@ -375,3 +375,44 @@ func TestTwoReconcilers(t *testing.T) {
 		}
 	})
 }
+
+// TestUnreadableCall: a call whose row cannot be read is named in every pass, and keeps no other from being looked at.
+func TestUnreadableCall(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		s := newSite(t, d)
+		pool := d.SQL(t)
+		breaks := func(c models.Call, column, text string) {
+			t.Helper()
+			if _, err := pool.ExecContext(t.Context(), "UPDATE calls SET "+column+" = ? WHERE call_id = ?", text, c.CallID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.ago(time.Hour)
+		first, broken, last := s.opens(), s.opens(), s.opens()
+		for _, column := range []string{"notes", "rate"} {
+			var healthy sql.NullString
+			if err := pool.QueryRowContext(t.Context(), "SELECT "+column+" FROM calls WHERE call_id = ?", broken.CallID).Scan(&healthy); err != nil {
+				t.Fatal(err)
+			}
+			breaks(broken, column, "[")
+			for pass := range 2 {
+				report := s.passes(false)
+				if text := strings.Join(report.Problems, "; "); len(report.Problems) != 1 || !strings.Contains(text, broken.CallID) || !strings.Contains(text, column) {
+					t.Errorf("%s, pass %d: problems %q", column, pass, report.Problems)
+				}
+				if report.Left != 1 || pass == 0 && column == "notes" && report.Unreconciled != 2 {
+					t.Errorf("%s, pass %d: %+v", column, pass, report)
+				}
+			}
+			breaks(broken, column, healthy.String)
+		}
+		s.is("before it", first, models.CallUnreconciled, 100, 0)
+		s.is("behind it", last, models.CallUnreconciled, 100, 0)
+		s.is("itself", broken, models.CallOpen, 100, 60)
+		if report := s.passes(false); len(report.Problems) != 0 || report.Unreconciled != 1 {
+			t.Errorf("mended: %+v", report)
+		}
+		s.is("mended", broken, models.CallUnreconciled, 100, 0)
+	})
+}

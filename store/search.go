@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,7 +19,7 @@ func (s *Store) search(l listing, r models.ListRequest) (search, error) {
 	if r.Query == "" {
 		return search{}, nil
 	}
-	q, err := filter.Parse(r.Query, s.searchable(l), filter.Options{
+	q, err := filter.Parse(r.Query, s.searchable(l, r), filter.Options{
 		Now: s.now(), Location: r.Location, Stamp: func(t time.Time) any { return stamp(t) }, Glob: s.dialect.name == sqliteDialect.name,
 	})
 	switch {
@@ -45,13 +47,20 @@ func badComparison(err error) bool {
 	return my == mixOfCollations || my == noConversion
 }
 
-// searchable says what of a list can be searched. Passwords are not among it.
-func (s *Store) searchable(l listing) *filter.Table {
+// searchable says what of a list can be searched: of those related to its rows only what is an owner's, unless that is
+// nobody. Passwords are not among it.
+func (s *Store) searchable(l listing, r models.ListRequest) *filter.Table {
 	switch l.name {
 	case usersListing.name:
-		return s.userFields()
+		if r.NoRead {
+			return s.unreadUserFields()
+		}
+		return s.userFields(r.Only)
 	case cdrListing.name:
-		return s.cdrFields()
+		if r.NoRead {
+			return narrow(s.cdrFields(r.Only), "id_", "username", "clid", "imsi", "admin")
+		}
+		return s.cdrFields(r.Only)
 	case callsListing.name, holdsListing.name:
 		return callFields()
 	case entriesListing.name:
@@ -155,22 +164,48 @@ func day(sql string) filter.Field {
 	}}
 }
 
-func (s *Store) userFields() *filter.Table {
+// andOwned goes behind another condition; it is empty where everybody's rows may be looked at.
+func andOwned(column string, only models.Owner) string {
+	if only == (models.Owner{}) {
+		return ""
+	}
+	return " AND " + ownedBy(column, only)
+}
+
+func (s *Store) userFields(only models.Owner) *filter.Table {
 	users, calls := s.plainUserFields(), s.plainCDRFields()
 	users.Relations = map[string]filter.Relation{
 		"tunel": {Many: true, Table: plainGroupFields(), From: "members m JOIN user_groups g ON g.id = m.group_id", On: "m.user_id = u.id"},
 
 		"originated_calls": {Many: true, Table: calls, From: "calls c", On: "c.user_id = u.id AND c.state = 'settled'"},
-		"received_calls":   {Many: true, Table: calls, From: "calls c", On: "c.callee_id = u.id AND c.state = 'settled'"},
+		"received_calls":   {Many: true, Table: calls, From: "calls c", On: "c.callee_id = u.id AND c.state = 'settled'" + andOwned("c.user_id", only)},
 	}
 	return users
 }
 
-func (s *Store) cdrFields() *filter.Table {
+// unreadUserFields are those that say nothing of what users have and whom they call.
+func (s *Store) unreadUserFields() *filter.Table {
+	users := s.userFields(models.Owner{})
+	for _, name := range []string{"BallanceUser", "balance", "held", "available", "voice_balance"} {
+		delete(users.Fields, name)
+	}
+	users.Relations = map[string]filter.Relation{"tunel": users.Relations["tunel"]}
+	return users
+}
+
+// narrow leaves of the related rows of a table none but these fields.
+func narrow(t *filter.Table, fields ...string) *filter.Table {
+	for _, relation := range t.Relations {
+		maps.DeleteFunc(relation.Table.Fields, func(name string, _ filter.Field) bool { return !slices.Contains(fields, name) })
+	}
+	return t
+}
+
+func (s *Store) cdrFields(only models.Owner) *filter.Table {
 	calls, users := s.plainCDRFields(), s.plainUserFields()
 	calls.Relations = map[string]filter.Relation{
 		"from_user": {Table: users, From: "users u", On: "u.id = c.user_id AND u.deleted_at IS NULL"},
-		"to_user":   {Table: users, From: "users u", On: "u.id = c.callee_id AND u.deleted_at IS NULL"},
+		"to_user":   {Table: users, From: "users u", On: "u.id = c.callee_id AND u.deleted_at IS NULL" + andOwned("u.id", only)},
 	}
 	return calls
 }

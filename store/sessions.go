@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"talktime/models"
@@ -16,8 +18,23 @@ func (s *Store) SessionUser(ctx context.Context, userID int64, session string) (
 	err = s.read.WithContext(ctx).Raw("SELECT "+userColumns+", EXISTS (SELECT 1 FROM ended_sessions WHERE id = ?)"+
 		" FROM users WHERE id = ? AND deleted_at IS NULL", session, userID).Row().
 		Scan(&user.ID, &user.Username, &user.PasswordHash, &user.CLID, &user.IMSI, &user.Admin, &user.Currency, &user.Epoch,
-			&user.CreatedAt, &ended)
+			&user.CreatedAt, &user.Deck, &ended)
 	return user, ended, translate(err)
+}
+
+// LoginUser returns the user who logs in with a name, or models.ErrNotFound. It reads as much for a name that nobody has,
+// since how long it takes is no secret.
+func (s *Store) LoginUser(ctx context.Context, username string) (models.User, error) {
+	var found models.User
+	query := "SELECT " + userColumns + " FROM users WHERE username = ? AND deleted_at IS NULL"
+	err := s.each(ctx, query, []any{strings.ToValidUTF8(username, "/")}, func(rows *sql.Rows) (err error) { // no name has a slash
+		found, err = scanUser(rows)
+		return err
+	})
+	if err == nil && (found.ID == 0 || found.Username != username) { // MySQL does not look at blanks behind a name
+		return models.User{}, fmt.Errorf("user %q: %w", username, models.ErrNotFound)
+	}
+	return found, err
 }
 
 // EndSession ends one session for good: its cookie, or a copy of it, is refused from now on.

@@ -63,6 +63,7 @@ type inserter struct {
 	counted string // column that counts changes of a row
 	args    []any
 	rows    int
+	most    int // rows of one statement; 0 = as many as it can bind
 }
 
 func (t *txn) insert(table string, columns ...string) *inserter {
@@ -80,6 +81,9 @@ func (w *inserter) row(values ...any) {
 func (w *inserter) exec(ctx context.Context) error {
 	width := len(w.columns)
 	perStatement := max(w.t.dialect.maxParams/width, 1)
+	if w.most > 0 {
+		perStatement = min(perStatement, w.most)
+	}
 	for first := 0; first < w.rows; first += perStatement {
 		n := min(perStatement, w.rows-first)
 		if _, err := w.t.conn.ExecContext(ctx, w.statement(n), w.args[first*width:(first+n)*width]...); err != nil {
@@ -114,33 +118,47 @@ func splitColumns(list string) []string {
 	return strings.Split(strings.Join(strings.Fields(list), ""), ",")
 }
 
-// maxRemembered bounds a memo. It is far above the number of rates that calls of one hour have.
-const maxRemembered = 4096
+// maxRemembered bounds a memo. It is above the number of rates that calls in progress have at once.
+const maxRemembered = 1 << 14
 
-// memo remembers the results of a pure function.
+// memo remembers the results of a pure function: the latest, at least maxRemembered of them, at most twice as many.
 type memo[K comparable, V any] struct {
 	of func(K) (V, error)
 
-	mu    sync.Mutex
-	known map[K]V
+	mu     sync.Mutex
+	recent map[K]V
+	before map[K]V
 }
 
 func (m *memo[K, V]) get(key K) (V, error) {
 	m.mu.Lock()
-	value, ok := m.known[key]
+	value, ok := m.recent[key]
+	if !ok {
+		if value, ok = m.before[key]; ok {
+			m.keep(key, value)
+		}
+	}
 	m.mu.Unlock()
 	if ok {
 		return value, nil
 	}
 	value, err := m.of(key)
-	if err != nil {
-		return value, err
+	if err == nil {
+		m.put(key, value)
 	}
+	return value, err
+}
+
+// put remembers what the function would give.
+func (m *memo[K, V]) put(key K, value V) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.known == nil || len(m.known) >= maxRemembered {
-		m.known = make(map[K]V)
+	m.keep(key, value)
+}
+
+func (m *memo[K, V]) keep(key K, value V) {
+	if m.recent == nil || len(m.recent) >= maxRemembered {
+		m.before, m.recent = m.recent, make(map[K]V)
 	}
-	m.known[key] = value
-	return value, nil
+	m.recent[key] = value
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"database/sql/driver"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -38,6 +40,8 @@ type Config struct {
 	Location *time.Location   // of days and of timestamps without a zone; nil = the host's
 
 	Provisions bool // note what a node manager is to be told of users' SIM cards
+
+	SearchTime time.Duration // what a search may take before it is models.ErrSlowSearch; 0 = 8 s, which is less than a request may
 }
 
 // Store is a database of ours. It is safe for use by many goroutines, and by many processes on one database.
@@ -45,18 +49,23 @@ type Store struct {
 	write   *gorm.DB // where transactions that change something begin
 	updates *sql.DB  // where Update's do: a server's sessions there are always in one, which saves it being told to begin
 	read    *gorm.DB // SQLite reads beside its one writer
-	dialect dialect
-	file    string // of SQLite
-	ids     ids
-	now     func() time.Time
+	// Searches have connections of their own, so that however many clients ask there are some left for calls.
+	searches *sql.DB
+	dialect  dialect
+	file     string // of SQLite
+	ids      ids
+	now      func() time.Time
 
 	location   *time.Location
 	provisions bool
+	searchTime time.Duration
 
 	mu    sync.RWMutex
 	house map[houseKey]int64
 
 	opened opened
+
+	groupDecks atomic.Bool // some group has a rate deck
 }
 
 type houseKey struct{ currency, name string }
@@ -67,7 +76,9 @@ const (
 	connectTimeout   = 2 * time.Second
 	statementTimeout = 30 * time.Second
 	lockWaitSeconds  = 2
+	searchTime       = 8 * time.Second
 	maxConnections   = 32
+	maxSearches      = 4
 	connectionLife   = 3 * time.Minute
 )
 
@@ -78,7 +89,7 @@ var ErrNoDatabase = errors.New("there is no database")
 // folder too, unless it must be there: then the error is ErrNoDatabase. The schema is the business of Migrate and
 // CheckSchema.
 func Open(c Config) (*Store, error) {
-	s := &Store{now: c.Now, house: map[houseKey]int64{}, provisions: c.Provisions}
+	s := &Store{now: c.Now, house: map[houseKey]int64{}, provisions: c.Provisions, searchTime: cmp.Or(c.SearchTime, searchTime)}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -122,6 +133,11 @@ func (s *Store) openSQLite(path string, existing bool) error {
 		return err
 	}
 	pool.SetMaxOpenConns(4)
+	pragmas.Add("_pragma", "cache_size(-16384)")
+	if s.searches, err = sql.Open(sqlite.DriverName, file+"?"+pragmas.Encode()); err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	limitPool(s.searches, maxSearches)
 	return nil
 }
 
@@ -175,12 +191,15 @@ func (s *Store) openServer(c Config) error {
 	}
 	config.Collation = "utf8mb4_general_ci"
 	config.Logger = mysqldriver.Logger(quiet{})
-	pool, err := openPool(config)
+	pool, err := openPool(config, maxConnections)
 	if err != nil {
 		return err
 	}
+	if s.searches, err = openPool(config, maxSearches); err != nil {
+		return err
+	}
 	config.Params["autocommit"] = "0"
-	if s.updates, err = openPool(config); err != nil {
+	if s.updates, err = openPool(config, maxConnections); err != nil {
 		return err
 	}
 	s.write, err = openGORM(mysql.New(mysql.Config{Conn: pool, SkipInitializeWithVersion: true}))
@@ -188,16 +207,20 @@ func (s *Store) openServer(c Config) error {
 	return err
 }
 
-func openPool(config *mysqldriver.Config) (*sql.DB, error) {
+func openPool(config *mysqldriver.Config, most int) (*sql.DB, error) {
 	connector, err := mysqldriver.NewConnector(config)
 	if err != nil {
 		return nil, fmt.Errorf("database settings: %w", err)
 	}
 	pool := sql.OpenDB(sessions{connector})
-	pool.SetMaxOpenConns(maxConnections)
-	pool.SetMaxIdleConns(maxConnections)
+	limitPool(pool, most)
 	pool.SetConnMaxLifetime(connectionLife)
 	return pool, nil
+}
+
+func limitPool(pool *sql.DB, most int) {
+	pool.SetMaxOpenConns(most)
+	pool.SetMaxIdleConns(most)
 }
 
 func openGORM(d gorm.Dialector) (*gorm.DB, error) {
@@ -248,7 +271,7 @@ func (s *Store) Close() error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(read.Close(), write.Close(), s.updates.Close()) // closing one again does nothing
+	return errors.Join(s.searches.Close(), read.Close(), write.Close(), s.updates.Close()) // closing one again does nothing
 }
 
 // Lanes is how many committers this database gains from.

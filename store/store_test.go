@@ -186,7 +186,7 @@ func TestRefillsAndImportsWhoseIDsMeet(t *testing.T) {
 			return stores
 		}
 		imported := func(s *store.Store, name string) error {
-			return s.ImportUsers(t.Context(), "test", func(yield func(models.NewUser) error) error {
+			return s.ImportUsers(t.Context(), "test", "test", func(yield func(models.NewUser) error) error {
 				for i := range 40 {
 					if err := yield(models.NewUser{Username: fmt.Sprint(name, i), Balance: 10 * money.Unit}); err != nil {
 						return err

@@ -19,7 +19,8 @@ import (
 var tokensListing = listing{name: "tokens", from: "tokens k", key: "k.id", always: "1 = 1"}
 
 // programColumns are those of a token, which is what a program logs in with.
-const programColumns = "k.id, k.name, k.scopes, k.account, k.created_at, k.expires_at, k.last_used"
+const programColumns = "k.id, k.name, k.scopes, k.account, k.created_at, k.expires_at, k.last_used" +
+	", (SELECT ku.id FROM users ku WHERE ku.id = k.account_user AND ku.deleted_at IS NULL), (SELECT kg.id FROM user_groups kg WHERE kg.id = k.account_group)"
 
 // tokenUse is how fine the last use of a token is noted: a write with each request would cost more than it tells.
 const tokenUse = time.Minute
@@ -28,7 +29,9 @@ func scanToken(rows interface{ Scan(...any) error }) (models.Token, error) {
 	var t models.Token
 	var scopes string
 	var expires, used sql.NullTime
-	err := rows.Scan(&t.ID, &t.Name, &scopes, &t.Account, &t.CreatedAt, &expires, &used)
+	var user, group sql.NullInt64
+	err := rows.Scan(&t.ID, &t.Name, &scopes, &t.Account, &t.CreatedAt, &expires, &used, &user, &group)
+	t.Owner = models.Owner{User: user.Int64, Group: group.Int64}
 	t.Scopes = strings.Fields(scopes)
 	if expires.Valid {
 		t.ExpiresAt = &expires.Time
@@ -65,6 +68,12 @@ func (s *Store) Token(ctx context.Context, secret string) (models.Token, error) 
 	return t, nil
 }
 
+// TokenByID returns a token, or models.ErrNotFound when there is none with this id.
+func (s *Store) TokenByID(ctx context.Context, id int64) (models.Token, error) {
+	t, err := scanToken(s.read.WithContext(ctx).Raw("SELECT "+programColumns+" FROM tokens k WHERE k.id = ?", id).Row())
+	return t, translate(err)
+}
+
 // ListTokens returns a page of tokens.
 func (s *Store) ListTokens(ctx context.Context, r models.ListRequest) (models.List[models.Token], error) {
 	q, err := s.search(tokensListing, r)
@@ -93,7 +102,8 @@ type tokenFacts struct {
 }
 
 // NewToken makes a token and returns its secret, which nobody can read again. A name that is taken is
-// models.ErrConflict.
+// models.ErrConflict, and an account that does not exist models.ErrInvalid. The token keeps to the user or the group
+// that the account is now: when its account_id goes to somebody else, the token does not follow.
 func (s *Store) NewToken(ctx context.Context, t models.NewToken, actor string) (models.Token, string, error) {
 	secret := "tt" + rand.Text()
 	var id int64
@@ -102,8 +112,19 @@ func (s *Store) NewToken(ctx context.Context, t models.NewToken, actor string) (
 		if t.ExpiresAt != nil {
 			expires = stamp(*t.ExpiresAt)
 		}
-		err := db.Exec("INSERT INTO tokens (name, hash, scopes, account, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)",
-			t.Name, hashed(secret), strings.Join(t.Scopes, " "), t.Account, stamp(s.now()), expires).Error
+		var owner models.Owner
+		if t.Account != "" {
+			var err error
+			owner, err = accountNamed(db, t.Account)
+			if errors.Is(err, models.ErrNotFound) {
+				return fmt.Errorf("%w: there is no account %q: it must be the account_id or the id of a user or a group", models.ErrInvalid, t.Account)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		err := db.Exec("INSERT INTO tokens (name, hash, scopes, account, account_user, account_group, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+			t.Name, hashed(secret), strings.Join(t.Scopes, " "), t.Account, owner.User, owner.Group, stamp(s.now()), expires).Error
 		if err != nil {
 			return err
 		}

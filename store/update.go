@@ -138,8 +138,9 @@ func rollBack(ctx context.Context, conn *sql.Conn) {
 	}
 }
 
-// errLookAgain says that a call which was said to be new exists, and that a decision rested on its absence.
-var errLookAgain = errors.New("a call that was said to be new exists")
+// errLookAgain says that a call which was said to be new exists, and that a decision rested on its absence; or that what was read of
+// a user does not belong together.
+var errLookAgain = errors.New("what was read has changed meanwhile")
 
 // lookAgain returns errLookAgain when one of the calls exists. It locks nothing: calls are locked before accounts.
 func (t *txn) lookAgain(ctx context.Context, callIDs []string) error {
@@ -179,6 +180,11 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 	}
 	if err := t.loadAccounts(ctx, st, payers(st, keys)); err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
+	}
+	for id, accounts := range st.Accounts {
+		if u, known := st.Users[id]; known && slices.ContainsFunc(accounts, func(a models.Account) bool { return a.Currency != u.Currency }) {
+			return nil, fmt.Errorf("%w: %w", errLookAgain, models.ErrUnavailable) // it was changed between the two
+		}
 	}
 	if err := t.loadTransactions(ctx, st, keys.Refs); err != nil {
 		return nil, fmt.Errorf("load transactions: %w", err)
@@ -257,7 +263,7 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed,
 	}
 	if err := rows.Scan(append(fields, more...)...); err != nil {
-		return models.Call{}, err
+		return models.Call{ID: c.ID, CallID: c.CallID}, fmt.Errorf("call %s: %w", c.CallID, err)
 	}
 	if ended.Valid {
 		c.Ended = &ended.Time
@@ -305,7 +311,11 @@ func payers(st *billing.State, keys billing.Keys) []int64 {
 	return users
 }
 
-const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at"
+const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at, deck_id"
+
+// groupDeck is the rate deck of the first of a user's groups that has one in his currency.
+const groupDeck = "COALESCE((SELECT dd.id FROM members dm JOIN user_groups dg ON dg.id = dm.group_id JOIN decks dd ON dd.id = dg.deck_id" +
+	" WHERE dm.user_id = users.id AND dd.currency = users.currency ORDER BY dg.id LIMIT 1), 0)"
 
 // loadUsers finds the users that keys name. A name that belongs to a user who was found already, by his clid for
 // instance, is not looked up again: all of them are unique.
@@ -344,10 +354,16 @@ func unrated(st *billing.State) []int64 {
 }
 
 func queryUsers[T comparable](ctx context.Context, t *txn, st *billing.State, column string, values []T) error {
+	groups := "0"
+	if t.store.groupDecks.Load() { // most sites have none: they need not pay for it
+		groups = groupDeck
+	}
 	return chunks(t.dialect.maxParams, values, func(values []T) error {
-		query := "SELECT " + userColumns + " FROM users WHERE " + column + " IN (" + marks(len(values)) + ")"
+		query := "SELECT " + userColumns + ", " + groups + " FROM users WHERE " + column + " IN (" + marks(len(values)) + ")"
 		return t.query(ctx, query, anys(values), func(rows *sql.Rows) error {
-			u, err := scanUser(rows)
+			var deck int64
+			u, err := scanUser(rows, &deck)
+			u.GroupDeck = deck
 			if err == nil {
 				st.AddUser(u)
 			}
@@ -356,9 +372,10 @@ func queryUsers[T comparable](ctx context.Context, t *txn, st *billing.State, co
 	})
 }
 
-func scanUser(rows *sql.Rows) (models.User, error) {
+// scanUser reads userColumns, and what stands behind them.
+func scanUser(rows *sql.Rows, more ...any) (models.User, error) {
 	var u models.User
-	err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt)
+	err := rows.Scan(append([]any{&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt, &u.Deck}, more...)...)
 	return u, err
 }
 
@@ -510,13 +527,20 @@ func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction
 	}
 	transactions := t.insert("transactions", "id", "kind", "ref", "posted_at", "actor")
 	entries := t.insert("entries", "tx_id", "account_id", "amount")
+	keys := t.insert("client_keys", "client_key", "tx_id")
 	for _, tx := range posted {
 		transactions.row(tx.ID, tx.Ref.Kind, tx.Ref.Ref, stamp(tx.PostedAt), truncate(tx.Actor, 80))
+		if tx.Key != "" {
+			keys.row(tx.Key, tx.ID)
+		}
 		for _, e := range tx.Entries {
 			entries.row(tx.ID, e.AccountID, int64(e.Amount))
 		}
 	}
 	if err := transactions.exec(ctx); err != nil {
+		return err
+	}
+	if err := keys.exec(ctx); err != nil {
 		return err
 	}
 	return entries.exec(ctx)
@@ -591,6 +615,7 @@ var (
 	}}
 	rateTexts = memo[models.Rate, string]{of: func(r models.Rate) (string, error) {
 		text, err := json.Marshal(r)
+		rates.put(string(text), r) // it is read when the call ends
 		return string(text), err
 	}}
 )

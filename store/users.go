@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -25,6 +26,7 @@ type userRow struct {
 	Currency     string
 	Epoch        int64
 	CreatedAt    time.Time
+	DeckID       int64
 }
 
 // TableName implements GORM's Tabler.
@@ -48,7 +50,15 @@ const importChunk = 500
 // AddUser makes a user with his account and opening balance. A username, clid or imsi that is taken is
 // models.ErrConflict.
 func (s *Store) AddUser(ctx context.Context, u models.NewUser, actor string) (models.User, error) {
-	err := s.inTransaction(ctx, s.importing(ctx, actor, func(yield func(models.NewUser) error) error { return yield(u) }))
+	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		err := s.importing(ctx, actor, func(yield func(models.NewUser) error) error { return yield(u) })(db)
+		if err != nil {
+			return err
+		}
+		made := facts(userRow{Username: u.Username, CLID: optional(u.CLID), IMSI: optional(u.IMSI), Admin: u.Admin}, profileRow{Level: models.LevelUser})
+		made.Balance = u.Balance
+		return s.logIn(db, actor, "user.add", u.Username, nil, made)
+	})
 	if err != nil {
 		return models.User{}, conflictWords(err)
 	}
@@ -56,9 +66,22 @@ func (s *Store) AddUser(ctx context.Context, u models.NewUser, actor string) (mo
 	return found.User, err
 }
 
-// ImportUsers makes all users that each yields, or none. Each of them is one that Validate accepts.
-func (s *Store) ImportUsers(ctx context.Context, actor string, each func(yield func(models.NewUser) error) error) error {
-	return conflictWords(s.write.WithContext(ctx).Transaction(s.importing(ctx, actor, each)))
+// ImportUsers makes all users that each yields, or none. Each of them is one that Validate accepts. from is what the audit
+// log says of where they come from.
+func (s *Store) ImportUsers(ctx context.Context, actor, from string, each func(yield func(models.NewUser) error) error) error {
+	return conflictWords(s.write.WithContext(ctx).Transaction(func(db *gorm.DB) error {
+		made := 0
+		err := s.importing(ctx, actor, func(yield func(models.NewUser) error) error {
+			return each(func(u models.NewUser) error {
+				made++
+				return yield(u)
+			})
+		})(db)
+		if err != nil || made == 0 {
+			return err
+		}
+		return s.logIn(db, actor, "user.import", from, nil, map[string]int{"users": made})
+	}))
 }
 
 // redrawing does all of do or nothing, within a transaction that cannot be repeated as a whole, again with other ids when
@@ -119,7 +142,12 @@ func (s *Store) importChunk(ctx context.Context, db *gorm.DB, actor string, chun
 	for i, u := range chunk {
 		users[i] = userRow{
 			Username: u.Username, PasswordHash: u.PasswordHash, CLID: optional(u.CLID), IMSI: optional(u.IMSI),
-			Admin: u.Admin, Currency: models.SEC, Epoch: 1, CreatedAt: now,
+			Admin: u.Admin, Currency: cmp.Or(u.Currency, models.SEC), Epoch: 1, CreatedAt: now, DeckID: u.Deck,
+		}
+		if currency := users[i].Currency; currency != models.SEC && (i == 0 || users[i-1].Currency != currency) {
+			if err := s.openHouse(db, currency); err != nil {
+				return err
+			}
 		}
 	}
 	if err := db.CreateInBatches(users, perStatement).Error; err != nil {
@@ -133,11 +161,11 @@ func (s *Store) importChunk(ctx context.Context, db *gorm.DB, actor string, chun
 	var accounts []accountRow
 	err := chunks(s.dialect.maxParams, names, func(names []string) error {
 		var made []userRow
-		if err := db.Select("id").Where("username IN ?", names).Find(&made).Error; err != nil {
+		if err := db.Select("id", "currency").Where("username IN ?", names).Find(&made).Error; err != nil {
 			return err
 		}
 		for _, u := range made {
-			accounts = append(accounts, accountRow{UserID: u.ID, Name: "main", Currency: models.SEC, Status: string(models.AccountActive), Burn: 100})
+			accounts = append(accounts, accountRow{UserID: u.ID, Name: "main", Currency: u.Currency, Status: string(models.AccountActive), Burn: 100})
 		}
 		return nil
 	})
@@ -235,6 +263,7 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 		user.Balance += a.Balance
 		user.Held += a.Held
 		user.Available += a.Available()
+		user.Credit += a.CreditLimit
 		user.Blocked = user.Blocked || a.Status == models.AccountBlocked
 	}
 	if err := rows.Err(); err != nil {
@@ -244,16 +273,6 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 		return each(*user)
 	}
 	return nil
-}
-
-// SetPassword changes a user's password and ends his sessions.
-func (s *Store) SetPassword(ctx context.Context, username, hash string) error {
-	done := s.write.WithContext(ctx).Model(&userRow{}).Where("username = ? AND deleted_at IS NULL", username).
-		Updates(map[string]any{"password_hash": hash, "epoch": gorm.Expr("epoch + 1")})
-	if done.Error == nil && done.RowsAffected == 0 {
-		return fmt.Errorf("user %q: %w", username, models.ErrNotFound)
-	}
-	return translate(done.Error)
 }
 
 // HasAdmin reports whether any user is an administrator.

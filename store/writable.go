@@ -52,6 +52,7 @@ func writtenTables() []writtenTable {
 		{"transactions", ""},
 		{"entries", ""},
 		{"audit_log", ""},
+		{"client_keys", ""},
 		{"accounts", "id"},
 		{"calls", "id"},
 		{"users", "id"},
@@ -66,6 +67,10 @@ func writtenTables() []writtenTable {
 		{"tokens", "id"},
 		{"grants", "user_id"},
 		{"provisions", "id"},
+		{"decks", "id"},
+		{"deck_versions", "id"},
+		{"deck_activations", "id"},
+		{"deck_rates", "n"},
 	}
 }
 

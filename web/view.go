@@ -170,6 +170,7 @@ type Call struct {
 	Warnings []string
 	Facts    []Fact
 	Evidence []Evidence
+	Hold     *Leg // why an open call holds what it holds
 	Legs     []Leg
 	Sum      *Amount // of several legs
 	Entries  []Posted

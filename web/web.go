@@ -44,7 +44,7 @@ func New(zone *time.Location) (*Pages, error) {
 		"static": func(name string) (string, error) { return p.static(name) },
 		"local":  func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") },
 		"stamp":  func(t time.Time) string { return t.In(zone).Format(time.RFC3339) },
-		"zone":   zone.String,
+		"zone":   func() string { return zoneName(zone) },
 		"list":   func(items ...any) []any { return items },
 		"user":   UserPath, "call": CallPath, "group": GroupPath,
 	}).ParseFS(files, "templates/parts/*.html")
@@ -66,6 +66,18 @@ func New(zone *time.Location) (*Pages, error) {
 		p.templates[strings.TrimSuffix(path.Base(name), ".html")] = t
 	}
 	return p, nil
+}
+
+// zoneName is a zone for people.
+func zoneName(zone *time.Location) string {
+	switch name := strings.TrimPrefix(zone.String(), "Etc/"); name {
+	case "Local":
+		return "the server's time zone"
+	case "":
+		return "UTC"
+	default:
+		return name
+	}
 }
 
 func (p *Pages) readFiles() error {

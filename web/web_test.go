@@ -201,6 +201,37 @@ func TestFiles(t *testing.T) {
 	}
 }
 
+// TestZone: the foot of a page names the zone of its times, and never as "Local".
+func TestZone(t *testing.T) {
+	t.Parallel()
+	vienna, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	etc, err := time.LoadLocation("Etc/UTC")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		zone *time.Location
+		want string
+	}{
+		{time.UTC, "Times are in UTC."},
+		{etc, "Times are in UTC."},
+		{vienna, "Times are in Europe/Vienna."},
+		{time.FixedZone("", 0), "Times are in UTC."},
+		{time.Local, "Times are in the server&#39;s time zone."},
+	} {
+		pages, err := web.New(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text := string(pages.Render(web.Page{User: "marta", Body: web.Notice{}})); !strings.Contains(text, c.want) {
+			t.Errorf("%s: no %q in\n%s", c.zone, c.want, text)
+		}
+	}
+}
+
 func TestPaths(t *testing.T) {
 	t.Parallel()
 	for got, want := range map[string]string{

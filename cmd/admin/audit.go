@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,6 +101,7 @@ type callJSON struct {
 	ID           int64            `json:"id"`
 	CallID       string           `json:"call_id"`
 	UserID       int64            `json:"user_id"`
+	User         string           `json:"user"` // empty: nobody we know, or deleted
 	CallerID     string           `json:"caller_id"`
 	Number       string           `json:"number"`
 	State        models.CallState `json:"state"`
@@ -118,9 +120,9 @@ type callJSON struct {
 	Unauthorized bool             `json:"unauthorized"`
 }
 
-func showCall(call models.Call) callJSON {
+func showCall(call models.Call, names map[int64]string) callJSON {
 	return callJSON{
-		ID: call.ID, CallID: call.CallID, UserID: call.UserID, CallerID: call.CallerID, Number: call.Number, State: call.State,
+		ID: call.ID, CallID: call.CallID, UserID: call.UserID, User: names[call.UserID], CallerID: call.CallerID, Number: call.Number, State: call.State,
 		Authorized: call.Authorized.UTC(), Due: call.Due.UTC(), Ended: call.Ended, Limit: call.Limit, Seconds: call.Seconds,
 		Disputed: call.Disputed, Currency: call.Rate.Currency, Held: call.Held(), Charge: call.Charge, Shortfall: call.Shortfall,
 		Status: call.Status, SettledBy: call.SettledBy, Unauthorized: call.Unauthorized,
@@ -135,30 +137,55 @@ func (c *command) listCalls(ctx context.Context, db *store.Store, list string) e
 	if len(calls) == maxListed {
 		c.note("only the newest %d are listed", maxListed)
 	}
-	return c.printCalls(calls)
+	return c.printCalls(ctx, db, calls)
 }
 
 // printCalls shows calls as a table or as JSON.
-func (c *command) printCalls(calls []models.Call) error {
+func (c *command) printCalls(ctx context.Context, db *store.Store, calls []models.Call) error {
+	names, err := callNames(ctx, db, calls)
+	if err != nil {
+		return err
+	}
 	if !c.json {
-		c.printCallTable(calls)
+		c.printCallTable(calls, names)
 		return nil
 	}
 	all := make([]callJSON, len(calls))
 	for i, call := range calls {
-		all[i] = showCall(call)
+		all[i] = showCall(call, names)
 	}
 	return c.out.json(all)
 }
 
-func (c *command) printCallTable(calls []models.Call) {
+// callNames are the names of the users who pay for calls.
+func callNames(ctx context.Context, db *store.Store, calls []models.Call) (map[int64]string, error) {
+	var ids []int64
+	for _, call := range calls {
+		ids = append(ids, call.UserID)
+	}
+	slices.Sort(ids)
+	return db.Usernames(ctx, slices.Compact(ids))
+}
+
+// userCell is a user's name in a table; of one who was deleted there is the number only.
+func userCell(id int64, names map[int64]string) string {
+	switch name := names[id]; {
+	case name != "":
+		return name
+	case id == 0:
+		return "-"
+	}
+	return fmt.Sprintf("deleted (%d)", id)
+}
+
+func (c *command) printCallTable(calls []models.Call, names map[int64]string) {
 	rows := make([][]string, len(calls))
 	for i, call := range calls {
-		rows[i] = callCells(call)
+		rows[i] = callCells(call, names)
 	}
 	table{
 		{"CALL", false},
-		{"USER", true},
+		{"USER", false},
 		{"CALLER", false},
 		{"NUMBER", false},
 		{"STATE", false},
@@ -175,14 +202,14 @@ func (c *command) printCallTable(calls []models.Call) {
 	}.write(c.out, rows)
 }
 
-func callCells(call models.Call) []string {
+func callCells(call models.Call, names map[int64]string) []string {
 	by := call.SettledBy
 	if call.Unauthorized {
 		by = strings.TrimSpace(by + " unauthorised")
 	}
 	seconds := func(n int64) string { return strconv.FormatInt(n, 10) }
 	return []string{
-		call.CallID, seconds(call.UserID), call.CallerID, call.Number, string(call.State),
+		call.CallID, userCell(call.UserID, names), call.CallerID, call.Number, string(call.State),
 		call.Authorized.UTC().Format(time.DateTime), call.Due.UTC().Format(time.DateTime), seconds(call.Limit), seconds(call.Seconds),
 		seconds(call.Disputed), call.Rate.Currency, call.Held().String(), call.Charge.String(), call.Shortfall.String(), by,
 	}

@@ -18,7 +18,9 @@ import (
 type explainJSON struct {
 	Call     callJSON           `json:"call"`
 	Evidence []models.Evidence  `json:"evidence"`
-	Legs     []billing.LegPrice `json:"legs"` // none before the call is settled
+	Ending   string             `json:"ending"` // who released the hold, and when; empty: nobody
+	Hold     *billing.LegPrice  `json:"hold"`   // null unless the call is open
+	Legs     []billing.LegPrice `json:"legs"`   // none before the call is settled
 	Charge   money.Amount       `json:"charge"`
 	Entries  []postedJSON       `json:"entries"`
 }
@@ -42,9 +44,23 @@ func callExplain(c *command) action {
 			if err != nil {
 				return err
 			}
-			e := explainJSON{Call: showCall(call), Evidence: call.Notes, Legs: []billing.LegPrice{}, Charge: call.Charge, Entries: []postedJSON{}}
+			names, err := callNames(ctx, db, []models.Call{call})
+			if err != nil {
+				return err
+			}
+			e := explainJSON{Call: showCall(call, names), Evidence: call.Notes, Legs: []billing.LegPrice{}, Charge: call.Charge, Entries: []postedJSON{}}
 			if e.Evidence == nil {
 				e.Evidence = []models.Evidence{}
+			}
+			by := ""
+			if call.SettledBy == billing.SourceOperator {
+				if by, err = db.ReleasedBy(ctx, call.ID); err != nil {
+					return err
+				}
+			}
+			e.Ending = billing.Ending(call, by, time.UTC)
+			if e.Hold, err = billing.ExplainHold(call); err != nil {
+				return err
 			}
 			if call.State == models.CallSettled {
 				if e.Legs, err = billing.Explain(call); err != nil {
@@ -65,7 +81,7 @@ func callExplain(c *command) action {
 			if c.json {
 				return c.out.json(e)
 			}
-			c.printExplanation(call, e)
+			c.printExplanation(call, e, names)
 			return nil
 		})
 	}
@@ -93,8 +109,8 @@ func findCall(ctx context.Context, db *store.Store, id string) (models.Call, err
 }
 
 // printExplanation tells people how the charge came about.
-func (c *command) printExplanation(call models.Call, e explainJSON) {
-	c.printCallTable([]models.Call{call})
+func (c *command) printExplanation(call models.Call, e explainJSON, names map[int64]string) {
+	c.printCallTable([]models.Call{call}, names)
 	c.out.f("\nwhat was seen:\n")
 	if len(e.Evidence) == 0 {
 		c.out.f("  nothing\n")
@@ -104,17 +120,18 @@ func (c *command) printExplanation(call models.Call, e explainJSON) {
 		rows = append(rows, []string{"  " + note.SeenAt.UTC().Format(time.DateTime), note.Source, orNone(note.DialStatus), seen(note)})
 	}
 	table{{}, {}, {}, {}}.write(c.out, rows)
+	if e.Hold != nil {
+		c.out.f("\nwhat it holds, at %s:\n", rateWords(call.Rate))
+		c.printSteps(*e.Hold)
+	}
 	c.out.f("\nwhat it cost:\n")
-	if len(e.Legs) == 0 {
+	switch {
+	case e.Ending != "":
+		c.out.f("  %s\n", printable(e.Ending))
+	case len(e.Legs) == 0:
 		c.out.f("  nothing: the call is %s\n", call.State)
 	}
-	rows = [][]string{}
-	for _, leg := range e.Legs {
-		for _, step := range leg.Steps {
-			rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
-		}
-	}
-	table{{}, {right: true}, {}}.write(c.out, rows)
+	c.printSteps(e.Legs...)
 	c.out.f("\nwhat was posted:\n")
 	if len(e.Entries) == 0 {
 		c.out.f("  nothing\n")
@@ -123,11 +140,33 @@ func (c *command) printExplanation(call models.Call, e explainJSON) {
 	for _, entry := range e.Entries {
 		whose := "the house"
 		if entry.UserID != nil {
-			whose = "user " + strconv.FormatInt(*entry.UserID, 10)
+			whose = userCell(*entry.UserID, names)
 		}
 		rows = append(rows, []string{"  " + entry.PostedAt.Format(time.DateTime), entry.Amount.String(), entry.Account, whose})
 	}
 	table{{}, {right: true}, {}, {}}.write(c.out, rows)
+}
+
+// printSteps shows the steps of prices.
+func (c *command) printSteps(legs ...billing.LegPrice) {
+	rows := [][]string{}
+	for _, leg := range legs {
+		for _, step := range leg.Steps {
+			rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
+		}
+	}
+	table{{}, {right: true}, {}}.write(c.out, rows)
+}
+
+func rateWords(r models.Rate) string {
+	words := fmt.Sprintf("%s %s per minute in increments of %d/%d s", r.PerMinute, r.Currency, max(r.First, 1), max(r.Increment, 1))
+	if r.ConnectFee != 0 {
+		words += fmt.Sprintf(" and a connect fee of %s", r.ConnectFee)
+	}
+	if r.Minimum != 0 {
+		words += fmt.Sprintf(", at least %s", r.Minimum)
+	}
+	return words
 }
 
 // seen is what a witness says of how long the talk lasted.

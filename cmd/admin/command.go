@@ -214,13 +214,13 @@ func (c *command) withStore(ctx context.Context, do func(*store.Store, config.Co
 	return do(db, cfg)
 }
 
-// actor is who acts, for the ledger and the audit log.
+// actor is who acts, for the ledger and the audit log. No user has a slash in his name.
 func actor() string {
 	who, err := user.Current()
 	if err != nil {
-		return "cli"
+		return "cli/unknown"
 	}
-	return "cli:" + who.Username
+	return "cli/" + who.Username
 }
 
 // terminal returns the descriptor of a stream that is a terminal.

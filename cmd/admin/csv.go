@@ -19,7 +19,7 @@ import (
 
 // csvColumns are what a file of users may have; only the first is needed.
 func csvColumns() []string {
-	return []string{"username", "password", "clid", "imsi", "admin", "balance"}
+	return []string{"username", "password", "clid", "imsi", "admin", "balance", "currency"}
 }
 
 // userRow is one row of a file of users.
@@ -128,6 +128,8 @@ func (row *userRow) set(column, field string) (err error) {
 		row.IMSI = field
 	case "admin":
 		row.Admin, err = yesOrNo(field)
+	case "currency":
+		row.Currency = field
 	case "balance":
 		if field != "" {
 			row.Balance, err = money.Parse(field)

@@ -42,14 +42,6 @@ func prepareSchema(ctx context.Context, db *store.Store, d config.Database) erro
 	return wiring.AboutDatabase(d, db.CheckSchema(ctx))
 }
 
-// logged notes a write in the audit log. It follows the write, which is not undone when the log fails.
-func logged(ctx context.Context, db *store.Store, action, target string, after any) error {
-	if err := db.Log(ctx, actor(), action, target, nil, after); err != nil {
-		return fmt.Errorf("it is done, but could not be noted in the audit log: %w", err)
-	}
-	return nil
-}
-
 // auditLine tells of a transaction, in which it is written.
 func auditLine(done models.Transaction, action, target string, after any) models.AuditLine {
 	text, err := json.Marshal(after)

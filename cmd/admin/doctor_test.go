@@ -27,11 +27,11 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 	statements := fmt.Sprintf("CREATE USER '%s'@'%%' IDENTIFIED BY 'secret7'", name)
 	for _, table := range []string{
 		"users", "accounts", "calls", "counters", "profiles", "login_failures", "ended_sessions", "secrets", "user_groups", "members",
-		"refill_dates", "tokens", "grants", "provisions",
+		"refill_dates", "tokens", "grants", "provisions", "decks", "deck_versions", "deck_activations", "deck_rates",
 	} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
-	for _, table := range []string{"transactions", "entries", "audit_log"} {
+	for _, table := range []string{"transactions", "entries", "audit_log", "client_keys"} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
 	statements += fmt.Sprintf("; GRANT SELECT ON `%s`.goose_db_version TO '%s'@'%%'", schema, name)

@@ -111,8 +111,8 @@ func orElse(text, otherwise string) string {
 // goodGroup says what is wrong with the name or mode of a group.
 func goodGroup(name, mode string) error {
 	switch {
-	case !goodName(name) || strings.Contains(name, "/"):
-		return usagef("the name must be 1 to 64 printable characters without a slash, and without blanks at the ends")
+	case !goodName(name) || strings.Contains(name, "/") || models.Dots(name):
+		return usagef("the name must be 1 to 64 printable characters without a slash, and without blanks at the ends, and be neither . nor ..")
 	case mode != models.ModeTopUp && mode != models.ModeAdd:
 		return usagef("--mode is %q, but must be topup or add", mode)
 	}

@@ -28,9 +28,9 @@ func userImport(c *command) action {
 	c.reports()
 	c.makes = true
 	c.about = `
-The first line names the columns, in any order: username,password,clid,imsi,admin,balance. Only username is needed.
-An empty password means that the user cannot log in; admin is yes or no; balance is in whole seconds. FILE.csv may be
-- for standard input. Every bad row is told with its line, and then nobody is imported.
+The first line names the columns, in any order: username,password,clid,imsi,admin,balance,currency. Only username is
+needed. An empty password means that the user cannot log in; admin is yes or no; balance is in whole seconds, unless currency
+names another money. FILE.csv may be - for standard input. Every bad row is told with its line, and then nobody is imported.
 
 A million users without passwords take a minute or two. Each password takes some 60 ms of one processor: 100,000 of
 them take an hour on two. On SQLite nobody can call while the rows are written, so choose a quiet hour.`
@@ -42,7 +42,7 @@ them take an hour on two. On SQLite nobody can call while the rows are written, 
 		}
 		defer func() { _ = file.Close() }()
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
-			i := importer{db: db, file: file, progress: c.progress()}
+			i := importer{db: db, file: file, name: name, progress: c.progress()}
 			err := i.run(ctx)
 			i.progress.clear()
 			return c.reportImport(ctx, &i, name, err)
@@ -86,6 +86,7 @@ func (c *command) openSeekable(path string) (file *os.File, name string, err err
 type importer struct {
 	db       *store.Store
 	file     io.ReadSeeker
+	name     string // of the file
 	progress *progress
 
 	rows      int
@@ -293,7 +294,7 @@ func (i *importer) hashPasswords(ctx context.Context) error {
 // write makes all users in one transaction.
 func (i *importer) write(ctx context.Context) error {
 	written, hashed := 0, 0
-	return i.db.ImportUsers(ctx, actor(), func(yield func(models.NewUser) error) error {
+	return i.db.ImportUsers(ctx, actor(), i.name, func(yield func(models.NewUser) error) error {
 		return i.each(ctx, func(row userRow) error {
 			if row.bad != nil || row.password != "" && hashed == len(i.hashes) {
 				return errors.New("the file changes while it is read")
@@ -341,8 +342,6 @@ func (c *command) reportImport(ctx context.Context, i *importer, name string, er
 			are = "row is"
 		}
 		err = fmt.Errorf("%s: %d of %d %s bad%s; nobody was imported", name, len(i.bad), i.rows, are, more)
-	} else {
-		err = logged(ctx, i.db, "user import", name, report)
 	}
 	if c.json {
 		return errors.Join(c.out.json(report), err)

@@ -1,11 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"time"
 
 	"talktime/internal/config"
@@ -26,10 +27,19 @@ const (
 	mostRows  = 100_000
 )
 
-func (c *command) part() *part {
+// Queries that the helps show.
+const (
+	settledCalls = `{"filters":[{"name":"state","op":"eq","val":"settled"}]}`
+	dueHolds     = `{"filters":[{"name":"due_at","op":"lt","val":"CURRENT_TIMESTAMP"}]}`
+	topUps       = `{"filters":[{"name":"kind","op":"eq","val":"topup"}]}`
+	usersMade    = `{"filters":[{"name":"action","op":"eq","val":"user.add"}]}`
+)
+
+// part adds them. example is a query that the list understands.
+func (c *command) part(example string) *part {
 	p := &part{}
 	p.limit = c.wholeNumber("limit", usualRows, 1, mostRows, "N|how many at most; 100 when left out")
-	p.query = c.flags.String("query", "", `JSON|which ones, in the search language of the API, such as '{"filters":[{"name":"state","op":"eq","val":"settled"}]}'`)
+	p.query = c.flags.String("query", "", "JSON|which ones, in the search language of the API, such as '"+example+"'")
 	return p
 }
 
@@ -79,7 +89,7 @@ func listed[T any](
 
 func callList(c *command) action {
 	c.reports()
-	p := c.part().ofUser(c)
+	p := c.part(settledCalls).ofUser(c)
 	c.about = "\nThe newest stand first."
 	c.examples = []string{"admin call list --user marta", `admin call list --query '{"filters":[{"name":"state","op":"eq","val":"unreconciled"}]}' --json`}
 	return func(ctx context.Context, _ []string) error {
@@ -88,14 +98,14 @@ func callList(c *command) action {
 			if err != nil {
 				return err
 			}
-			return c.printCalls(calls)
+			return c.printCalls(ctx, db, calls)
 		})
 	}
 }
 
 func holdList(c *command) action {
 	c.reports()
-	p := c.part().ofUser(c)
+	p := c.part(dueHolds).ofUser(c)
 	c.about = "\nThe oldest stand first."
 	c.examples = []string{"admin hold list", "admin hold list --user marta --json"}
 	return func(ctx context.Context, _ []string) error {
@@ -104,7 +114,7 @@ func holdList(c *command) action {
 			if err != nil {
 				return err
 			}
-			return c.printCalls(calls)
+			return c.printCalls(ctx, db, calls)
 		})
 	}
 }
@@ -114,18 +124,20 @@ type ledgerJSON struct {
 	ID            int64        `json:"id"`
 	TransactionID int64        `json:"transaction_id"`
 	UserID        int64        `json:"user_id"`
+	User          string       `json:"user"` // empty: deleted
 	AccountID     int64        `json:"account_id"`
 	Currency      string       `json:"currency"`
 	Amount        money.Amount `json:"amount"`
 	Kind          string       `json:"kind"`
 	Ref           string       `json:"ref"`
+	Note          string       `json:"note"` // empty: there is none
 	Actor         string       `json:"actor"`
 	PostedAt      time.Time    `json:"posted_at"`
 }
 
 func ledger(c *command) action {
 	c.reports()
-	p := c.part()
+	p := c.part(topUps)
 	c.about = "\nThe newest stand first. Without USERNAME it is everybody's."
 	c.examples = []string{"admin ledger marta", `admin ledger --limit 1000 --json`}
 	return func(ctx context.Context, operands []string) error {
@@ -137,18 +149,27 @@ func ledger(c *command) action {
 			if err != nil {
 				return err
 			}
+			var ids []int64
+			for _, e := range entries {
+				ids = append(ids, e.UserID)
+			}
+			slices.Sort(ids)
+			names, err := db.Usernames(ctx, slices.Compact(ids))
+			if err != nil {
+				return err
+			}
 			shown := make([]ledgerJSON, len(entries))
 			rows := make([][]string, len(entries))
 			for i, e := range entries {
-				shown[i] = ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Actor, e.PostedAt.UTC()}
+				shown[i] = ledgerJSON{e.ID, e.TransactionID, e.UserID, names[e.UserID], e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
 				rows[i] = []string{
-					e.PostedAt.UTC().Format(time.DateTime), strconv.FormatInt(e.UserID, 10), e.Kind, e.Amount.String(), e.Currency, e.Ref, e.Actor,
+					e.PostedAt.UTC().Format(time.DateTime), userCell(e.UserID, names), e.Kind, e.Amount.String(), e.Currency, cmp.Or(e.Note(), e.Ref), e.Actor,
 				}
 			}
 			if c.json {
 				return c.out.json(shown)
 			}
-			table{{"POSTED", false}, {"USER", true}, {"KIND", false}, {"AMOUNT", true}, {"CURRENCY", false}, {"REF", false}, {"BY", false}}.write(c.out, rows)
+			table{{"POSTED", false}, {"USER", false}, {"KIND", false}, {"AMOUNT", true}, {"CURRENCY", false}, {"REF OR NOTE", false}, {"BY", false}}.write(c.out, rows)
 			return nil
 		})
 	}
@@ -167,9 +188,9 @@ type logJSON struct {
 
 func auditLog(c *command) action {
 	c.reports()
-	p := c.part()
+	p := c.part(usersMade)
 	c.about = "\nThe newest stand first. What was moved on the books stands in the ledger too."
-	c.examples = []string{"admin log", `admin log --query '{"filters":[{"name":"actor","op":"eq","val":"admin"}]}'`}
+	c.examples = []string{"admin log", `admin log --query '{"filters":[{"name":"target","op":"eq","val":"marta"}]}'`}
 	return func(ctx context.Context, _ []string) error {
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
 			lines, err := listed(ctx, c, db, cfg, p, db.ListAudit)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,12 +64,13 @@ func TestServerScripts(t *testing.T) {
 //	keys FILE PATH KEY…        the object there has exactly these keys
 //	sql STATEMENT              on the SQLite file of the script
 //	fastagi [dear|deaf]        starts a fastagi on that file, to charge a second too much, or settle nothing
+//	queries VERB               runs each query that the verb's help shows
 //	users N FILE               writes a CSV file of so many users
 //	utf16|binary|long FILE     writes a file that is no such CSV file
 func helpers() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"utf16": write("\xff\xfeu\x00s\x00"), "binary": write("\x7fELF\x02\x01\x01\x00\x00"), "long": write("username\n" + strings.Repeat("x", 20<<20) + "\n"),
-		"exits": exits, "json": jsonIs, "keys": jsonKeys, "sql": runSQL, "fastagi": startFastAGI, "users": writeUsers,
+		"exits": exits, "json": jsonIs, "keys": jsonKeys, "sql": runSQL, "fastagi": startFastAGI, "users": writeUsers, "queries": runQueries,
 	}
 }
 
@@ -76,6 +78,23 @@ func helpers() map[string]func(*testscript.TestScript, bool, []string) {
 func write(text string) func(*testscript.TestScript, bool, []string) {
 	return func(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+	}
+}
+
+// shownQuery is a query in a help.
+var shownQuery = regexp.MustCompile(`'(\{"filters".*?\})'`)
+
+func runQueries(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(ts.Exec("admin", append(args, "-h")...))
+	found := shownQuery.FindAllStringSubmatch(ts.ReadFile("stdout"), -1)
+	if len(found) == 0 {
+		ts.Fatalf("the help of %q shows no query", args)
+	}
+	for _, query := range found {
+		ts.Check(ts.Exec("admin", append(args, "--query", query[1], "--json")...))
+		if value(ts, "stdout", "length") == 0 {
+			ts.Fatalf("%s finds nothing", query[1])
+		}
 	}
 }
 

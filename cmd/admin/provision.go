@@ -27,7 +27,7 @@ const (
 // teller is a node manager.
 type teller interface {
 	Create(context.Context, nodemanager.Subscriber) error
-	Delete(ctx context.Context, imsi string) error
+	Delete(context.Context, nodemanager.Subscriber) error
 }
 
 // provisionDue tells the node manager of SIM cards as they change, until ctx ends. It may run in any number of
@@ -56,10 +56,11 @@ func provisionNext(ctx context.Context, db *store.Store, to teller, log *slog.Lo
 	if p == nil || err != nil {
 		return false, true, err
 	}
+	card := nodemanager.Subscriber{Name: strconv.FormatInt(p.UserID, 10), IMSI: p.IMSI, MSISDN: p.CLID}
 	if p.Action == models.ProvisionDelete {
-		err = to.Delete(ctx, p.IMSI)
+		err = to.Delete(ctx, card)
 	} else {
-		err = to.Create(ctx, nodemanager.Subscriber{Name: strconv.FormatInt(p.UserID, 10), IMSI: p.IMSI, MSISDN: p.CLID})
+		err = to.Create(ctx, card)
 	}
 	if err == nil {
 		log.Info("the node manager knows", "action", p.Action, "user_id", p.UserID)

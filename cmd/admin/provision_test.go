@@ -31,8 +31,8 @@ func (f *fakeTeller) Create(_ context.Context, s nodemanager.Subscriber) error {
 	return f.err
 }
 
-func (f *fakeTeller) Delete(_ context.Context, imsi string) error {
-	f.told = append(f.told, "delete "+imsi)
+func (f *fakeTeller) Delete(_ context.Context, s nodemanager.Subscriber) error {
+	f.told = append(f.told, "delete "+s.Name+" "+s.IMSI)
 	return f.err
 }
 
@@ -108,12 +108,12 @@ func TestProvisionNext(t *testing.T) {
 	if p := step(well, true, true); p.ID != 0 {
 		t.Errorf("there still waits %+v", p)
 	}
-	if err := db.DeleteUser(t.Context(), 1, "test"); err != nil {
+	if _, err := db.DeleteUser(t.Context(), 1, "test"); err != nil {
 		t.Fatal(err)
 	}
 	step(well, true, true)
 	step(well, false, true)
-	if fmt.Sprint(well.told) != "[create 1 0017 555 delete 0017]" {
+	if fmt.Sprint(well.told) != "[create 1 0017 555 delete 1 0017]" {
 		t.Errorf("it was told %v", well.told)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"talktime/internal/wiring"
 	"talktime/pbx"
 	"talktime/store"
+	"talktime/tariff"
 )
 
 func reconcile(c *command) action {
@@ -40,11 +41,15 @@ func (c *command) reconcile(ctx context.Context, db *store.Store, cfg config.Con
 	}
 	if all {
 		// An operator's word is written down before it is acted on.
-		if err := db.Log(ctx, actor(), "reconcile all", "every open call", nil, nil); err != nil {
+		if err := db.Log(ctx, actor(), "call.reconcile", "every open call", nil, nil); err != nil {
 			return fmt.Errorf("nothing is done, since the audit log cannot be written: %w", err)
 		}
 	}
-	service := billing.New(billing.Options{Store: db})
+	tariffs := &tariff.Tariffs{} // calls that nobody authorised are charged at today's rate
+	if _, err := tariffs.Refresh(ctx, db); err != nil {
+		return err
+	}
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Rate: tariffs.Rate}})
 	defer service.Close()
 	r := billing.Reconciler{Service: service, Calls: db, CDRs: witnesses(databases), Logger: slog.New(slog.DiscardHandler)}
 	if cfg.AMI.Addr != "" {

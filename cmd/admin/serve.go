@@ -115,7 +115,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 // api puts the services together that the API stands on.
 func api(db *store.Store, service *billing.Service, cfg config.Config, log *slog.Logger) (http.Handler, error) {
 	return adminapi.New(adminapi.Deps{
-		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db,
+		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max,
 		Figures: db, Version: version.String(),
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
 		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
@@ -194,10 +194,13 @@ func probeWrites(ctx context.Context, db *store.Store, d config.Database, log *s
 	}
 }
 
+// byItself is who did what nobody asked for, in the ledger and the audit log. No user has a slash in his name.
+const byItself = "admin/serve"
+
 // refillDue applies the refill dates of groups as they come. It may run in any number of processes.
 func refillDue(ctx context.Context, db *store.Store, log *slog.Logger) {
 	for ; ctx.Err() == nil; wiring.Pause(ctx, refillPause) {
-		applied, err := db.RefillDue(ctx, "admin serve")
+		applied, err := db.RefillDue(ctx, byItself)
 		switch {
 		case ctx.Err() != nil:
 		case err != nil:
@@ -241,7 +244,7 @@ func (c *command) firstAdmin(ctx context.Context, db *store.Store, secret string
 	if err != nil {
 		return err
 	}
-	_, err = db.AddUser(ctx, models.NewUser{Username: "admin", PasswordHash: hash, Admin: true}, "admin serve")
+	_, err = db.AddUser(ctx, models.NewUser{Username: "admin", PasswordHash: hash, Admin: true}, byItself)
 	if errors.Is(err, models.ErrConflict) {
 		if exists, err := db.HasAdmin(ctx); exists || err != nil {
 			return err // another process was faster

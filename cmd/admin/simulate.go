@@ -240,7 +240,7 @@ func (g *game) demoUsers(ctx context.Context, db *store.Store) ([]caller, error)
 		}
 		callers = append(callers, caller{username: u.Username, clid: u.CLID, demo: true})
 	}
-	err = db.ImportUsers(ctx, actor(), func(yield func(models.NewUser) error) error {
+	err = db.ImportUsers(ctx, actor(), "simulate", func(yield func(models.NewUser) error) error {
 		for _, u := range missing {
 			if err := yield(u); err != nil {
 				return err

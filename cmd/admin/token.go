@@ -38,9 +38,13 @@ func tokenAdd(c *command) action {
 	c.reports()
 	name := c.flags.String("name", "", "NAME|what the token is for; each name once")
 	scopes := c.flags.String("scopes", "", "LIST|what it is good for, separated by commas: "+strings.Join(models.Scopes(), ", "))
-	account := c.flags.String("account", "", "ID|the only account whose figures it may see; all when left out")
+	account := c.flags.String("account", "", "ID|the only user or group whose figures it may read, by account_id or id; bound to none when left out")
 	expires := c.flags.String("expires", "", "DATE|the first day on which it is no longer valid, as 2030-12-31; never when left out")
-	c.about = "\nThe secret is shown this once: only a hash of it is kept. No scope implies another."
+	c.about = "\nThe secret is shown this once: only a hash of it is kept. No scope implies another:\n"
+	for _, scope := range models.Scopes() {
+		c.about += fmt.Sprintf("\n  %-10s  %s", scope, models.ScopePermits(scope))
+	}
+	c.about += "\n\nWith --account it reads what is of that user, or of those who are in that group at the moment,\nand is refused everything else, whatever its scopes."
 	c.examples = []string{"admin token add --name reports --scopes read,cdr --expires 2030-12-31"}
 	return func(ctx context.Context, _ []string) error {
 		made := models.NewToken{Name: *name, Account: *account, Scopes: strings.FieldsFunc(*scopes, func(r rune) bool { return r == ',' || r == ' ' })}
@@ -49,7 +53,7 @@ func tokenAdd(c *command) action {
 			return usagef("--name must be 1 to 64 printable characters, without blanks at the ends")
 		case len(made.Scopes) == 0:
 			return usagef("--scopes must name at least one of %s", strings.Join(models.Scopes(), ", "))
-		case *account != "" && !goodName(*account):
+		case c.isGiven("account") && !goodName(*account): // an empty one must not make a token that sees everybody
 			return usagef("--account must be 1 to 64 printable characters, without blanks at the ends")
 		}
 		for _, scope := range made.Scopes {
@@ -64,6 +68,13 @@ func tokenAdd(c *command) action {
 				day, err := time.ParseInLocation(time.DateOnly, *expires, cfg.Location)
 				if err != nil {
 					return usagef("--expires is %q, but must be a date such as 2030-12-31", *expires)
+				}
+				now, err := db.Clock(ctx)
+				if err != nil {
+					return err
+				}
+				if !day.After(now) {
+					return usagef("--expires is %s, which is over: the token would never be valid", *expires)
 				}
 				made.ExpiresAt = &day
 			}

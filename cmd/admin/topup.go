@@ -76,7 +76,7 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 		return movedJSON{m.Username, user.Currency, m.Amount, m.Ref, done.Available, done.Already}
 	}
 	m.Note = func(done billing.Moved) models.AuditLine {
-		return auditLine(done.Transaction, "topup", m.Username, shown(done))
+		return auditLine(done.Transaction, "balance.add", m.Username, shown(done))
 	}
 	service := billing.New(billing.Options{Store: db})
 	defer service.Close()

@@ -25,6 +25,7 @@ type userJSON struct {
 	Balance   money.Amount `json:"balance"`
 	Held      money.Amount `json:"held"`
 	Available money.Amount `json:"available"`
+	Credit    money.Amount `json:"credit_limit"`
 	Blocked   bool         `json:"blocked"`
 }
 
@@ -37,7 +38,7 @@ type madeUserJSON struct {
 func showUser(b models.Balance) userJSON {
 	return userJSON{
 		ID: b.ID, Username: b.Username, CLID: b.CLID, IMSI: b.IMSI, Admin: b.Admin, Currency: b.Currency,
-		Balance: b.Balance, Held: b.Held, Available: b.Available, Blocked: b.Blocked,
+		Balance: b.Balance, Held: b.Held, Available: b.Available, Credit: b.Credit, Blocked: b.Blocked,
 	}
 }
 
@@ -125,10 +126,12 @@ func userAdd(c *command) action {
 	c.flags.StringVar(&u.CLID, "clid", "", "NUMBER|his phone number, as caller ids show it: digits, perhaps a + before them")
 	c.flags.StringVar(&u.IMSI, "imsi", "", "DIGITS|the identity of his SIM card")
 	c.flags.BoolVar(&u.Admin, "admin", false, "he may administer")
-	c.amount(&u.Balance, "balance", "SECONDS|the talk time that he begins with")
+	c.amount(&u.Balance, "balance", "AMOUNT|the money that he begins with; in whole seconds of talk time, unless --currency says otherwise")
+	c.flags.StringVar(&u.Currency, "currency", "", "CODE|of his money, such as EUR; he can call once a tariff in it has rates. SEC, a second of talk time, when left out")
 	c.about = "A user without --clid and --imsi has no phone; he can log in."
 	c.examples = []string{
 		"admin user add --username marta --clid 555000204 --balance 600",
+		"admin user add joel --clid 555000205 --currency EUR --balance 12.50",
 		"admin user add operator --admin --password - < password.txt",
 	}
 	return func(ctx context.Context, operands []string) (err error) {
@@ -163,22 +166,23 @@ func (c *command) addUser(ctx context.Context, db *store.Store, u models.NewUser
 	if err != nil {
 		return err
 	}
-	shown := showUser(made)
-	logErr := logged(ctx, db, "user add", u.Username, shown)
 	if c.json {
-		return errors.Join(c.out.json(madeUserJSON{shown, madePassword}), logErr)
+		return c.out.json(madeUserJSON{showUser(made), madePassword})
 	}
 	userTable().write(c.out, [][]string{userCells(made)})
 	if madePassword != "" {
 		c.out.f("\npassword: %s\n", madePassword)
 	}
-	return logErr
+	return nil
 }
 
 // checkNewUser says everything that is wrong with a user, whatever the database holds.
 func checkNewUser(u models.NewUser) error {
 	if err := u.Validate(); err != nil {
 		return validation(err)
+	}
+	if u.Currency != "" && u.Currency != models.SEC {
+		return nil
 	}
 	return wholeSeconds(u.Balance)
 }
@@ -272,7 +276,8 @@ func userPasswd(c *command) action {
 			return err
 		}
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
-			if _, err := db.UserByName(ctx, name); err != nil { // before anybody types a password
+			user, err := db.UserByName(ctx, name)
+			if err != nil { // before anybody types a password
 				return unknownUser(name, err)
 			}
 			text, made, err := c.choosePassword(ctx, *secret)
@@ -283,13 +288,17 @@ func userPasswd(c *command) action {
 			if err != nil {
 				return err
 			}
-			if err := db.SetPassword(ctx, name, hash); err != nil {
+			n, err := db.ChangeUsers(ctx, []int64{user.ID}, models.UserChange{PasswordHash: &hash}, actor())
+			if err == nil && n == 0 { // he has gone meanwhile
+				err = models.ErrNotFound
+			}
+			if err != nil {
 				return unknownUser(name, err)
 			}
 			if !made {
 				text = ""
 			}
-			return errors.Join(c.showPassword(name, text), logged(ctx, db, "user passwd", name, nil))
+			return c.showPassword(name, text)
 		})
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/models"
+	"talktime/money"
 	"talktime/store"
 )
 
@@ -62,6 +63,7 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 		rows = append(rows, []string{strings.ToLower(column.title), cells[i]})
 	}
 	rows = append(rows, [][]string{
+		{"credit limit", u.Credit.String()},
 		{"blocked", yesNo(u.Blocked)},
 		{"name", orNone(shown.Name)},
 		{"level", strconv.Itoa(shown.Level)},
@@ -86,6 +88,8 @@ func userChange(c *command) action {
 	imsi := c.flags.String("imsi", "", "DIGITS|the identity of his SIM card; empty: none")
 	admin := c.flags.Bool("admin", false, "he may administer; --admin=false: no longer")
 	blocked := c.flags.Bool("blocked", false, "he can make no new calls; --blocked=false: he can again")
+	var credit money.Amount
+	c.amount(&credit, "credit-limit", "AMOUNT|how far below zero he may go: what he may talk for before he pays")
 	name := c.flags.String("name", "", "TEXT|what he is called")
 	level := c.wholeNumber("level", models.LevelUser, models.LevelAdmin, models.LevelCollaborator, "N|0 administrator, 1 user, 2 collaborator")
 	account := c.flags.String("account-id", "", "ID|what other systems call him; empty: nothing")
@@ -94,20 +98,22 @@ func userChange(c *command) action {
 	c.about = `
 What is left out stays. A password is changed by admin user passwd, a group's members by admin group change.
 Whoever is blocked can still log in. His calls in progress go on to their limit, and money can be added and taken.`
-	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''", "admin user change marta --blocked"}
+	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''", "admin user change marta --blocked", "admin user change shop --credit-limit 3600"}
 	return func(ctx context.Context, operands []string) error {
 		var change models.UserChange
 		for flag, field := range map[string]func(){
-			"username":   func() { change.Username = username },
-			"clid":       func() { change.CLID = orNull(clid) },
-			"imsi":       func() { change.IMSI = orNull(imsi) },
-			"admin":      func() { change.Admin = admin },
-			"blocked":    func() { change.Blocked = blocked },
-			"name":       func() { change.Name = name },
-			"level":      func() { change.Level = level },
-			"account-id": func() { change.AccountID = orNull(account) },
-			"address":    func() { change.Address = address },
-			"cpf":        func() { change.CPF = cpf },
+			"username": func() { change.Username = username },
+			"clid":     func() { change.CLID = orNull(clid) },
+			"imsi":     func() { change.IMSI = orNull(imsi) },
+			"admin":    func() { change.Admin = admin },
+			"blocked":  func() { change.Blocked = blocked },
+
+			"credit-limit": func() { change.CreditLimit = &credit },
+			"name":         func() { change.Name = name },
+			"level":        func() { change.Level = level },
+			"account-id":   func() { change.AccountID = orNull(account) },
+			"address":      func() { change.Address = address },
+			"cpf":          func() { change.CPF = cpf },
 		} {
 			if c.isGiven(flag) {
 				field()
@@ -161,7 +167,7 @@ func changeUser(ctx context.Context, db *store.Store, username string, change mo
 func userRemove(c *command) action {
 	c.about = `
 His balance goes to the house account "closed", his name, clid and imsi become free, and his calls and the ledger stay.
-While a call of his holds money he cannot be removed.`
+While a call of his is in progress he cannot be removed.`
 	c.examples = []string{"admin user remove marta"}
 	return func(ctx context.Context, operands []string) error {
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
@@ -169,7 +175,7 @@ While a call of his holds money he cannot be removed.`
 			if err != nil {
 				return unknownUser(operands[0], err)
 			}
-			err = db.DeleteUser(ctx, user.ID, actor())
+			had, err := db.DeleteUser(ctx, user.ID, actor())
 			var refusal *billing.Refusal
 			switch {
 			case errors.Is(err, models.ErrLastAdmin):
@@ -179,7 +185,7 @@ While a call of his holds money he cannot be removed.`
 			case err != nil:
 				return err
 			}
-			c.out.f("user %s is removed\n", user.Username)
+			c.out.f("user %s is removed; the house account \"closed\" has his balance of %s %s\n", user.Username, had, user.Currency)
 			return nil
 		})
 	}

@@ -22,6 +22,7 @@ import (
 	"talktime/models"
 	"talktime/pbx"
 	"talktime/store"
+	"talktime/tariff"
 )
 
 // environment is what the process gets from outside.
@@ -111,7 +112,9 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	if err := prepareSchema(ctx, db, c.Database, log); err != nil {
 		return err
 	}
-	service := billing.New(billing.Options{Store: db, Policy: policy(c.Calls), Logger: log, Lanes: db.Lanes()})
+	tariffs := &tariff.Tariffs{}
+	_, _ = tariffs.Refresh(ctx, db) // so that the first call finds them; what fails is logged and tried again below
+	service := billing.New(billing.Options{Store: db, Policy: policy(c.Calls, tariffs), Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	waiting := spool.New(c.Spool)
 	if err := wiring.TryWriting(c.Spool); err != nil {
@@ -136,6 +139,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(running, listener) })
 	group.Go(func() error { return watchSchema(running, db, c.Database, log) })
+	group.Go(func() error {
+		tariffs.Watch(running, db, log)
+		return nil
+	})
 	group.Go(func() error {
 		watchGarbage(running)
 		return nil
@@ -165,8 +172,9 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	return err
 }
 
-func policy(c config.Calls) billing.Policy {
+func policy(c config.Calls, tariffs *tariff.Tariffs) billing.Policy {
 	return billing.Policy{
+		Rate:           tariffs.Rate,
 		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
 		Dial: c.Dial, SubscriberDial: c.SubscriberDial, DialTechs: c.DialTechs, Emergency: c.Emergency, EmergencyDial: c.EmergencyDial,
 	}

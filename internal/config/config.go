@@ -67,7 +67,7 @@ type Admin struct {
 	TrustedProxies []netip.Prefix
 	PublicURL      string // without a slash at the end; empty when not given
 	Password       Secret // of the first admin; empty: generate one
-	JSONP          bool   // answers may be wrapped for scripts of other sites
+	JSONP          bool   // answers may be wrapped for scripts of other hosts
 }
 
 // Certificate reads the pair of files of the admin address; nil when none is set. It is not a part of Load: whoever

@@ -39,6 +39,20 @@ func mustLoad(t *testing.T, env map[string]string) Config {
 	return c
 }
 
+// TestHostZone: the host's zone has its own name where that is known.
+func TestHostZone(t *testing.T) {
+	t.Parallel()
+	for tz, want := range map[string]string{"Europe/Vienna": "Europe/Vienna", ":Europe/Vienna": "Europe/Vienna", "": "UTC", "/no/such/zone": "Local"} {
+		if got := hostZone(tz, true).String(); got != want {
+			t.Errorf("TZ=%q: %s, want %s", tz, got, want)
+		}
+	}
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if got, want := noon.In(hostZone("", false)).Format(time.RFC822Z), noon.In(time.Local).Format(time.RFC822Z); os.Getenv("TZ") == "" && got != want {
+		t.Errorf("without TZ it is %s, want %s", got, want)
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, nil)
@@ -67,8 +81,9 @@ func TestDefaults(t *testing.T) {
 		ReconcileEvery:  30 * time.Second,
 		ShutdownTimeout: 10 * time.Second,
 	}
-	if c.Location != time.Local {
-		t.Errorf("Location = %v, want the host's", c.Location)
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	if got, want := noon.In(c.Location).Format(time.RFC822Z), noon.In(time.Local).Format(time.RFC822Z); got != want {
+		t.Errorf("Location = %v, where it is %s; want the host's, where it is %s", c.Location, got, want)
 	}
 	if !c.Inside.Extensions.MatchString("2001") || c.Inside.Extensions.MatchString("0551234567") || c.Inside.Trunks != nil {
 		t.Errorf("Inside = %v, want numbers of 2 to 5 digits and no trunks", c.Inside)

@@ -355,7 +355,7 @@ func (l *loader) regexp(name string) *regexp.Regexp {
 func (l *loader) location(name string) *time.Location {
 	value := l.text(name)
 	if value == "" {
-		return time.Local // the host's zone is the documented default
+		return hostZone(os.LookupEnv("TZ")) //nolint:forbidigo // what Go itself goes by, and no setting of ours
 	}
 	location, err := time.LoadLocation(value)
 	if err != nil {
@@ -363,6 +363,25 @@ func (l *loader) location(name string) *time.Location {
 		return time.UTC
 	}
 	return location
+}
+
+// hostZone is the zone that Go calls Local, by TZ or the host's settings, under its own name where that can be known:
+// people are told which one it is.
+func hostZone(name string, set bool) *time.Location {
+	if name = strings.TrimPrefix(name, ":"); set && name == "" {
+		return time.UTC
+	}
+	if !set {
+		target, err := filepath.EvalSymlinks("/etc/localtime")
+		if err != nil {
+			return time.Local
+		}
+		_, name, _ = strings.Cut(target, "/zoneinfo/")
+	}
+	if zone, err := time.LoadLocation(name); err == nil && name != "" {
+		return zone
+	}
+	return time.Local
 }
 
 // path reads a file or folder name; relative ones start at the working directory.

@@ -68,7 +68,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_TRUSTED_PROXIES", Unset: "none",
-			Meaning: "networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed",
+			Meaning: "networks of reverse proxies whose X-Forwarded-For and X-Forwarded-Proto are believed; clients in them count as unknown",
 		},
 		{
 			Name: "TALKTIME_PUBLIC_URL", Unset: "none",
@@ -76,7 +76,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_JSONP", Default: "off",
-			Meaning: "on: `?callback=` wraps what the API answers for scripts of other sites, which then see what the user who is logged in sees",
+			Meaning: "on: `?callback=` wraps what the API answers for scripts of other hosts of the same site, which then see what the user who is logged in sees",
 		},
 		{
 			Name: "TALKTIME_ADMIN_PASSWORD", Unset: "generated", Secret: true,

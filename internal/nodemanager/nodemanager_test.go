@@ -115,38 +115,62 @@ func says(json string) string { return "\x01\x00\x00" + string(rune(len(json))) 
 
 const (
 	createMarta = `{"command":"subscribers","action":"create","fields":{"name":"7","imsi":"IMSI001010000000204","msisdn":"555000204","ki":""}}`
+	readMarta   = `{"command":"subscribers","action":"read","match":{"imsi":"IMSI001010000000204"}}`
 	deleteMarta = `{"command":"subscribers","action":"delete","match":{"imsi":"IMSI001010000000204"}}`
+
+	// What it may know of the card.
+	ours     = `200 [{"name":"7","imsi":"IMSI001010000000204","msisdn":"555000299"}]`
+	complete = `200 [{"name":"anybody","imsi":"IMSI001010000000204","msisdn":"555000204"}]`
+	foreign  = `200 [{"name":"70","imsi":"IMSI001010000000204","msisdn":"555000299"}]`
 )
 
 var marta = Subscriber{Name: "7", IMSI: "001010000000204", MSISDN: "555000204"}
 
 func TestRequests(t *testing.T) {
 	t.Parallel()
+	create := func(c Client) error { return c.Create(t.Context(), marta) }
+	remove := func(c Client) error { return c.Delete(t.Context(), marta) }
 	for _, old := range []bool{false, true} {
-		codes := make(chan int, 3)
-		p := &peer{old: old, answer: func(string) string { return says(fmt.Sprintf(`{"code":%d,"data":{"both":"saved"}}`, <-codes)) }}
+		answers := make(chan string, 4) // a code, and perhaps data
+		p := &peer{old: old, answer: func(string) string {
+			code, data, found := strings.Cut(<-answers, " ")
+			if !found {
+				data = `{"both":"saved"}`
+			}
+			return says(fmt.Sprintf(`{"code":%s,"data":%s}`, code, data))
+		}}
 		c := Client{Address: p.start(t)}
 		for _, tt := range []struct {
-			what  string
-			codes []int
-			do    func() error
-			asks  []string
-			err   string
+			what    string
+			answers []string
+			do      func(Client) error
+			asks    []string
+			err     string
 		}{
-			{"create", []int{200}, func() error { return c.Create(t.Context(), marta) }, []string{createMarta}, ""},
-			{"known already", []int{409, 204, 200}, func() error { return c.Create(t.Context(), marta) }, []string{createMarta, deleteMarta, createMarta}, ""},
-			{"refused", []int{406}, func() error { return c.Create(t.Context(), marta) }, []string{createMarta}, "NodeManager answered create with 406 Not Acceptable"},
-			{"for ever known", []int{409, 200, 409}, func() error { return c.Create(t.Context(), marta) }, []string{createMarta, deleteMarta, createMarta}, "NodeManager answered create with 409 Conflict"},
-			{"known, and stays so", []int{409, 500}, func() error { return c.Create(t.Context(), marta) }, []string{createMarta, deleteMarta}, "NodeManager answered delete with 500 Internal Server Error"},
-			{"delete", []int{204}, func() error { return c.Delete(t.Context(), marta.IMSI) }, []string{deleteMarta}, ""},
-			{"unknown already", []int{404}, func() error { return c.Delete(t.Context(), marta.IMSI) }, []string{deleteMarta}, ""},
-			{"not able to", []int{501}, func() error { return c.Delete(t.Context(), marta.IMSI) }, []string{deleteMarta}, "NodeManager answered delete with 501 Not Implemented"},
+			{"create", []string{"200"}, create, []string{createMarta}, ""},
+			{"known already, with another number", []string{"409", ours, "204", "200"}, create, []string{createMarta, readMarta, deleteMarta, createMarta}, ""},
+			{"known already, as it should be", []string{"409", complete}, create, []string{createMarta, readMarta}, ""},
+			{"somebody else's", []string{"409", foreign}, create, []string{createMarta, readMarta}, "NodeManager answered create with 409 because it knows this card by a name that is not ours; delete the card there if that is a mistake"},
+			{"the number is another card's", []string{"409", "404"}, create, []string{createMarta, readMarta}, "NodeManager answered create with 409 Conflict"},
+			{"the number is another card's, in other words", []string{"409", "200 []"}, create, []string{createMarta, readMarta}, "NodeManager answered create with 409 Conflict"},
+			{"known, by whom nobody knows", []string{"409", "200"}, create, []string{createMarta, readMarta}, "NodeManager answered read with 200 and something else than this card"},
+			{"known, but it cannot say how", []string{"409", "501"}, create, []string{createMarta, readMarta}, "NodeManager answered read with 501 Not Implemented"},
+			{"refused", []string{"406"}, create, []string{createMarta}, "NodeManager answered create with 406 Not Acceptable"},
+			{"for ever known", []string{"409", ours, "200", "409"}, create, []string{createMarta, readMarta, deleteMarta, createMarta}, "NodeManager answered create with 409 Conflict"},
+			{"known, and stays so", []string{"409", ours, "500"}, create, []string{createMarta, readMarta, deleteMarta}, "NodeManager answered delete with 500 Internal Server Error"},
+			{"delete", []string{ours, "204"}, remove, []string{readMarta, deleteMarta}, ""},
+			{"unknown already", []string{"404"}, remove, []string{readMarta}, ""},
+			{"gone meanwhile", []string{ours, "404"}, remove, []string{readMarta, deleteMarta}, ""},
+			{"delete somebody else's", []string{foreign}, remove, []string{readMarta}, ""},
+			{"delete somebody else's with our number", []string{complete}, remove, []string{readMarta}, ""},
+			{"an answer about another card", []string{strings.Replace(ours, "204", "205", 1)}, remove, []string{readMarta}, "NodeManager answered read with 200 and something else than this card"},
+			{"not able to", []string{ours, "501"}, remove, []string{readMarta, deleteMarta}, "NodeManager answered delete with 501 Not Implemented"},
 		} {
-			for _, code := range tt.codes {
-				codes <- code
+			for _, a := range tt.answers {
+				answers <- a
 			}
 			before := len(p.messages())
-			err := tt.do()
+			err := tt.do(c)
 			var rejected *Rejected
 			if got := fmt.Sprint(err); tt.err == "" && err != nil || tt.err != "" && (got != tt.err || !errors.As(err, &rejected)) {
 				t.Errorf("old %t, %s: %v, want %q", old, tt.what, err, tt.err)
@@ -202,7 +226,7 @@ func TestLongMessage(t *testing.T) {
 	p := &peer{answer: func(string) string {
 		return "\x04\x05\x04PING" + "\x01\x00" + "\x03\x00\x00\x00\x00\x00\x00\x00\x0c" + `{"code":204}` + "\x00\x04more"
 	}}
-	if err := (Client{Address: p.start(t)}).Delete(t.Context(), "1"); err != nil {
+	if err := (Client{Address: p.start(t)}).Create(t.Context(), marta); err != nil {
 		t.Error(err)
 	}
 }
@@ -225,16 +249,16 @@ func TestLibrary(t *testing.T) {
 				return
 			}
 			asked <- string(m.Bytes())
-			if err := rep.Send(zmq4.NewMsgString(`{"code":200}`)); err != nil {
+			if err := rep.Send(zmq4.NewMsgString(`{"code":200,"data":[]}`)); err != nil {
 				return
 			}
 		}
 	}()
 	c := Client{Address: rep.Addr().String()}
-	for _, want := range []string{createMarta, deleteMarta, createMarta} {
+	for _, want := range []string{createMarta, readMarta, createMarta} {
 		do := func() error { return c.Create(ctx, marta) }
-		if want == deleteMarta {
-			do = func() error { return c.Delete(ctx, marta.IMSI) }
+		if want == readMarta {
+			do = func() error { return c.Delete(ctx, marta) }
 		}
 		if err := do(); err != nil {
 			t.Fatal(err)

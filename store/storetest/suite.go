@@ -154,13 +154,13 @@ func repeatedCaller(t *testing.T, d Database) {
 }
 
 // byDigit prices numbers of one digit at so many SEC a second, and all others at one.
-func byDigit(_ models.User, number string, _ time.Time) (models.Rate, bool) {
+func byDigit(_ models.User, number string, _ time.Time) (models.Rate, error) {
 	r := models.SecondRate()
 	if len(number) == 1 {
 		r.PerMinute *= money.Amount(number[0] - '0')
 		r.Prefix, r.ConnectFee, r.Minimum, r.Grace, r.Name = number, 1, 2, 0, "by digit"
 	}
-	return r, true
+	return r, nil
 }
 
 func redirectedCall(t *testing.T, d Database) {
@@ -259,11 +259,11 @@ func givenUp(t *testing.T, d Database) {
 func unauthorised(t *testing.T, d Database) {
 	var rate *models.Rate
 	k := newTill(t, d.Migrated(t), func(o *billing.Options) {
-		o.Policy.Rate = func(models.User, string, time.Time) (models.Rate, bool) {
+		o.Policy.Rate = func(models.User, string, time.Time) (models.Rate, error) {
 			if rate == nil {
-				return models.Rate{}, false
+				return models.Rate{}, billing.Refuse(billing.ErrNoRate, "no rate")
 			}
-			return *rate, true
+			return *rate, nil
 		}
 	})
 	id, _ := k.users()
@@ -843,15 +843,13 @@ var userTests = map[string]func(*testing.T, Database){
 			t.Errorf("%v, %v", has, err)
 		}
 		for range 2 { // the same hash again is a change too
-			if err := s.SetPassword(t.Context(), "admin", "hash"); err != nil {
-				t.Error(err)
+			hash := "hash"
+			if n, err := s.ChangeUsers(t.Context(), []int64{u.ID}, models.UserChange{PasswordHash: &hash}, "test"); n != 1 || err != nil {
+				t.Errorf("%d, %v", n, err)
 			}
 		}
 		if b, err := s.UserByName(t.Context(), "admin"); err != nil || b.PasswordHash != "hash" || b.Epoch != 3 {
 			t.Errorf("%+v, %v", b, err)
-		}
-		if err := s.SetPassword(t.Context(), "nobody", "hash"); !errors.Is(err, models.ErrNotFound) {
-			t.Error(err)
 		}
 	},
 	"users are found by any of their names": func(t *testing.T, d Database) {
@@ -915,7 +913,7 @@ func importAllOrNothing(t *testing.T, d Database) {
 		"a balance out of range":    {importing(with(models.NewUser{Username: "x", Balance: money.Max})...), models.ErrInvalid},
 		"a file that ends too soon": {func(yield func(models.NewUser) error) error { _ = importing(many...)(yield); return errStop }, errStop},
 	} {
-		if err := s.ImportUsers(t.Context(), "test", c.each); !errors.Is(err, c.want) {
+		if err := s.ImportUsers(t.Context(), "test", "test", c.each); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 		users := 0
@@ -923,7 +921,7 @@ func importAllOrNothing(t *testing.T, d Database) {
 			t.Errorf("%s: %d users are there, %v", name, users, err)
 		}
 	}
-	if err := s.ImportUsers(t.Context(), "test", importing()); err != nil {
+	if err := s.ImportUsers(t.Context(), "test", "test", importing()); err != nil {
 		t.Errorf("nobody at all: %v", err)
 	}
 }
@@ -938,7 +936,7 @@ func importMany(t *testing.T, d Database) {
 		}
 		return nil
 	}
-	if err := s.ImportUsers(t.Context(), "test", each); err != nil {
+	if err := s.ImportUsers(t.Context(), "test", "test", each); err != nil {
 		t.Fatal(err)
 	}
 	i, last := 0, int64(0)

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"talktime/internal/config"
+	"talktime/models"
+	"talktime/store"
+	"talktime/tariff"
+)
+
+func rateExplain(c *command) action {
+	c.reports()
+	user := c.flags.String("user", "", "NAME|who calls")
+	seconds := c.wholeNumber("seconds", 60, 0, models.MaxIncrement, "N|how long is talked")
+	at := c.flags.String("at", "", "TIME|when the call begins, such as 2030-01-31 23:59 in TALKTIME_TIMEZONE; now when left out")
+	c.about = "\nIt asks the same code as a call does. Past prices are told too; who has which tariff is taken as it is now."
+	c.examples = []string{"admin rate explain 491711 --user marta --seconds 95"}
+	return func(ctx context.Context, operands []string) error {
+		if *user == "" {
+			return usagef("--user is missing")
+		}
+		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+			when := time.Now()
+			if *at != "" {
+				var err error
+				if when, err = tariff.ParseTime(*at, cfg.Location); err != nil {
+					return usageError{err}
+				}
+			}
+			told, err := tariff.Explain(ctx, db, tariff.Question{
+				User: *user, Number: operands[0], At: when, Seconds: int64(*seconds), Longest: int64(cfg.Calls.Max / time.Second),
+			})
+			if err != nil {
+				return unknownUser(*user, err)
+			}
+			if c.json {
+				return c.out.json(told)
+			}
+			c.printExplained(told, cfg.Location)
+			return nil
+		})
+	}
+}
+
+func (c *command) printExplained(e tariff.Explanation, zone *time.Location) {
+	r := e.Rate
+	rows := [][]string{
+		{"user", e.User}, {"number", e.Number}, {"at", e.At.In(zone).Format(time.DateTime)},
+	}
+	if e.Tariff == "" {
+		rows = append(rows, []string{"tariff", "the built-in one: a SEC is a second"})
+	} else {
+		rows = append(rows, []string{"tariff", fmt.Sprintf("%s, version %d, since %s", e.Tariff, e.Version, e.Since.In(zone).Format(time.DateTime))},
+			[]string{"prefix", fmt.Sprintf("%s (%s)", r.Prefix, r.Name)})
+	}
+	rows = append(rows,
+		[]string{"rate", fmt.Sprintf("%s %s a minute in steps of %d/%d s, connect fee %s, minimum %s, grace %d s", r.PerMinute, r.Currency, r.First, r.Increment, r.ConnectFee, r.Minimum, r.Grace)},
+		[]string{"talk", fmt.Sprintf("%d s, billed as %d s", e.Seconds, e.Billed)})
+	table{{}, {}}.write(c.out, rows)
+	c.out.f("\n")
+	steps := [][]string{}
+	for _, s := range e.Steps {
+		steps = append(steps, []string{s.Does, s.Amount.String()})
+	}
+	steps = append(steps, []string{"it costs", e.Cost.String() + " " + r.Currency})
+	table{{"STEP", false}, {"AMOUNT", true}}.write(c.out, steps)
+	c.out.f("\nthe user's money pays for %s s\n", strconv.FormatInt(e.Affords, 10))
+}

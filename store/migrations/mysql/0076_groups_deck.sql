@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE user_groups ADD COLUMN deck_id BIGINT NOT NULL DEFAULT 0 COMMENT 'that of its members to whom none is assigned; 0: none';

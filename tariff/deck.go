@@ -1,0 +1,187 @@
+package tariff
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"math/bits"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"talktime/models"
+)
+
+// Deck is one version of a rate deck, ready to find the rate of a number in. It never changes, so that any number of calls
+// may look into it at once.
+//
+// The prefixes are sorted as packed keys, see packed. What begins a number is then found from its nearest neighbour below:
+// that is the longest prefix of the number, or one of the prefixes that begin the neighbour is.
+type Deck struct {
+	zone   *time.Location
+	keys   []uint64       // each prefix once, in order
+	outer  []int          // of each: the longest other prefix that begins it, or -1
+	rows   []int          // of each: its first row; one more at the end
+	rates  []deckRow      // by prefix, and of each prefix the ones that go first
+	bucket [1<<12 + 1]int // the first key whose first three digits are these, or more
+}
+
+// deckRow is a DeckRate with its instants as Unix times in seconds.
+type deckRow struct {
+	rate       models.Rate
+	from, to   int64
+	days       models.Days
+	start, end int
+}
+
+// digitBits is how much of a packed key a digit takes.
+const digitBits = 4
+
+// packed is the beginning of a number as one integer, the first digit uppermost, so that integers are in the order of the
+// numbers, and what begins another has the same upper bits. No digit is 0: that says that there are no more. A leading +
+// does not count. ok is false for anything that is neither digit nor * nor #.
+func packed(number string) (key uint64, ok bool) {
+	number = strings.TrimPrefix(number, "+")
+	shift := 64
+	for i := 0; i < len(number) && shift > 0; i++ {
+		shift -= digitBits
+		switch c := number[i]; {
+		case '0' <= c && c <= '9':
+			key |= uint64(c-'0'+1) << shift
+		case c == '*':
+			key |= 11 << shift
+		case c == '#':
+			key |= 12 << shift
+		default:
+			return 0, false
+		}
+	}
+	return key, true
+}
+
+// begins reports whether a packed prefix begins a packed number.
+func begins(prefix, number uint64) bool {
+	free := bits.TrailingZeros64(prefix) / digitBits * digitBits // the digits that the prefix does not have
+	return number&(math.MaxUint64<<free) == prefix
+}
+
+// NewDeck makes a Deck of rates, whose hours are those of a zone. Of the rates of a prefix that hold at the same time, one
+// for certain days or hours goes before one for all, then the one that began later, then the earlier of the list. A rate
+// that is not valid is models.ErrInvalid.
+func NewDeck(rates []models.DeckRate, zone *time.Location) (*Deck, error) {
+	type keyed struct {
+		key uint64
+		row deckRow
+	}
+	all := make([]keyed, len(rates))
+	for i, r := range rates {
+		if err := r.Validate(); err != nil {
+			return nil, err
+		}
+		key, _ := packed(r.Prefix)
+		row := deckRow{rate: r.Rate, from: math.MinInt64, to: math.MaxInt64, days: r.Days, start: r.Start, end: r.End}
+		if !r.From.IsZero() {
+			row.from = ceilUnix(r.From)
+		}
+		if !r.To.IsZero() {
+			row.to = ceilUnix(r.To)
+		}
+		all[i] = keyed{key, row}
+	}
+	slices.SortStableFunc(all, func(a, b keyed) int {
+		return cmp.Or(cmp.Compare(a.key, b.key), a.row.width()-b.row.width(), cmp.Compare(b.row.from, a.row.from))
+	})
+	d := &Deck{zone: zone, rates: make([]deckRow, len(all))}
+	for i, one := range all {
+		d.rates[i] = one.row
+		if n := len(d.keys); n == 0 || d.keys[n-1] != one.key {
+			outer := n - 1
+			for outer >= 0 && !begins(d.keys[outer], one.key) {
+				outer = d.outer[outer]
+			}
+			d.keys, d.outer, d.rows = append(d.keys, one.key), append(d.outer, outer), append(d.rows, i)
+		}
+	}
+	d.rows = append(d.rows, len(all))
+	for b := range d.bucket {
+		d.bucket[b] = sort.Search(len(d.keys), func(i int) bool { return int(d.keys[i]>>(64-3*digitBits)) >= b })
+	}
+	return d, nil
+}
+
+// ceilUnix is the first whole second that is not before t. Calls are rated by whole seconds.
+func ceilUnix(t time.Time) int64 {
+	s := t.Unix()
+	if t.Nanosecond() > 0 {
+		s++
+	}
+	return s
+}
+
+// Len is how many rates the deck has.
+func (d *Deck) Len() int { return len(d.rates) }
+
+// Find returns the rate of a number at an instant: of the longest prefix that has a rate then. False when no prefix has.
+// It allocates nothing.
+func (d *Deck) Find(number string, at time.Time) (models.Rate, bool) {
+	key, ok := packed(number)
+	if !ok {
+		return models.Rate{}, false
+	}
+	low, high := d.bucket[key>>(64-3*digitBits)], d.bucket[key>>(64-3*digitBits)+1]
+	for low < high { // the first key above this one
+		if middle := (low + high) / 2; d.keys[middle] <= key {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	for i := low - 1; i >= 0; i = d.outer[i] {
+		if !begins(d.keys[i], key) {
+			continue
+		}
+		for n := d.rows[i]; n < d.rows[i+1]; n++ {
+			if d.rates[n].holds(at, d.zone) {
+				return d.rates[n].rate, true
+			}
+		}
+	}
+	return models.Rate{}, false
+}
+
+// width is 1 for a rate for all days and hours, else 0.
+func (r *deckRow) width() int {
+	if r.days == 0 && r.start == r.end {
+		return 1
+	}
+	return 0
+}
+
+// holds reports whether a rate is for an instant.
+func (r *deckRow) holds(at time.Time, zone *time.Location) bool {
+	second := at.Unix()
+	if second < r.from || second >= r.to {
+		return false
+	}
+	if r.days == 0 && r.start == r.end {
+		return true
+	}
+	local := at.In(zone)
+	hour, minute, _ := local.Clock()
+	now, day := hour*60+minute, local.Weekday()
+	switch {
+	case r.start == r.end:
+		return r.days.Has(day)
+	case r.start < r.end:
+		return r.start <= now && now < r.end && r.days.Has(day)
+	case now >= r.start:
+		return r.days.Has(day)
+	}
+	return now < r.end && r.days.Has((day+6)%7) // the night of the day before
+}
+
+// String tells what a deck is, for logs.
+func (d *Deck) String() string {
+	return fmt.Sprintf("%d rates of %d prefixes", len(d.rates), len(d.keys))
+}

@@ -1,0 +1,113 @@
+package tariff
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"talktime/models"
+)
+
+// ErrNotLoaded says that the rate decks are not known yet, so that nobody can say what a call costs.
+var ErrNotLoaded = errors.New("the rate decks have not been read from the database yet")
+
+// Decks is all rate decks as they were at one moment: which versions count from when on, and who gets which.
+type Decks struct {
+	revision int64
+	decks    map[int64]line
+	defaults map[string]int64 // by currency
+}
+
+// line is a deck and its versions in the order in which they begin to count.
+type line struct {
+	deck   models.RateDeck
+	active []ActiveVersion
+}
+
+// ActiveVersion is a version of a deck that counts from an instant on, until the next one does.
+type ActiveVersion struct {
+	Deck    int64 // its id
+	Version int64 // its id
+	Number  int   // the versions of a deck are numbered from 1
+	From    time.Time
+	Rates   *Deck
+}
+
+// NewDecks makes Decks of decks and of the versions that count, now or later, in the order in which they were activated: of
+// two from the same instant on the later one counts. revision tells which state of the database that is.
+func NewDecks(revision int64, decks []models.RateDeck, active []ActiveVersion) *Decks {
+	d := &Decks{revision: revision, decks: make(map[int64]line, len(decks)), defaults: map[string]int64{}}
+	for _, deck := range decks {
+		d.decks[deck.ID] = line{deck: deck}
+		if deck.Default {
+			d.defaults[deck.Currency] = deck.ID
+		}
+	}
+	for _, v := range active {
+		l := d.decks[v.Deck]
+		l.active = append(l.active, v)
+		d.decks[v.Deck] = l
+	}
+	for _, l := range d.decks {
+		slices.SortStableFunc(l.active, func(a, b ActiveVersion) int { return a.From.Compare(b.From) })
+	}
+	return d
+}
+
+// Revision tells which state of the database these are.
+func (d *Decks) Revision() int64 { return d.revision }
+
+// Versions are the versions that are in memory, by their id.
+func (d *Decks) Versions() map[int64]*Deck {
+	versions := map[int64]*Deck{}
+	for _, l := range d.decks {
+		for _, v := range l.active {
+			versions[v.Version] = v.Rates
+		}
+	}
+	return versions
+}
+
+// Match is a rate and where it comes from.
+type Match struct {
+	Rate models.Rate
+	Deck models.RateDeck // without an id for the built-in tariff
+	From time.Time       // since when this version counts
+}
+
+// Find returns the rate of a user's call to a number at an instant: from his own deck, else from that of his group, else from
+// the default of his currency, else from the built-in tariff, which is for SEC alone. A version that counts no more cannot be
+// found. false when there is none, and why.
+func (d *Decks) Find(u models.User, number string, at time.Time) (m Match, why string, ok bool) {
+	id := u.Deck
+	if id == 0 {
+		id = u.GroupDeck
+	}
+	if id == 0 {
+		id = d.defaults[u.Currency]
+	}
+	if id == 0 && u.Currency == models.SEC {
+		return Match{Rate: models.SecondRate()}, "", true
+	}
+	l, known := d.decks[id]
+	switch {
+	case id == 0:
+		return m, fmt.Sprintf("no tariff in %s has a rate for this number", u.Currency), false
+	case !known:
+		return m, "the tariff of this user is not known yet", false
+	case l.deck.Currency != u.Currency:
+		return m, fmt.Sprintf("the tariff %q is in %s, but the money of the user is %s", l.deck.Name, l.deck.Currency, u.Currency), false
+	}
+	for _, v := range slices.Backward(l.active) {
+		if v.From.After(at) {
+			continue
+		}
+		rate, found := v.Rates.Find(number, at)
+		if !found {
+			break
+		}
+		return Match{Rate: rate, Deck: l.deck, From: v.From}, "", true
+	}
+	return m, fmt.Sprintf("the tariff %q has no rate for this number", l.deck.Name), false
+}
