@@ -127,7 +127,7 @@ func schemas() map[string]string {
 		"ChangeGroupRequest": "What is to become of a group; what is missing stays.", "MovementRequest": "Money to be added or taken. signal or type_ must be there.",
 		"TransferRequest": "Money to be moved.", "TokenRequest": "A token to be made.", "VoiceRequest": "A SIM.",
 		"UserList": "A page of users.", "GroupList": "A page of groups.", "EntryList": "A page of ledger entries.", "LedgerEntryList": "A page of ledger entries.",
-		"CDRList": "A page of call records.", "CallList": "A page of calls.", "TokenList": "A page of tokens.", "AuditLineList": "A page of the audit log.",
+		"CDRList": "A page of call records.", "CallList": "A page of calls.", "TokenList": "A page of tokens.", "TariffList": "A page of tariffs.", "TariffVersionList": "A page of versions.", "TariffRateList": "A page of rates.", "AuditLineList": "A page of the audit log.",
 	}
 }
 
@@ -142,7 +142,7 @@ type word struct {
 // seldom are properties that no example of a body shows: they say the same as another, belong to some requests only, or
 // would do harm where somebody tries the example as it stands.
 func seldom() map[string]bool {
-	rare := map[string]bool{"ChangeUserRequest.tunel": true, "ChangeUserRequest.password": true}
+	rare := map[string]bool{"ActivationRequest.from": true, "ChangeUserRequest.tunel": true, "ChangeUserRequest.password": true}
 	for _, name := range []string{"name", "account_id", "newUser", "removeUser", "updateGroup", "date"} {
 		rare["ChangeGroupRequest."+name] = true
 	}
@@ -286,7 +286,8 @@ func glossary() map[string]word {
 		"LoginRequest.password": {about: "his password", example: "tango-7-oak"}, "UserName.id": {about: "the key of the user", example: 2},
 		"message": {about: "what is wrong, in one sentence", example: "the user already exists"}, "validation_errors": {about: "what is wrong with each field", example: map[string]any{"shoe_size": "unknown field"}},
 		"Health.status": {about: "ok or unavailable", example: "ok"}, "Health.message": {about: "what keeps the server from its work"},
-		"title": {about: "the status in words", example: "Conflict"}, "Problem.status": {about: "the status", example: 409}, "detail": {about: "as message", example: "insufficient balance"},
+		"title": {about: "the status in words", example: "Conflict"}, "NotImported.status": {about: "the status", example: 400}, "NotImported.detail": {about: "as message", example: "1 bad rows and 0 duplicates; nothing was imported"}, "NotImported.message": {about: "what is wrong, in one sentence", example: "1 bad rows and 0 duplicates; nothing was imported"}, "NotImported.title": {about: "the status in words", example: "Bad Request"},
+		"Problem.status": {about: "the status", example: 409}, "detail": {about: "as message", example: "insufficient balance"},
 		"request_id": {about: "as X-Request-Id", example: "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"}, "Problem.message": {about: "what is wrong, in one sentence", example: "insufficient balance"},
 	}
 }

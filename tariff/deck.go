@@ -20,11 +20,31 @@ import (
 // that is the longest prefix of the number, or one of the prefixes that begin the neighbour is.
 type Deck struct {
 	zone   *time.Location
-	keys   []uint64       // each prefix once, in order
-	outer  []int          // of each: the longest other prefix that begins it, or -1
-	rows   []int          // of each: its first row; one more at the end
-	rates  []deckRow      // by prefix, and of each prefix the ones that go first
-	bucket [1<<12 + 1]int // the first key whose first three digits are these, or more
+	keys   []uint64         // each prefix once, in order
+	outer  []int            // of each: the longest other prefix that begins it, or -1
+	rows   []int            // of each: its first row; one more at the end
+	rates  []deckRow        // by prefix, and of each prefix the ones that go first
+	bucket bucket           // by the first three digits
+	fine   [1 << 12]*bucket // by the next three, where many keys have the same first ones
+}
+
+// bucket has, for three digits of a packed key, the first key with these or more. The keys with those digits end where the
+// next ones begin.
+type bucket [1<<bucketBits + 1]int
+
+const (
+	bucketBits = 3 * digitBits
+	bucketMask = 1<<bucketBits - 1
+	fineAbove  = 1024 // keys in a bucket; a search among fewer costs less than the memory for a finer one
+)
+
+// newBucket sorts the keys from low to high into buckets, by the three digits that are shift bits above the lowest.
+func newBucket(keys []uint64, low, high, shift int) *bucket {
+	var b bucket
+	for digits := range b {
+		b[digits] = low + sort.Search(high-low, func(i int) bool { return int(keys[low+i]>>shift&bucketMask) >= digits })
+	}
+	return &b
 }
 
 // deckRow is a DeckRate with its instants as Unix times in seconds.
@@ -104,8 +124,11 @@ func NewDeck(rates []models.DeckRate, zone *time.Location) (*Deck, error) {
 		}
 	}
 	d.rows = append(d.rows, len(all))
-	for b := range d.bucket {
-		d.bucket[b] = sort.Search(len(d.keys), func(i int) bool { return int(d.keys[i]>>(64-3*digitBits)) >= b })
+	d.bucket = *newBucket(d.keys, 0, len(d.keys), 64-bucketBits)
+	for i := range d.fine {
+		if low, high := d.bucket[i], d.bucket[i+1]; high-low > fineAbove {
+			d.fine[i] = newBucket(d.keys, low, high, 64-2*bucketBits)
+		}
 	}
 	return d, nil
 }
@@ -129,7 +152,12 @@ func (d *Deck) Find(number string, at time.Time) (models.Rate, bool) {
 	if !ok {
 		return models.Rate{}, false
 	}
-	low, high := d.bucket[key>>(64-3*digitBits)], d.bucket[key>>(64-3*digitBits)+1]
+	digits := key >> (64 - bucketBits)
+	low, high := d.bucket[digits], d.bucket[digits+1]
+	if fine := d.fine[digits]; fine != nil {
+		digits = key >> (64 - 2*bucketBits) & bucketMask
+		low, high = fine[digits], fine[digits+1]
+	}
 	for low < high { // the first key above this one
 		if middle := (low + high) / 2; d.keys[middle] <= key {
 			low = middle + 1

@@ -241,6 +241,36 @@ func BenchmarkDeckFind(b *testing.B) {
 	}
 }
 
+// TestManyPrefixesOfACountry: where thousands of prefixes begin alike, each is found, and what begins it.
+func TestManyPrefixesOfACountry(t *testing.T) {
+	t.Parallel()
+	rates := []models.DeckRate{deckRate("598", 1), deckRate("5", 2), deckRate("5980", 3), deckRate("598099999", 4), deckRate("6", 5)}
+	for i := range 5000 {
+		rates = append(rates, deckRate(fmt.Sprintf("598%d", 10_000+i*7), money.Amount(100+i)))
+	}
+	deck := newDeck(t, "UTC", rates...)
+	now := instant(t, "2026-03-02T12:00:00Z")
+	for i := range 5000 {
+		for _, c := range []struct{ number, want string }{
+			{fmt.Sprintf("598%d", 10_000+i*7), fmt.Sprintf("598%d", 10_000+i*7)},
+			{fmt.Sprintf("598%d123", 10_000+i*7), fmt.Sprintf("598%d", 10_000+i*7)},
+			{fmt.Sprintf("598%d123", 10_001+i*7), "598"},
+		} {
+			if rate, ok := deck.Find(c.number, now); !ok || rate.Prefix != c.want {
+				t.Fatalf("%s: %s, want %s", c.number, rate.Prefix, c.want)
+			}
+		}
+	}
+	for number, want := range map[string]string{
+		"598": "598", "5981": "598", "59": "5", "5980": "5980", "59809": "5980", "598099999": "598099999", "5980999991": "598099999", "599": "5",
+		"59899999": "598", "598#": "598", "597999999": "5", "6": "6",
+	} {
+		if rate, ok := deck.Find(number, now); !ok || rate.Prefix != want {
+			t.Errorf("%s: %s, want %s", number, rate.Prefix, want)
+		}
+	}
+}
+
 func TestFindingARateAllocatesNothing(t *testing.T) {
 	deck := newDeck(t, "Europe/Berlin", syntheticDeck(2000)...)
 	at := instant(t, "2026-03-02T12:00:00Z")
