@@ -19,40 +19,45 @@ import (
 // The prefixes are sorted as packed keys, see packed. What begins a number is then found from its nearest neighbour below:
 // that is the longest prefix of the number, or one of the prefixes that begin the neighbour is.
 type Deck struct {
-	zone   *time.Location
-	keys   []uint64         // each prefix once, in order
-	outer  []int            // of each: the longest other prefix that begins it, or -1
-	rows   []int            // of each: its first row; one more at the end
-	rates  []deckRow        // by prefix, and of each prefix the ones that go first
-	bucket bucket           // by the first three digits
-	fine   [1 << 12]*bucket // by the next three, where many keys have the same first ones
+	zone     *time.Location
+	prefixes []prefixOf       // each once, in order; one more at the end
+	rates    []deckRow        // by prefix, and of each prefix the ones that go first
+	bucket   bucket           // by the first three digits
+	fine     [1 << 12]*bucket // by the next three, where many prefixes have the same first ones
 }
 
-// bucket has, for three digits of a packed key, the first key with these or more. The keys with those digits end where the
-// next ones begin.
+// prefixOf is a prefix of some rates.
+type prefixOf struct {
+	key   uint64
+	outer int // the longest other prefix that begins it, or -1
+	row   int // its first rate; it has those before that of the next prefix
+}
+
+// bucket has, for three digits of a packed key, the first prefix with these or more. The prefixes with those digits end where
+// the next ones begin.
 type bucket [1<<bucketBits + 1]int
 
 const (
 	bucketBits = 3 * digitBits
 	bucketMask = 1<<bucketBits - 1
-	fineAbove  = 1024 // keys in a bucket; a search among fewer costs less than the memory for a finer one
+	fineAbove  = 1024 // prefixes in a bucket; a search among fewer costs less than the memory for a finer one
 )
 
-// newBucket sorts the keys from low to high into buckets, by the three digits that are shift bits above the lowest.
-func newBucket(keys []uint64, low, high, shift int) *bucket {
+// newBucket sorts the prefixes from low to high into buckets, by the three digits that are shift bits above the lowest.
+func (d *Deck) newBucket(low, high, shift int) *bucket {
 	var b bucket
 	for digits := range b {
-		b[digits] = low + sort.Search(high-low, func(i int) bool { return int(keys[low+i]>>shift&bucketMask) >= digits })
+		b[digits] = low + sort.Search(high-low, func(i int) bool { return int(d.prefixes[low+i].key>>shift&bucketMask) >= digits })
 	}
 	return &b
 }
 
 // deckRow is a DeckRate with its instants as Unix times in seconds.
 type deckRow struct {
-	rate       models.Rate
 	from, to   int64
 	days       models.Days
 	start, end int
+	rate       models.Rate
 }
 
 // digitBits is how much of a packed key a digit takes.
@@ -115,19 +120,20 @@ func NewDeck(rates []models.DeckRate, zone *time.Location) (*Deck, error) {
 	d := &Deck{zone: zone, rates: make([]deckRow, len(all))}
 	for i, one := range all {
 		d.rates[i] = one.row
-		if n := len(d.keys); n == 0 || d.keys[n-1] != one.key {
+		if n := len(d.prefixes); n == 0 || d.prefixes[n-1].key != one.key {
 			outer := n - 1
-			for outer >= 0 && !begins(d.keys[outer], one.key) {
-				outer = d.outer[outer]
+			for outer >= 0 && !begins(d.prefixes[outer].key, one.key) {
+				outer = d.prefixes[outer].outer
 			}
-			d.keys, d.outer, d.rows = append(d.keys, one.key), append(d.outer, outer), append(d.rows, i)
+			d.prefixes = append(d.prefixes, prefixOf{one.key, outer, i})
 		}
 	}
-	d.rows = append(d.rows, len(all))
-	d.bucket = *newBucket(d.keys, 0, len(d.keys), 64-bucketBits)
+	n := len(d.prefixes)
+	d.prefixes = append(d.prefixes, prefixOf{row: len(all)})
+	d.bucket = *d.newBucket(0, n, 64-bucketBits)
 	for i := range d.fine {
 		if low, high := d.bucket[i], d.bucket[i+1]; high-low > fineAbove {
-			d.fine[i] = newBucket(d.keys, low, high, 64-2*bucketBits)
+			d.fine[i] = d.newBucket(low, high, 64-2*bucketBits)
 		}
 	}
 	return d, nil
@@ -148,9 +154,17 @@ func (d *Deck) Len() int { return len(d.rates) }
 // Find returns the rate of a number at an instant: of the longest prefix that has a rate then. False when no prefix has.
 // It allocates nothing.
 func (d *Deck) Find(number string, at time.Time) (models.Rate, bool) {
+	if rate := d.find(number, at); rate != nil {
+		return *rate, true
+	}
+	return models.Rate{}, false
+}
+
+// find returns nil when there is none. Nobody may change what it returns.
+func (d *Deck) find(number string, at time.Time) *models.Rate {
 	key, ok := packed(number)
 	if !ok {
-		return models.Rate{}, false
+		return nil
 	}
 	digits := key >> (64 - bucketBits)
 	low, high := d.bucket[digits], d.bucket[digits+1]
@@ -158,24 +172,24 @@ func (d *Deck) Find(number string, at time.Time) (models.Rate, bool) {
 		digits = key >> (64 - 2*bucketBits) & bucketMask
 		low, high = fine[digits], fine[digits+1]
 	}
-	for low < high { // the first key above this one
-		if middle := (low + high) / 2; d.keys[middle] <= key {
+	for low < high { // the first prefix above the number
+		if middle := (low + high) / 2; d.prefixes[middle].key <= key {
 			low = middle + 1
 		} else {
 			high = middle
 		}
 	}
-	for i := low - 1; i >= 0; i = d.outer[i] {
-		if !begins(d.keys[i], key) {
+	for i := low - 1; i >= 0; i = d.prefixes[i].outer {
+		if !begins(d.prefixes[i].key, key) {
 			continue
 		}
-		for n := d.rows[i]; n < d.rows[i+1]; n++ {
+		for n := d.prefixes[i].row; n < d.prefixes[i+1].row; n++ {
 			if d.rates[n].holds(at, d.zone) {
-				return d.rates[n].rate, true
+				return &d.rates[n].rate
 			}
 		}
 	}
-	return models.Rate{}, false
+	return nil
 }
 
 // width is 1 for a rate for all days and hours, else 0.
@@ -211,5 +225,5 @@ func (r *deckRow) holds(at time.Time, zone *time.Location) bool {
 
 // String tells what a deck is, for logs.
 func (d *Deck) String() string {
-	return fmt.Sprintf("%d rates of %d prefixes", len(d.rates), len(d.keys))
+	return fmt.Sprintf("%d rates of %d prefixes", len(d.rates), len(d.prefixes)-1)
 }

@@ -15,8 +15,9 @@ var ErrNotLoaded = errors.New("the rate decks have not been read from the databa
 // Decks is all rate decks as they were at one moment: which versions count from when on, and who gets which.
 type Decks struct {
 	revision int64
-	decks    map[int64]line
+	decks    map[int64]*line
 	defaults map[string]int64 // by currency
+	builtIn  models.Rate
 }
 
 // line is a deck and its versions in the order in which they begin to count.
@@ -37,17 +38,17 @@ type ActiveVersion struct {
 // NewDecks makes Decks of decks and of the versions that count, now or later, in the order in which they were activated: of
 // two from the same instant on the later one counts. revision tells which state of the database that is.
 func NewDecks(revision int64, decks []models.RateDeck, active []ActiveVersion) *Decks {
-	d := &Decks{revision: revision, decks: make(map[int64]line, len(decks)), defaults: map[string]int64{}}
+	d := &Decks{revision: revision, decks: make(map[int64]*line, len(decks)), defaults: map[string]int64{}, builtIn: models.SecondRate()}
 	for _, deck := range decks {
-		d.decks[deck.ID] = line{deck: deck}
+		d.decks[deck.ID] = &line{deck: deck}
 		if deck.Default {
 			d.defaults[deck.Currency] = deck.ID
 		}
 	}
 	for _, v := range active {
-		l := d.decks[v.Deck]
-		l.active = append(l.active, v)
-		d.decks[v.Deck] = l
+		if l := d.decks[v.Deck]; l != nil {
+			l.active = append(l.active, v)
+		}
 	}
 	for _, l := range d.decks {
 		slices.SortStableFunc(l.active, func(a, b ActiveVersion) int { return a.From.Compare(b.From) })
@@ -80,6 +81,18 @@ type Match struct {
 // the default of his currency, else from the built-in tariff, which is for SEC alone. A version that counts no more cannot be
 // found. false when there is none, and why.
 func (d *Decks) Find(u models.User, number string, at time.Time) (m Match, why string, ok bool) {
+	rate, l, v, why := d.find(u, number, at)
+	switch {
+	case rate == nil:
+		return m, why, false
+	case l == nil:
+		return Match{Rate: *rate}, "", true
+	}
+	return Match{Rate: *rate, Deck: l.deck, From: v.From}, "", true
+}
+
+// find returns no rate when there is none, and why; and no line for the built-in tariff. Nobody may change what it returns.
+func (d *Decks) find(u models.User, number string, at time.Time) (rate *models.Rate, l *line, v *ActiveVersion, why string) {
 	id := u.Deck
 	if id == 0 {
 		id = u.GroupDeck
@@ -88,26 +101,25 @@ func (d *Decks) Find(u models.User, number string, at time.Time) (m Match, why s
 		id = d.defaults[u.Currency]
 	}
 	if id == 0 && u.Currency == models.SEC {
-		return Match{Rate: models.SecondRate()}, "", true
+		return &d.builtIn, nil, nil, ""
 	}
-	l, known := d.decks[id]
+	l = d.decks[id]
 	switch {
 	case id == 0:
-		return m, fmt.Sprintf("no tariff in %s has a rate for this number", u.Currency), false
-	case !known:
-		return m, "the tariff of this user is not known yet", false
+		return nil, nil, nil, fmt.Sprintf("no tariff in %s has a rate for this number", u.Currency)
+	case l == nil:
+		return nil, nil, nil, "the tariff of this user is not known yet"
 	case l.deck.Currency != u.Currency:
-		return m, fmt.Sprintf("the tariff %q is in %s, but the money of the user is %s", l.deck.Name, l.deck.Currency, u.Currency), false
+		return nil, nil, nil, fmt.Sprintf("the tariff %q is in %s, but the money of the user is %s", l.deck.Name, l.deck.Currency, u.Currency)
 	}
-	for _, v := range slices.Backward(l.active) {
-		if v.From.After(at) {
+	for i := len(l.active) - 1; i >= 0; i-- {
+		if v = &l.active[i]; v.From.After(at) {
 			continue
 		}
-		rate, found := v.Rates.Find(number, at)
-		if !found {
+		if rate = v.Rates.find(number, at); rate == nil {
 			break
 		}
-		return Match{Rate: rate, Deck: l.deck, From: v.From}, "", true
+		return rate, l, v, ""
 	}
-	return m, fmt.Sprintf("the tariff %q has no rate for this number", l.deck.Name), false
+	return nil, nil, nil, fmt.Sprintf("the tariff %q has no rate for this number", l.deck.Name)
 }

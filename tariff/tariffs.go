@@ -29,11 +29,11 @@ func (t *Tariffs) Rate(u models.User, number string, at time.Time) (models.Rate,
 	if decks == nil {
 		return models.Rate{}, fmt.Errorf("%w: %w", models.ErrUnavailable, ErrNotLoaded)
 	}
-	m, why, ok := decks.Find(u, number, at)
-	if !ok {
+	rate, _, _, why := decks.find(u, number, at)
+	if rate == nil {
 		return models.Rate{}, billing.Refuse(billing.ErrNoRate, why)
 	}
-	return m.Rate, nil
+	return *rate, nil
 }
 
 // Decks are the newest decks; nil before they are known.
