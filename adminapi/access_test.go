@@ -74,6 +74,10 @@ func authorisation(t *testing.T, s *site) {
 		"GET /api/tokens": "admin", "GET /api/tokens/:id": "admin", "POST /api/tokens": "admin", "DELETE /api/tokens/:id": "admin",
 		"GET /api/users/:username/grants": "users", "PUT /api/users/:username/grants": "users",
 		"GET /api/groups": "read", "POST /api/groups": "users", "GET /api/groups/:name": "read", "PATCH /api/groups/:name": "users", "DELETE /api/groups/:name": nobody,
+		"GET /api/tariffs": "read", "POST /api/tariffs": "admin", "GET /api/tariffs/:tariff": "read", "PATCH /api/tariffs/:tariff": "admin", "DELETE /api/tariffs/:tariff": "admin",
+		"GET /api/tariffs/:tariff/versions": "read", "POST /api/tariffs/:tariff/versions": "admin", "POST /api/tariffs/:tariff/activations": "admin",
+		"POST /api/tariffs/:tariff/rollback": "admin", "GET /api/tariffs/:tariff/rates": "read", "GET /api/rates/explain": self + " read",
+		"GET /api/users/:username/tariff": "read", "PUT /api/users/:username/tariff": "users", "GET /api/groups/:name/tariff": "read", "PUT /api/groups/:name/tariff": "users",
 	}
 	askers := map[string]func() *client{"": s.anonymous}
 	for _, name := range []string{"admin", "marta", "joel"} {
@@ -94,7 +98,10 @@ func authorisation(t *testing.T, s *site) {
 			t.Errorf("%s is in no row of the table", what)
 			continue
 		}
-		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team").Replace(route.Path)
+		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team", ":tariff", "retail").Replace(route.Path)
+		if route.Path == "/api/rates/explain" {
+			path += "?user=marta"
+		}
 		if route.Method == http.MethodDelete {
 			path = strings.Replace(path, "marta", "nobody", 1) // the others need her
 		}

@@ -180,7 +180,7 @@ func operations() map[string]operation {
 		},
 		"GET /api/tariffs/:tariff":          {tag: tagTariffs, query: one, answers: shown("The tariff.", tariffJSON{})},
 		"PATCH /api/tariffs/:tariff":        {tag: tagTariffs, body: changeTariffRequest{}, answers: changed("The tariff as it is now.", tariffJSON{})},
-		"DELETE /api/tariffs/:tariff":       {tag: tagTariffs, about: "Not while it is assigned to somebody (409). Calls keep the rates that they were made at.", answers: gone("The tariff is removed."), refusals: []int{conflict}},
+		"DELETE /api/tariffs/:tariff":       {tag: tagTariffs, about: "Not while it is assigned to somebody, or the default of its currency (409). Calls keep the rates that they were made at.", answers: gone("The tariff is removed."), refusals: []int{conflict}},
 		"GET /api/tariffs/:tariff/versions": {tag: tagTariffs, query: plain, answers: plainPage(envelope[tariffVersionJSON]{}), refusals: bad},
 		"POST /api/tariffs/:tariff/versions": {
 			tag: tagTariffs, about: "The body is CSV in UTF-8, whose first line names the columns in any order: `prefix`, `destination` and `rate` (of a minute) must be there; `connect_fee`, `first`, `increment` (such as 30/6), `minimum`, `grace`, `from`, `to`, `days` (such as mon-fri) and `hours` (such as 22:00-06:00, in the tariff's zone) may be. " +
@@ -197,8 +197,8 @@ func operations() map[string]operation {
 			answers: map[int]answer{created: {"The version.", map[string]any{typeJSON: tariffVersionJSON{}}, nil}},
 		},
 		"POST /api/tariffs/:tariff/rollback": {
-			tag: tagTariffs, about: "The version that was activated last counts no more, or never will if its time is to come. The one before does; without one it is refused (409).",
-			answers: changed("The version that counts instead.", tariffVersionJSON{}), refusals: []int{conflict},
+			tag: tagTariffs, about: "The version counts no more, and the one before does, or it never will if its time is to come. To name it makes the request safe to repeat: one that neither counts nor is planned is refused (409), and so is what would leave none (409).",
+			query: []string{"version"}, answers: changed("The version that counts now; 0 when none does yet.", tariffVersionJSON{}), refusals: []int{http.StatusBadRequest, conflict},
 		},
 		"GET /api/tariffs/:tariff/rates": {
 			tag: tagTariffs, about: "In the order of the file.", query: append([]string{"version", "prefix"}, plain...), answers: plainPage(envelope[tariffRateJSON]{}), refusals: bad,

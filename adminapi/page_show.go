@@ -22,6 +22,7 @@ func pageAmount(a money.Amount, currency string) web.Amount {
 func pageUserRow(u models.UserDetail) web.UserRow {
 	row := web.UserRow{
 		Name: u.Username, FullName: u.Profile.Name, Admin: u.Admin, Blocked: u.Blocked,
+		Credit:  pageCredit(u),
 		Balance: pageAmount(u.Balance.Balance, u.Currency), Held: pageAmount(u.Held, u.Currency), Available: pageAmount(u.Available, u.Currency),
 	}
 	if u.CLID != nil {
@@ -206,4 +207,13 @@ func (r *request) pageRequest() models.ListRequest {
 		l.After = n
 	}
 	return l
+}
+
+// pageCredit is nil for whoever has no credit limit.
+func pageCredit(u models.UserDetail) *web.Amount {
+	if u.Credit == 0 {
+		return nil
+	}
+	shown := pageAmount(u.Credit, u.Currency)
+	return &shown
 }

@@ -89,7 +89,7 @@ func Routes() []Route {
 		{get, "/api/tariffs/:tariff/versions", "lists the versions of a tariff, newest first", scope(ScopeRead), false, false, tariffs(listVersions), priced},
 		{post, "/api/tariffs/:tariff/versions", "makes a version of a file of rates", scope(ScopeAdmin), false, false, tariffs(importVersion), priced},
 		{post, "/api/tariffs/:tariff/activations", "lets a version count, now or later", scope(ScopeAdmin), false, true, tariffs(activateVersion), priced},
-		{post, "/api/tariffs/:tariff/rollback", "takes the latest activation back", scope(ScopeAdmin), false, false, tariffs(rollBack), priced},
+		{post, "/api/tariffs/:tariff/rollback", "takes a version back", scope(ScopeAdmin), false, false, tariffs(rollBack), priced},
 		{get, "/api/tariffs/:tariff/rates", "lists the rates of a version", scope(ScopeRead), false, false, tariffs(listRates), priced},
 		{get, "/api/rates/explain", "what a call would cost, and why", self(ScopeRead), false, false, tariffs(explainRate), priced},
 		{get, "/api/users/:username/tariff", "the tariff that is a user's own", scope(ScopeRead), false, false, tariffs(getUserTariff), priced},

@@ -27,8 +27,9 @@ type Tariffs interface {
 	RemoveDeck(ctx context.Context, name, actor string) error
 	// ActivateDeck lets a version count from an instant on, which must not be past; the zero time is now.
 	ActivateDeck(ctx context.Context, deck string, number int, from time.Time, actor string) (models.DeckVersion, error)
-	// RollBackDeck returns the version that counts then, and is models.ErrNoVersion when there is none before.
-	RollBackDeck(ctx context.Context, deck, actor string) (models.DeckVersion, error)
+	// RollBackDeck takes back a version, 0 for the one that counts, and returns the one that counts then. models.ErrNoVersion when
+	// none would, models.ErrConflict for one that neither counts nor is planned.
+	RollBackDeck(ctx context.Context, deck string, version int, actor string) (models.DeckVersion, error)
 	DeckRates(ctx context.Context, deck string, number int, around string, r models.ListRequest) (models.List[models.NumberedRate], error)
 	// UserDeck and GroupDeck are the name of what is assigned, empty for nothing. Who has none is assigned none by an empty name;
 	// AssignDeck is models.ErrConflict for a deck in another currency than the user's money.
@@ -461,7 +462,11 @@ func activateVersion(r *request) error {
 }
 
 func rollBack(r *request) error {
-	v, err := r.api.Tariffs.RollBackDeck(r.ctx(), r.Param("tariff"), r.who.actor())
+	version, err := r.wholeQuery("version", 0, 1, 1<<31-1)
+	if err != nil {
+		return err
+	}
+	v, err := r.api.Tariffs.RollBackDeck(r.ctx(), r.Param("tariff"), int(version), r.who.actor())
 	if err != nil {
 		return err
 	}

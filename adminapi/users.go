@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"talktime/billing"
 	"talktime/internal/password"
 	"talktime/models"
 	"talktime/money"
@@ -116,7 +117,8 @@ func (r *request) location(key string) string {
 const userExists = "the user already exists"
 
 func taken(err error) error {
-	if errors.Is(err, models.ErrConflict) && !errors.Is(err, models.ErrLastAdmin) {
+	var refusal *billing.Refusal // which says what is wrong
+	if errors.Is(err, models.ErrConflict) && !errors.Is(err, models.ErrLastAdmin) && !errors.As(err, &refusal) {
 		return refused(http.StatusConflict, userExists)
 	}
 	return err

@@ -118,10 +118,6 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	if err != nil {
 		return change{}, Authorization{}, err
 	}
-	rate, err := p.rate(user, req.Number, now)
-	if err != nil {
-		return change{}, Authorization{}, err
-	}
 	auth := Authorization{UserID: user.ID, Target: target, Ring: req.Ring, Dial: 1}
 	if auth.Ring == 0 {
 		auth.Ring = p.RingSeconds
@@ -148,11 +144,14 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 		last, wallet, auth.Told = s.Calls[last.CallID], s.purse(user.ID), true
 	}
 	if known && last.State == models.CallOpen {
-		return p.proceed(s, req, last, rate, callee, auth, now)
+		return p.proceed(s, req, last, user, callee, auth, now)
 	}
-	auth.Seconds, err = p.afford(wallet, rate)
+	rate, err := p.rate(user, req.Number, now)
+	if err == nil {
+		auth.Seconds, err = p.afford(wallet, rate)
+	}
 	if err != nil {
-		if !known { // what is held may be held by this very channel
+		if !known { // what is held may be held by this very channel, which then needs no other rate
 			s.Doubt = append(s.Doubt, req.CallID)
 		}
 		return change{}, Authorization{}, err
@@ -194,7 +193,7 @@ func (p Policy) afford(wallet purse, rate models.Rate) (int64, error) {
 // keeps rate and deadline. To another it is rated anew: what may have been talked until now stays covered, and the
 // rest of the hold, topped up from what is available, pays for the new leg.
 func (p Policy) proceed(
-	s *State, req CallRequest, call models.Call, rate models.Rate, callee int64, auth Authorization, now time.Time,
+	s *State, req CallRequest, call models.Call, user models.User, callee int64, auth Authorization, now time.Time,
 ) (change, Authorization, error) {
 	if call.UserID != auth.UserID {
 		return change{}, Authorization{}, &Refusal{
@@ -219,6 +218,10 @@ func (p Policy) proceed(
 	}
 	if len(call.Legs) >= maxLegs {
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
+	}
+	rate, err := p.rate(user, req.Number, now)
+	if err != nil {
+		return change{}, Authorization{}, err
 	}
 	wallet := s.purse(call.UserID)
 	if err := wallet.unhold(call.Holds); err != nil {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"talktime/money"
 )
 
 // RateDeck is a price list in one currency. Its prices are in versions, of which one counts at a time.
@@ -48,13 +50,15 @@ func (r DeckRate) Validate() error {
 	switch {
 	case len(r.Prefix) > MaxPrefix || strings.Trim(r.Prefix, "0123456789*#") != "":
 		return invalid("prefix %.40q must have at most %d digits, * or #", r.Prefix, MaxPrefix)
+	case r.PerMinute > MaxPrice || r.ConnectFee > MaxPrice || r.Minimum > MaxPrice:
+		return invalid("prices of prefix %q must be at most %s", r.Prefix, MaxPrice)
 	case r.PerMinute < 0 || r.ConnectFee < 0 || r.Minimum < 0:
 		return invalid("prices of prefix %q must not be negative", r.Prefix)
 	case r.First < 1 || r.First > MaxIncrement || r.Increment < 1 || r.Increment > MaxIncrement:
 		return invalid("increments of prefix %q must be 1 to %d seconds", r.Prefix, MaxIncrement)
 	case r.Grace < 0 || r.Grace > MaxIncrement:
 		return invalid("grace of prefix %q must be 0 to %d seconds", r.Prefix, MaxIncrement)
-	case !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To):
+	case !r.From.IsZero() && !r.To.IsZero() && !stored(r.From).Before(stored(r.To)):
 		return invalid("the rate of prefix %q ends before it begins", r.Prefix)
 	case !storable(r.From) || !storable(r.To):
 		return invalid("the times of prefix %q must be between 1970 and 9999", r.Prefix)
@@ -71,6 +75,12 @@ func storable(t time.Time) bool {
 	year := t.UTC().Year()
 	return t.IsZero() || 1970 <= year && year <= 9999
 }
+
+// stored is an instant as databases keep it.
+func stored(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// MaxPrice is the highest price of a minute, fee or minimum: the longest call at it is far from what an amount can be.
+const MaxPrice = 1_000_000 * money.Unit
 
 // MaxIncrement is the longest increment, and the longest grace, in seconds: the longest call that there can be.
 const MaxIncrement = 86400

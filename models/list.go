@@ -92,6 +92,9 @@ type UserChange struct {
 	Groups       *Membership   // which he belongs to
 }
 
+// MaxCredit is the highest credit limit: sums with balances must not overflow.
+const MaxCredit = 1_000_000_000_000 * money.Unit
+
 // Empty reports whether nothing is to be changed.
 func (c UserChange) Empty() bool { return c == UserChange{} }
 
@@ -111,8 +114,8 @@ func (c UserChange) Validate() error {
 	if c.Currency != nil && !ValidCurrency(*c.Currency) {
 		err = errors.Join(err, fmt.Errorf("%w: currency must be 3 to 8 capital letters", ErrInvalid))
 	}
-	if c.CreditLimit != nil && *c.CreditLimit < 0 {
-		err = errors.Join(err, fmt.Errorf("%w: a credit limit must not be negative", ErrInvalid))
+	if c.CreditLimit != nil && (*c.CreditLimit < 0 || *c.CreditLimit > MaxCredit) {
+		err = errors.Join(err, fmt.Errorf("%w: a credit limit must not be negative, and be at most %s", ErrInvalid, MaxCredit))
 	}
 	if c.CLID != nil && *c.CLID != nil && u.CLID == "" {
 		err = errors.Join(err, fmt.Errorf(`%w: clid must be 1 to 20 digits, with an optional leading +`, ErrInvalid))

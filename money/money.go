@@ -50,6 +50,9 @@ func Parse(s string) (Amount, error) {
 	}
 	whole, fraction, point := strings.Cut(digits, ".")
 	if whole == "" || point && fraction == "" || !allDigits(whole) || !allDigits(fraction) {
+		if strings.Contains(s, ",") {
+			return 0, fmt.Errorf("amount %q is not a decimal number: decimals stand behind a point", s)
+		}
 		return 0, fmt.Errorf("amount %q is not a decimal number", s)
 	}
 	if len(fraction) > decimals {

@@ -367,6 +367,7 @@ func changedFacts(f userFacts, c models.UserChange) userFacts {
 	set(&f.Address, c.Address)
 	set(&f.CPF, c.CPF)
 	f.Blocked, f.CreditLimit = c.Blocked, c.CreditLimit
+	set(&f.Currency, c.Currency)
 	if c.PasswordHash != nil {
 		f.Password = "changed"
 	}

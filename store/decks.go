@@ -1,12 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -61,13 +61,14 @@ func (s *Store) lockDeck(db *gorm.DB, name string) (deckRow, error) {
 
 func noDeck(name string) error { return fmt.Errorf("tariff %q: %w", name, models.ErrNotFound) }
 
-// decksChanged makes every process read the decks again.
+// decksChanged makes every process read the decks again. It comes first in each change of them: two at once then wait for each
+// other, and neither rests on what the other is about to change.
 func decksChanged(db *gorm.DB) error {
 	return db.Exec("UPDATE counters SET value = value + 1 WHERE name = 'decks'").Error
 }
 
-// AddDeck makes a deck, which has no rates yet. As the default of its currency it takes the place of the one before. A name
-// that is taken is models.ErrConflict.
+// AddDeck makes a deck, which has no rates yet. A name that is taken is models.ErrConflict, and so is a default in the place of
+// another: that one has rates.
 func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (models.RateDeck, error) {
 	if err := d.Validate(); err != nil {
 		return models.RateDeck{}, err
@@ -75,7 +76,10 @@ func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (m
 	row := deckRow{Name: d.Name, Currency: d.Currency, Zone: d.Zone, IsDefault: d.Default}
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
 		row.ID, row.CreatedAt = 0, s.now().UTC()
-		if err := s.oneDefault(db, row); err != nil {
+		if err := decksChanged(db); err != nil {
+			return err
+		}
+		if err := freeDefault(db, row); err != nil {
 			return err
 		}
 		if err := db.Create(&row).Error; err != nil {
@@ -84,10 +88,7 @@ func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (m
 		if err := s.openHouse(db, d.Currency); err != nil {
 			return err
 		}
-		if err := s.logIn(db, actor, "tariff.add", d.Name, nil, row.facts()); err != nil {
-			return err
-		}
-		return decksChanged(db)
+		return s.logIn(db, actor, "tariff.add", d.Name, nil, row.facts())
 	})
 	if isDuplicate(err) {
 		return models.RateDeck{}, fmt.Errorf("%w: there is a tariff %q already", models.ErrConflict, d.Name)
@@ -95,12 +96,17 @@ func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (m
 	return row.model(), translate(err)
 }
 
-// oneDefault takes away the mark of another default of the currency.
-func (s *Store) oneDefault(db *gorm.DB, row deckRow) error {
+// freeDefault refuses a new default where there is one.
+func freeDefault(db *gorm.DB, row deckRow) error {
 	if !row.IsDefault {
 		return nil
 	}
-	return db.Exec("UPDATE decks SET is_default = FALSE WHERE currency = ? AND id <> ?", row.Currency, row.ID).Error
+	var other string
+	err := db.Raw("SELECT name FROM decks WHERE currency = ? AND is_default LIMIT 1", row.Currency).Scan(&other).Error
+	if err == nil && other != "" {
+		err = fmt.Errorf("%w: %q is the default in %s; make the new tariff without being it, and the default once its rates count", models.ErrConflict, other, row.Currency)
+	}
+	return err
 }
 
 // openHouse makes the house's accounts of a currency, unless they are there.
@@ -113,36 +119,52 @@ func (s *Store) openHouse(db *gorm.DB, currency string) error {
 	return nil
 }
 
-// SetDefaultDeck makes a deck the default of its currency, or not.
+// SetDefaultDeck makes a deck the default of its currency, in the place of the one before, or not. One of which no version counts
+// is models.ErrConflict: nobody could call.
 func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor string) error {
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := decksChanged(db); err != nil {
+			return err
+		}
 		row, err := s.lockDeck(db, name)
-		if err != nil || row.IsDefault == is {
+		if err != nil {
 			return err
 		}
 		before := row.facts()
 		row.IsDefault = is
-		if err := s.oneDefault(db, row); err != nil {
-			return err
+		if is {
+			active, err := activations(db, row.ID)
+			if err != nil {
+				return err
+			}
+			if current(active, s.now()) < 0 {
+				return fmt.Errorf("%w: no version of the tariff %q counts; activate one first", models.ErrConflict, name)
+			}
+			if err := db.Exec("UPDATE decks SET is_default = FALSE WHERE currency = ? AND id <> ?", row.Currency, row.ID).Error; err != nil {
+				return err
+			}
 		}
 		if err := db.Exec("UPDATE decks SET is_default = ? WHERE id = ?", is, row.ID).Error; err != nil {
 			return err
 		}
-		if err := s.logIn(db, actor, "tariff.change", name, before, row.facts()); err != nil {
-			return err
-		}
-		return decksChanged(db)
+		return s.logIn(db, actor, "tariff.change", name, before, row.facts())
 	}))
 }
 
-// RemoveDeck removes a deck with all its versions. While it is assigned to somebody it is models.ErrConflict. Calls keep the
-// rates that they were made at.
+// RemoveDeck removes a deck with all its versions. While it is assigned to somebody, or the default, it is models.ErrConflict.
+// Calls keep the rates that they were made at.
 func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 	var versions []int64
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := decksChanged(db); err != nil {
+			return err
+		}
 		row, err := s.lockDeck(db, name)
 		if err != nil {
 			return err
+		}
+		if row.IsDefault {
+			return fmt.Errorf("%w: the tariff %q is the default in %s; make another one the default, or none, first", models.ErrConflict, name, row.Currency)
 		}
 		var users, groups int64
 		if err := db.Raw("SELECT COUNT(*) FROM users WHERE deck_id = ? AND deleted_at IS NULL", row.ID).Scan(&users).Error; err != nil {
@@ -152,26 +174,26 @@ func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 			return err
 		}
 		if users+groups > 0 {
-			return fmt.Errorf("%w: the tariff %q is assigned to %d users and %d groups; give them another first", models.ErrConflict, name, users, groups)
+			return fmt.Errorf("%w: the tariff %q is assigned: to users %d, to groups %d; give them another first", models.ErrConflict, name, users, groups)
 		}
 		if err := db.Raw("SELECT id FROM deck_versions WHERE deck_id = ?", row.ID).Scan(&versions).Error; err != nil {
 			return err
 		}
-		for _, table := range []string{"deck_activations WHERE deck_id", "deck_versions WHERE deck_id", "decks WHERE id"} {
+		if err := db.Exec("UPDATE deck_versions SET rates = ? WHERE deck_id = ?", deadVersion, row.ID).Error; err != nil {
+			return err
+		}
+		for _, table := range []string{"deck_activations WHERE deck_id", "decks WHERE id"} {
 			if err := db.Exec("DELETE FROM "+table+" = ?", row.ID).Error; err != nil {
 				return err
 			}
 		}
-		if err := s.logIn(db, actor, "tariff.delete", name, row.facts(), nil); err != nil {
-			return err
-		}
-		return decksChanged(db)
+		return s.logIn(db, actor, "tariff.delete", name, row.facts(), nil)
 	})
 	if err != nil {
 		return translate(err)
 	}
-	for _, version := range versions {
-		if err := s.deleteRates(ctx, version); err != nil {
+	for _, version := range versions { // what is cut off here the next import does
+		if _, err := s.forgetVersion(ctx, version); err != nil {
 			return err
 		}
 	}
@@ -215,6 +237,9 @@ func (s *Store) AssignDeck(ctx context.Context, user int64, deck string, actor s
 // currency.
 func (s *Store) AssignGroupDeck(ctx context.Context, group, deck string, actor string) error {
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := decksChanged(db); err != nil { // the first one makes us look for those of groups
+			return err
+		}
 		row, err := lockGroup(db, 0, group)
 		if err != nil {
 			return err
@@ -226,10 +251,7 @@ func (s *Store) AssignGroupDeck(ctx context.Context, group, deck string, actor s
 		if err := db.Exec("UPDATE user_groups SET deck_id = ? WHERE id = ?", id, row.ID).Error; err != nil {
 			return err
 		}
-		if err := s.logAssigned(db, actor, "group.tariff", row.Name, row.DeckID, deck); err != nil {
-			return err
-		}
-		return decksChanged(db) // the first one makes us look for those of groups
+		return s.logAssigned(db, actor, "group.tariff", row.Name, row.DeckID, deck)
 	}))
 }
 
@@ -281,6 +303,22 @@ func (s *Store) logAssigned(db *gorm.DB, actor, action, target string, before in
 		}
 	}
 	return s.logIn(db, actor, action, target, facts{was}, facts{after})
+}
+
+// WithoutTariff counts the users who can call nobody, by their currency: no version of a default counts in it, none is assigned to
+// them, and it is not SEC. Decks of their groups are not looked at.
+func (s *Store) WithoutTariff(ctx context.Context) (map[string]int64, error) {
+	users := map[string]int64{}
+	err := s.all(ctx, "SELECT u.currency, COUNT(*) FROM users u WHERE u.deleted_at IS NULL AND u.deck_id = 0 AND u.currency <> ? AND NOT EXISTS"+
+		" (SELECT 1 FROM decks d JOIN deck_activations a ON a.deck_id = d.id WHERE d.is_default AND d.currency = u.currency AND a.until_at IS NULL AND a.from_at <= ?)"+
+		" GROUP BY u.currency", []any{models.SEC, stamp(s.now())}, func(rows *sql.Rows) error {
+		var currency string
+		var n int64
+		err := rows.Scan(&currency, &n)
+		users[currency] = n
+		return err
+	})
+	return users, err
 }
 
 // Decks returns all decks, by name.
@@ -337,12 +375,19 @@ func (s *Store) importVersion(ctx context.Context, v models.DeckVersion, each fu
 	err := s.importRates(ctx, v.ID, &v.Rates, each)
 	if err == nil {
 		err = s.inTransaction(ctx, func(db *gorm.DB) error {
+			if err := decksChanged(db); err != nil {
+				return err
+			}
 			row, err := s.lockDeck(db, v.Deck)
 			if err != nil {
 				return err
 			}
-			if err := db.Exec("UPDATE deck_versions SET rates = ? WHERE id = ?", v.Rates, v.ID).Error; err != nil {
-				return err
+			done := db.Exec("UPDATE deck_versions SET rates = ? WHERE id = ? AND rates IS NULL", v.Rates, v.ID)
+			if done.Error == nil && done.RowsAffected == 0 {
+				return fmt.Errorf("%w: the tariff %q was removed meanwhile", models.ErrConflict, v.Deck)
+			}
+			if done.Error != nil {
+				return done.Error
 			}
 			if err := s.logIn(db, v.Actor, "tariff.import", v.Deck, nil, versionFacts{Version: v.Number, Rates: v.Rates, Note: v.Note}); err != nil || v.From == nil {
 				return err
@@ -357,7 +402,9 @@ func (s *Store) importVersion(ctx context.Context, v models.DeckVersion, each fu
 	if err != nil {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), statementTimeout)
 		defer cancel()
-		_ = s.forgetVersion(ctx, v.ID) // else the next import does it
+		if complete, forgotten := s.forgetVersion(ctx, v.ID); forgotten == nil && complete { // the answer to the commit was lost
+			return v, nil
+		}
 		return models.DeckVersion{}, translate(err)
 	}
 	return v, nil
@@ -369,10 +416,7 @@ func (s *Store) activate(db *gorm.DB, deck int64, v models.DeckVersion, at, now 
 		deck, v.ID, stamp(at), truncate(v.Actor, 80), stamp(now)).Error; err != nil {
 		return err
 	}
-	if err := s.logIn(db, v.Actor, "tariff.activate", v.Deck, nil, versionFacts{Version: v.Number, From: &at}); err != nil {
-		return err
-	}
-	return decksChanged(db)
+	return s.logIn(db, v.Actor, "tariff.activate", v.Deck, nil, versionFacts{Version: v.Number, From: &at})
 }
 
 // beginVersion gives a version its number, and cleans up behind imports that never ended.
@@ -384,7 +428,7 @@ func (s *Store) beginVersion(ctx context.Context, v *models.DeckVersion) error {
 			return err
 		}
 		now := s.now().UTC()
-		if err := db.Raw("SELECT id FROM deck_versions WHERE deck_id = ? AND rates IS NULL AND created_at < ?", deck.ID, stamp(now.Add(-unfinishedLife))).
+		if err := db.Raw("SELECT id FROM deck_versions WHERE rates = ? OR deck_id = ? AND rates IS NULL AND created_at < ?", deadVersion, deck.ID, stamp(now.Add(-unfinishedLife))).
 			Scan(&dead).Error; err != nil {
 			return err
 		}
@@ -400,17 +444,28 @@ func (s *Store) beginVersion(ctx context.Context, v *models.DeckVersion) error {
 	})
 	for _, id := range dead {
 		if err == nil {
-			err = s.forgetVersion(ctx, id)
+			_, err = s.forgetVersion(ctx, id)
 		}
 	}
 	return translate(err)
 }
 
-func (s *Store) forgetVersion(ctx context.Context, id int64) error {
-	if err := s.deleteRates(ctx, id); err != nil {
-		return err
+// deadVersion is how many rates a version is said to have that is being deleted. One that may count must never be.
+const deadVersion = -1
+
+// forgetVersion deletes a version of which not all rates are there. It tells whether they are: then it stays.
+func (s *Store) forgetVersion(ctx context.Context, id int64) (complete bool, err error) {
+	if err := s.exec(ctx, "UPDATE deck_versions SET rates = ? WHERE id = ? AND rates IS NULL", deadVersion, id); err != nil {
+		return false, translate(err)
 	}
-	return translate(s.exec(ctx, "DELETE FROM deck_versions WHERE id = ? AND rates IS NULL", id))
+	n, err := s.number(ctx, "SELECT COUNT(*) FROM deck_versions WHERE id = ? AND rates >= 0", id)
+	if err != nil || n > 0 {
+		return err == nil, err
+	}
+	if err := s.deleteRates(ctx, id); err != nil {
+		return false, err
+	}
+	return false, translate(s.exec(ctx, "DELETE FROM deck_versions WHERE id = ? AND rates = ?", id, deadVersion))
 }
 
 const deckRateColumns = "prefix, destination, per_minute, connect_fee, first_seconds, increment_seconds, minimum, grace_seconds, from_at, to_at, days, start_minute, end_minute"
@@ -460,6 +515,9 @@ func stampOrNil(t time.Time) any {
 func (s *Store) ActivateDeck(ctx context.Context, deck string, number int, from time.Time, actor string) (models.DeckVersion, error) {
 	var id int64
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := decksChanged(db); err != nil {
+			return err
+		}
 		row, err := s.lockDeck(db, deck)
 		if err != nil {
 			return err
@@ -468,11 +526,14 @@ func (s *Store) ActivateDeck(ctx context.Context, deck string, number int, from 
 		if from.IsZero() {
 			at = now
 		}
+		if at.Year() > 9999 {
+			return fmt.Errorf("%w: a version cannot count from so late on", models.ErrInvalid)
+		}
 		if at.Before(now) {
 			return fmt.Errorf("%w: a version cannot count from a past time on; the clock shows %s", models.ErrInvalid, now.Format(time.RFC3339))
 		}
 		var rates *int64
-		if err := db.Raw("SELECT id, rates FROM deck_versions WHERE deck_id = ? AND number = ?", row.ID, number).Row().Scan(&id, &rates); errors.Is(err, sql.ErrNoRows) || err == nil && rates == nil {
+		if err := db.Raw("SELECT id, rates FROM deck_versions WHERE deck_id = ? AND number = ?", row.ID, number).Row().Scan(&id, &rates); errors.Is(err, sql.ErrNoRows) || err == nil && (rates == nil || *rates < 0) {
 			return fmt.Errorf("version %d of tariff %q: %w", number, deck, models.ErrNotFound)
 		} else if err != nil {
 			return err
@@ -485,37 +546,77 @@ func (s *Store) ActivateDeck(ctx context.Context, deck string, number int, from 
 	return s.deckVersion(ctx, deck, number)
 }
 
-// RollBackDeck takes back the latest activation of a deck: from now on the version before counts, or none of those planned.
-// models.ErrNoVersion when there is none before.
-func (s *Store) RollBackDeck(ctx context.Context, deck, actor string) (models.DeckVersion, error) {
+// activation is when a version begins to count.
+type activation struct {
+	ID      int64
+	Version int64
+	Number  int
+	FromAt  time.Time
+}
+
+// activations are those of a deck that were not taken back, in the order in which they begin to count.
+func activations(db *gorm.DB, deck int64) (all []activation, err error) {
+	err = db.Raw("SELECT a.id, v.id AS version, v.number, a.from_at FROM deck_activations a JOIN deck_versions v ON v.id = a.version_id"+
+		" WHERE a.deck_id = ? AND a.until_at IS NULL ORDER BY a.from_at, a.id", deck).Scan(&all).Error
+	return all, err
+}
+
+// current is the one that counts at an instant, or -1.
+func current(all []activation, at time.Time) int {
+	counts := -1
+	for i, a := range all {
+		if !a.FromAt.After(at) {
+			counts = i
+		}
+	}
+	return counts
+}
+
+// RollBackDeck takes back a version: if it counts, the one before does from now on; if it is planned, it never will. 0 is the
+// version that counts. To name it makes a repetition safe: a version that neither counts nor is planned is models.ErrConflict.
+// models.ErrNoVersion when none would count afterwards. It returns the version that counts then; none when none did.
+func (s *Store) RollBackDeck(ctx context.Context, deck string, version int, actor string) (models.DeckVersion, error) {
 	var number int
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := decksChanged(db); err != nil {
+			return err
+		}
 		row, err := s.lockDeck(db, deck)
 		if err != nil {
 			return err
 		}
-		var latest []struct {
-			ID     int64
-			Number int
-		}
-		err = db.Raw("SELECT a.id, v.number FROM deck_activations a JOIN deck_versions v ON v.id = a.version_id"+
-			" WHERE a.deck_id = ? AND a.until_at IS NULL ORDER BY a.from_at DESC, a.id DESC LIMIT 2", row.ID).Scan(&latest).Error
+		all, err := activations(db, row.ID)
 		if err != nil {
 			return err
 		}
-		if len(latest) < 2 {
+		counts := current(all, s.now())
+		taken := counts
+		if version != 0 && (counts < 0 || all[counts].Number != version) {
+			taken = -1
+			for i := counts + 1; i < len(all); i++ { // the last that is planned
+				if all[i].Number == version {
+					taken = i
+				}
+			}
+			if taken < 0 {
+				return fmt.Errorf("%w: version %d of the tariff %q neither counts nor is planned", models.ErrConflict, version, deck)
+			}
+		}
+		if taken == counts {
+			counts--
+		}
+		if taken < 0 || counts < 0 && taken == 0 && !all[taken].FromAt.After(s.now()) {
 			return fmt.Errorf("tariff %q: %w", deck, models.ErrNoVersion)
 		}
-		number = latest[1].Number
-		if err := db.Exec("UPDATE deck_activations SET until_at = ? WHERE id = ?", stamp(s.now()), latest[0].ID).Error; err != nil {
+		if counts >= 0 {
+			number = all[counts].Number
+		}
+		if err := db.Exec("UPDATE deck_activations SET until_at = ? WHERE id = ?", stamp(s.now()), all[taken].ID).Error; err != nil {
 			return err
 		}
-		if err := s.logIn(db, actor, "tariff.rollback", deck, versionFacts{Version: latest[0].Number}, versionFacts{Version: number}); err != nil {
-			return err
-		}
-		return decksChanged(db)
+		return s.logIn(db, actor, "tariff.rollback", deck, versionFacts{Version: all[taken].Number}, versionFacts{Version: number})
 	})
-	if err != nil {
+	if err != nil || number == 0 {
 		return models.DeckVersion{}, translate(err)
 	}
 	return s.deckVersion(ctx, deck, number)
@@ -547,7 +648,10 @@ func (s *Store) DeckVersions(ctx context.Context, deck string) ([]models.DeckVer
 			var version int64
 			var at time.Time
 			err := rows.Scan(&version, &at)
-			if from[version] = at; !at.After(s.now()) {
+			if _, known := from[version]; !known || !at.After(s.now()) { // since when, else from when on
+				from[version] = at
+			}
+			if !at.After(s.now()) {
 				counts = version
 			}
 			return err
@@ -556,7 +660,7 @@ func (s *Store) DeckVersions(ctx context.Context, deck string) ([]models.DeckVer
 		return nil, err
 	}
 	versions := []models.DeckVersion{}
-	err = s.all(ctx, "SELECT id, number, note, rates, actor, created_at FROM deck_versions WHERE deck_id = ? AND rates IS NOT NULL ORDER BY number DESC",
+	err = s.all(ctx, "SELECT id, number, note, rates, actor, created_at FROM deck_versions WHERE deck_id = ? AND rates >= 0 ORDER BY number DESC",
 		[]any{d.ID}, func(rows *sql.Rows) error {
 			v := models.DeckVersion{Deck: deck}
 			err := rows.Scan(&v.ID, &v.Number, &v.Note, &v.Rates, &v.Actor, &v.CreatedAt)
@@ -633,6 +737,7 @@ func ratesAround(version int64, number string) (where string, args []any) {
 	if number == "" {
 		return where, args
 	}
+	number = strings.TrimPrefix(number, "+")
 	begins := beginnings(number)
 	return where + " AND (prefix IN (" + marks(len(begins)) + ") OR prefix >= ? AND prefix < ?)", append(append(args, begins...), number, number+":") // the character behind 9
 }
@@ -685,13 +790,20 @@ func (s *Store) DeckRevision(ctx context.Context) (int64, error) {
 	return n, translate(err)
 }
 
-// LoadDecks implements tariff.Source. It reads the versions that count now or will.
+// LoadDecks implements tariff.Source. It reads the versions that count now or will. What was taken back does not, whatever the
+// clocks of others say.
 func (s *Store) LoadDecks(ctx context.Context, known map[int64]*tariff.Deck) (*tariff.Decks, error) {
-	return s.decksAt(ctx, s.now(), func(d models.RateDeck, v tariff.ActiveVersion) (*tariff.Deck, error) {
-		if deck := known[v.Version]; deck != nil {
+	fresh := map[int64]*tariff.Deck{} // the same version may be planned several times
+	return s.decksAt(ctx, s.now(), "a.until_at IS NULL", func(d models.RateDeck, v tariff.ActiveVersion) (*tariff.Deck, error) {
+		if deck := cmp.Or(known[v.Version], fresh[v.Version]); deck != nil {
 			return deck, nil
 		}
-		return s.compile(ctx, d, v, "version_id = ? ORDER BY n", v.Version)
+		deck, err := s.compile(ctx, d, v, "version_id = ? ORDER BY n", v.Version)
+		if err == nil && int64(deck.Len()) != v.Count {
+			err = fmt.Errorf("%w: it has %d rates, but %d are there", models.ErrInvalid, v.Count, deck.Len())
+		}
+		fresh[v.Version] = deck
+		return deck, err
 	})
 }
 
@@ -700,14 +812,15 @@ func (s *Store) LoadDecks(ctx context.Context, known map[int64]*tariff.Deck) (*t
 func (s *Store) DecksFor(ctx context.Context, at time.Time, number string) (*tariff.Decks, error) {
 	args := beginnings(number)
 	where := "version_id = ? AND prefix IN (" + marks(len(args)) + ") ORDER BY n"
-	return s.decksAt(ctx, at, func(d models.RateDeck, v tariff.ActiveVersion) (*tariff.Deck, error) {
+	return s.decksAt(ctx, at, "(a.until_at IS NULL OR a.until_at > ?)", func(d models.RateDeck, v tariff.ActiveVersion) (*tariff.Deck, error) {
 		return s.compile(ctx, d, v, where, append([]any{v.Version}, args...)...)
-	})
+	}, stamp(at))
 }
 
-// decksAt reads the decks, and has compile give the rates of each version.
+// decksAt reads the decks with the versions that counted at an instant or later, of activations that satisfy a condition, and has
+// compile give the rates of each. A version whose rates make no sense must not keep the others from being read: it has none.
 func (s *Store) decksAt(
-	ctx context.Context, at time.Time, compile func(models.RateDeck, tariff.ActiveVersion) (*tariff.Deck, error),
+	ctx context.Context, at time.Time, condition string, compile func(models.RateDeck, tariff.ActiveVersion) (*tariff.Deck, error), args ...any,
 ) (*tariff.Decks, error) {
 	revision, err := s.DeckRevision(ctx) // before the rest: what changes meanwhile is read again
 	if err != nil {
@@ -721,7 +834,7 @@ func (s *Store) decksAt(
 	if err != nil {
 		return nil, err
 	}
-	active, err := s.activeVersions(ctx, at)
+	active, err := s.activeVersions(ctx, at, condition, args)
 	if err != nil {
 		return nil, err
 	}
@@ -729,9 +842,14 @@ func (s *Store) decksAt(
 	for _, d := range decks {
 		byID[d.ID] = d
 	}
+	// A deck that was made between two of these reads comes with the next revision.
+	active = slices.DeleteFunc(active, func(v tariff.ActiveVersion) bool { return byID[v.Deck].ID == 0 })
 	for i, v := range active {
-		if active[i].Rates, err = compile(byID[v.Deck], v); err != nil {
-			return nil, err
+		active[i].Rates, err = compile(byID[v.Deck], v)
+		if errors.Is(err, models.ErrInvalid) {
+			active[i].Rates, active[i].Broken = nil, err
+		} else if err != nil {
+			return nil, fmt.Errorf("read version %d of tariff %q: %w", v.Number, byID[v.Deck].Name, err)
 		}
 	}
 	s.groupDecks.Store(groups > 0)
@@ -739,11 +857,11 @@ func (s *Store) decksAt(
 }
 
 // activeVersions are those that counted at an instant, or later.
-func (s *Store) activeVersions(ctx context.Context, at time.Time) (active []tariff.ActiveVersion, err error) {
-	err = s.all(ctx, "SELECT a.deck_id, a.version_id, v.number, a.from_at FROM deck_activations a JOIN deck_versions v ON v.id = a.version_id"+
-		" WHERE a.until_at IS NULL OR a.until_at > ? ORDER BY a.deck_id, a.from_at, a.id", []any{stamp(at)}, func(rows *sql.Rows) error {
+func (s *Store) activeVersions(ctx context.Context, at time.Time, condition string, args []any) (active []tariff.ActiveVersion, err error) {
+	err = s.all(ctx, "SELECT a.deck_id, a.version_id, v.number, v.rates, a.from_at FROM deck_activations a JOIN deck_versions v ON v.id = a.version_id"+
+		" WHERE "+condition+" ORDER BY a.deck_id, a.from_at, a.id", args, func(rows *sql.Rows) error {
 		var v tariff.ActiveVersion
-		if err := rows.Scan(&v.Deck, &v.Version, &v.Number, &v.From); err != nil {
+		if err := rows.Scan(&v.Deck, &v.Version, &v.Number, &v.Count, &v.From); err != nil {
 			return err
 		}
 		if n := len(active); n > 0 && active[n-1].Deck == v.Deck && !v.From.After(at) {
@@ -760,7 +878,7 @@ func (s *Store) activeVersions(ctx context.Context, at time.Time) (active []tari
 func (s *Store) compile(ctx context.Context, d models.RateDeck, v tariff.ActiveVersion, where string, args ...any) (*tariff.Deck, error) {
 	zone, err := time.LoadLocation(d.Zone)
 	if err != nil {
-		return nil, fmt.Errorf("tariff %q: %w", d.Name, err)
+		return nil, fmt.Errorf("%w: %w", models.ErrInvalid, err)
 	}
 	var rates []models.DeckRate
 	err = s.eachRate(ctx, d.Currency, where, args, func(_ int64, r models.DeckRate) error {
@@ -769,7 +887,7 @@ func (s *Store) compile(ctx context.Context, d models.RateDeck, v tariff.ActiveV
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read version %s of tariff %q: %w", strconv.Itoa(v.Number), d.Name, err)
+		return nil, err
 	}
 	return tariff.NewDeck(rates, zone)
 }

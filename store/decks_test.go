@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -208,12 +210,12 @@ func TestDecksPriceCalls(t *testing.T) {
 		}
 		m.refresh()
 		m.want("555000204", "4930", 5)
-		if v, err := m.store.RollBackDeck(t.Context(), "retail", "test"); err != nil || v.Number != first || !v.Counts {
+		if v, err := m.store.RollBackDeck(t.Context(), "retail", 0, "test"); err != nil || v.Number != first || !v.Counts {
 			t.Errorf("%+v, %v", v, err)
 		}
 		m.refresh()
 		m.want("555000204", "4930", 2)
-		if _, err := m.store.RollBackDeck(t.Context(), "retail", "test"); !errors.Is(err, models.ErrNoVersion) {
+		if _, err := m.store.RollBackDeck(t.Context(), "retail", 0, "test"); !errors.Is(err, models.ErrNoVersion) {
 			t.Errorf("nothing is left to go back to: %v", err)
 		}
 		if _, err := m.store.ActivateDeck(t.Context(), "retail", second, m.clock.Add(-time.Second), "test"); !errors.Is(err, models.ErrInvalid) {
@@ -320,5 +322,97 @@ func TestRatesAroundANumber(t *testing.T) {
 		if want := "[1 4917 2  3 4 4 49 5 49*]"; err != nil || fmt.Sprint(got) != want {
 			t.Errorf("%v, %v; want %s", got, err, want)
 		}
+	})
+}
+
+// TestPagesOfRates: they are found by their rows, those around a number by their prefixes, and none by reading all of a version.
+func TestPagesOfRates(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		m := newMarket(t, d)
+		m.deck("retail", "EUR", true)
+		rates := make([]models.DeckRate, 5000)
+		for i := range rates {
+			rates[i] = cents(fmt.Sprint(100_000+i), 1)
+		}
+		m.version("retail", rates...)
+		number := m.version("retail", rates...)
+		versions, err := m.store.DeckVersions(t.Context(), "retail")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := d.SQL(t).ExecContext(t.Context(), map[bool]string{true: "ANALYZE", false: "ANALYZE TABLE deck_rates"}[d.Server == nil]); err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range []struct {
+			around string
+			page   models.ListRequest
+			first  string
+			total  int64
+		}{
+			{"", models.ListRequest{Number: 1, Size: 100}, "1 100000", 5000},
+			{"", models.ListRequest{Number: 50, Size: 100}, "4901 104900", 5000},
+			{"", models.ListRequest{Number: 51, Size: 100}, "", 5000},
+			{"", models.ListRequest{Number: 1, Size: 100, After: 4990}, "4991 104990", 5000},
+			{"10012", models.ListRequest{Number: 1, Size: 3}, "121 100120", 10},
+			{"10012", models.ListRequest{Number: 2, Size: 3}, "124 100123", 10},
+			{"10012", models.ListRequest{Number: 1, Size: 3, After: 128}, "129 100128", 10},
+			{"10012345", models.ListRequest{Number: 1, Size: 3}, "124 100123", 1},
+			{"99", models.ListRequest{Number: 1, Size: 3}, "", 0},
+		} {
+			list, err := m.store.DeckRates(t.Context(), "retail", number, c.around, c.page)
+			first := ""
+			if len(list.Items) > 0 {
+				first = fmt.Sprint(list.Items[0].N, " ", list.Items[0].Prefix)
+			}
+			if err != nil || first != c.first || list.Total != c.total || len(list.Items) > c.page.Size {
+				t.Errorf("%q %+v: %q of %d, %d rows, %v", c.around, c.page, first, list.Total, len(list.Items), err)
+			}
+			plan, err := m.store.RatesPlan(t.Context(), versions[0].ID, c.around, c.page)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, step := range plan {
+				bad := step.How == "ALL" || step.How == "index" || strings.HasPrefix(step.How, "SCAN")
+				if bad || c.around == "" && step.Key != "" && step.Key != "PRIMARY" {
+					t.Errorf("%q %+v: %+v", c.around, c.page, step)
+				}
+			}
+			t.Logf("%q %+v: %+v", c.around, c.page, plan)
+		}
+		if _, err := m.store.DeckRates(t.Context(), "retail", 9, "", models.ListRequest{Number: 1, Size: 10}); !errors.Is(err, models.ErrNotFound) {
+			t.Errorf("a version that there is not: %v", err)
+		}
+	})
+}
+
+// TestImportCounts: what is imported to count does so, with its version or not at all, also when its time came meanwhile.
+func TestImportCounts(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, d storetest.Database) {
+		m := newMarket(t, d)
+		m.deck("retail", "EUR", true)
+		one := func(yield func(models.DeckRate) error) error { return yield(cents("49", 1)) }
+		for _, from := range []time.Time{{}, m.clock.Add(-time.Second), m.clock.Add(time.Hour)} {
+			v, err := m.store.ImportActiveDeckVersion(t.Context(), "retail", "", "test", from, one)
+			if err != nil {
+				t.Fatal(err)
+			}
+			versions, err := m.store.DeckVersions(t.Context(), "retail")
+			if err != nil || versions[0].Number != v.Number || versions[0].From == nil || versions[0].Counts != !from.After(m.clock) {
+				t.Errorf("%v: %+v, %v", from, versions, err)
+			}
+			if want := slices.MaxFunc([]time.Time{from, m.clock}, time.Time.Compare); !versions[0].From.Equal(want) {
+				t.Errorf("it counts from %s on, not %s", versions[0].From, want)
+			}
+		}
+		broken := errors.New("the line is gone")
+		if _, err := m.store.ImportActiveDeckVersion(t.Context(), "retail", "", "test", time.Time{}, func(func(models.DeckRate) error) error { return broken }); !errors.Is(err, broken) {
+			t.Errorf("%v", err)
+		}
+		if versions, err := m.store.DeckVersions(t.Context(), "retail"); err != nil || len(versions) != 3 {
+			t.Errorf("%+v, %v", versions, err)
+		}
+		m.audit()
 	})
 }

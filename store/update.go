@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -106,6 +107,7 @@ func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool,
 		return err
 	}
 	s.opened.remember(tx.opened)
+	s.rememberHouse(&tx)
 	return nil
 }
 
@@ -159,6 +161,8 @@ type txn struct {
 	opened  []models.Call   // that it makes
 
 	disputed map[string]bool // CallIDs that were disputed already
+
+	house map[houseKey]int64 // accounts that it has read; nobody else may know them before its commit, for it may have made them
 }
 
 // load locks and reads the rows that keys name. The order is always calls, then accounts by owner, so that two
@@ -436,41 +440,50 @@ func (t *txn) useHouse(ctx context.Context, st *billing.State) error {
 		currencies[c.Rate.Currency] = true
 	}
 	for currency := range currencies {
-		if err := t.store.knowHouse(ctx, t.conn, currency); err != nil {
+		if err := t.readHouse(ctx, currency); err != nil {
 			return fmt.Errorf("load house accounts: %w", err)
 		}
 	}
 	st.House = func(currency, name string) int64 {
+		key := houseKey{currency, name}
+		if id, ok := t.house[key]; ok {
+			return id
+		}
 		t.store.mu.RLock()
 		defer t.store.mu.RUnlock()
-		return t.store.house[houseKey{currency, name}]
+		return t.store.house[key]
 	}
 	return nil
 }
 
-func (s *Store) knowHouse(ctx context.Context, conn gorm.ConnPool, currency string) error {
-	s.mu.RLock()
-	_, known := s.house[houseKey{currency, models.HouseCash}]
-	s.mu.RUnlock()
+// readHouse reads the house's accounts of a currency, unless the store knows them.
+func (t *txn) readHouse(ctx context.Context, currency string) error {
+	t.store.mu.RLock()
+	_, known := t.store.house[houseKey{currency, models.HouseCash}]
+	t.store.mu.RUnlock()
 	if known {
 		return nil
 	}
-	rows, err := conn.QueryContext(ctx, "SELECT id, name FROM accounts WHERE user_id = 0 AND currency = ?", currency)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = rows.Close() }()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for rows.Next() {
+	return t.query(ctx, "SELECT id, name FROM accounts WHERE user_id = 0 AND currency = ?", []any{currency}, func(rows *sql.Rows) error {
 		var id int64
 		var name string
-		if err := rows.Scan(&id, &name); err != nil {
-			return err
+		err := rows.Scan(&id, &name)
+		if t.house == nil {
+			t.house = map[houseKey]int64{}
 		}
-		s.house[houseKey{currency, name}] = id
+		t.house[houseKey{currency, name}] = id
+		return err
+	})
+}
+
+// rememberHouse keeps what a transaction has read of the house, once it is committed.
+func (s *Store) rememberHouse(t *txn) {
+	if len(t.house) == 0 {
+		return
 	}
-	return rows.Err()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.Copy(s.house, t.house)
 }
 
 // errTakenID says that another process, which drew the same slot, has posted something under an id that we gave.
@@ -614,9 +627,13 @@ var (
 		return r, err
 	}}
 	rateTexts = memo[models.Rate, string]{of: func(r models.Rate) (string, error) {
-		text, err := json.Marshal(r)
-		rates.put(string(text), r) // it is read when the call ends
-		return string(text), err
+		var text strings.Builder
+		encoder := json.NewEncoder(&text)
+		encoder.SetEscapeHTML(false) // the column is short
+		err := encoder.Encode(r)
+		short := strings.TrimSuffix(text.String(), "\n")
+		rates.put(short, r) // it is read when the call ends
+		return short, err
 	}}
 )
 

@@ -45,7 +45,7 @@ type Report struct {
 	Added     Findings `json:"added"`
 	Changed   Findings `json:"changed"`
 	Removed   Findings `json:"removed"`
-	Jump      Findings `json:"jumps"`      // prices per minute that change by more than so many percent
+	Jump      Findings `json:"jumps"`      // prices per minute, or of a minute with its fees, that change by more than so many percent
 	BelowCost Findings `json:"below_cost"` // sold for less than it costs
 	Unchanged int      `json:"unchanged"`
 }
@@ -109,8 +109,11 @@ func sameHours(a, b Row) int {
 // among looks for rows of the file that say something of the same time.
 func (report *Report) among(rows []Row) {
 	for len(rows) > 0 {
-		same, _ := ofOnePrefix(rows, nil)
+		same := ofOnePrefix(rows)
 		rows = rows[len(same):]
+		if len(same) > maxOfPrefix {
+			report.Bad.add(same[0].Line, same[0].Prefix, "the prefix has %d rates; at most %d may have the same one", len(same), maxOfPrefix)
+		}
 		for i, b := range same {
 			for _, a := range same[max(i-maxCompared, 0):i] {
 				report.both(a, b)
@@ -119,8 +122,11 @@ func (report *Report) among(rows []Row) {
 	}
 }
 
-// maxCompared is how many rows of a prefix a row is compared with: no file of rates has so many.
-const maxCompared = 50
+// Bounds of the rows of one prefix. Each call to it looks at them one by one; in a report each is compared with so many others.
+const (
+	maxOfPrefix = 200
+	maxCompared = 50
+)
 
 // both looks at two rows of a prefix.
 func (report *Report) both(a, b Row) {
@@ -166,42 +172,136 @@ func minutesOfWeek(r models.DeckRate) (spans [][2]int) {
 	return spans
 }
 
-// against compares two sorted lists, prefix by prefix.
+// against compares two sorted lists, prefix by prefix, and of each prefix hours by hours.
 func (report *Report) against(before, fresh []Row, check Check) {
 	for len(before) > 0 || len(fresh) > 0 {
-		was, is := ofOnePrefix(before, fresh)
+		was, is := ofSameHours(before, fresh)
 		before, fresh = before[len(was):], fresh[len(is):]
 		switch {
 		case len(was) == 0:
-			report.Added.add(is[0].Line, is[0].Prefix, "%s a minute", is[len(is)-1].PerMinute)
-		case len(is) == 0:
-			report.Removed.add(0, was[0].Prefix, "%s: it was %s a minute", was[0].Name, was[len(was)-1].PerMinute)
-		case slices.EqualFunc(was, is, sameRate):
-			report.Unchanged++
-		default:
-			old, now := was[len(was)-1].PerMinute, is[len(is)-1].PerMinute
-			report.Changed.add(is[0].Line, is[0].Prefix, "from %s to %s a minute", old, now)
-			if check.JumpPercent > 0 && jumps(old, now, check.JumpPercent) {
-				report.Jump.add(is[0].Line, is[0].Prefix, "from %s to %s a minute", old, now)
+			for _, row := range is {
+				report.Added.add(row.Line, row.Prefix, "%s", told(row.DeckRate))
 			}
+		case len(is) == 0:
+			for _, row := range was {
+				report.Removed.add(0, row.Prefix, "%s; it was %s", row.Name, told(row.DeckRate))
+			}
+		case slices.EqualFunc(was, is, sameRate):
+			report.Unchanged += len(is)
+		default:
+			report.change(was, is, check)
 		}
 	}
 }
 
-// ofOnePrefix takes the rows of the first prefix of two sorted lists.
-func ofOnePrefix(a, b []Row) ([]Row, []Row) {
-	first := ""
+// change tells how rates of the same hours change. Of several with dates, those are compared that come last.
+func (report *Report) change(was, is []Row, check Check) {
+	for len(was) > 1 && len(is) > 1 && sameRate(was[len(was)-1], is[len(is)-1]) {
+		was, is = was[:len(was)-1], is[:len(is)-1]
+	}
+	old, now := was[len(was)-1].DeckRate, is[len(is)-1].DeckRate
+	text := differences(old, now)
+	if len(was) != len(is) {
+		text += fmt.Sprintf("; %d rates with dates in place of %d", len(is), len(was))
+	}
+	text = strings.TrimPrefix(text, "; ") + when(now)
+	line := is[len(is)-1].Line
+	report.Changed.add(line, now.Prefix, "%s", text)
+	if check.JumpPercent > 0 && (jumps(old.PerMinute, now.PerMinute, check.JumpPercent) || jumps(minute(old), minute(now), check.JumpPercent)) {
+		report.Jump.add(line, now.Prefix, "%s; a minute of talk goes from %s to %s", text, minute(old), minute(now))
+	}
+}
+
+// minute is what a minute of talk costs, with all that comes with it; as much as there can be when that is out of range.
+func minute(r models.DeckRate) money.Amount {
+	cost, err := billing.Cost(r.Rate, costSeconds)
+	if err != nil {
+		return money.Max
+	}
+	return cost
+}
+
+// told is the price of a rate, and when it holds.
+func told(r models.DeckRate) string {
+	text := r.PerMinute.String() + " a minute"
+	if r.First != 1 || r.Increment != 1 {
+		text += fmt.Sprintf(" in steps of %d/%d", r.First, r.Increment)
+	}
+	if r.ConnectFee != 0 {
+		text += fmt.Sprintf(", connect fee %s", r.ConnectFee)
+	}
+	if r.Minimum != 0 {
+		text += fmt.Sprintf(", minimum %s", r.Minimum)
+	}
+	return text + when(r)
+}
+
+// when is on which days and hours a rate holds; nothing when that is always.
+func when(r models.DeckRate) (text string) {
+	for _, part := range []string{FormatDays(r.Days), FormatHours(r.Start, r.End)} {
+		if part != "" {
+			text += " " + part
+		}
+	}
+	return text
+}
+
+// differences tells which fields change, each with a semicolon before it.
+func differences(old, now models.DeckRate) (text string) {
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return "any time"
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	steps := func(r models.DeckRate) string { return fmt.Sprintf("%d/%d", r.First, r.Increment) }
+	for _, field := range []struct{ name, old, now string }{
+		{"rate", old.PerMinute.String(), now.PerMinute.String()},
+		{"connect fee", old.ConnectFee.String(), now.ConnectFee.String()},
+		{"steps", steps(old), steps(now)},
+		{"minimum", old.Minimum.String(), now.Minimum.String()},
+		{"grace", fmt.Sprint(old.Grace), fmt.Sprint(now.Grace)},
+		{"destination", old.Name, now.Name},
+		{"from", at(old.From), at(now.From)},
+		{"to", at(old.To), at(now.To)},
+	} {
+		if field.old != field.now {
+			text += fmt.Sprintf("; %s from %s to %s", field.name, orNothing(field.old), orNothing(field.now))
+		}
+	}
+	return text
+}
+
+func orNothing(text string) string {
+	if text == "" {
+		return "nothing"
+	}
+	return text
+}
+
+// ofOnePrefix takes the rows of the first prefix of a sorted list.
+func ofOnePrefix(rows []Row) []Row {
+	n := 0
+	for n < len(rows) && rows[n].Prefix == rows[0].Prefix {
+		n++
+	}
+	return rows[:n]
+}
+
+// ofSameHours takes from two sorted lists the rows of the first prefix and hours.
+func ofSameHours(a, b []Row) ([]Row, []Row) {
+	var first Row
 	switch {
 	case len(a) == 0:
-		first = b[0].Prefix
-	case len(b) == 0:
-		first = a[0].Prefix
+		first = b[0]
+	case len(b) == 0 || sameHours(a[0], b[0]) < 0:
+		first = a[0]
 	default:
-		first = min(a[0].Prefix, b[0].Prefix)
+		first = b[0]
 	}
 	take := func(rows []Row) []Row {
 		n := 0
-		for n < len(rows) && rows[n].Prefix == first {
+		for n < len(rows) && sameHours(rows[n], first) == 0 {
 			n++
 		}
 		return rows[:n]
@@ -231,37 +331,68 @@ const costSeconds = 60
 // what ruins resellers: so the prefixes of both decks are looked at.
 func (report *Report) compareCost(rows []Row, check Check) error {
 	rates := make([]models.DeckRate, len(rows))
-	lines := make(map[string]int, len(rows))
+	lines := make(map[models.Rate]int, len(rows))
 	for i, row := range rows {
-		rates[i], lines[row.Prefix] = row.DeckRate, row.Line
+		rates[i], lines[row.Rate] = row.DeckRate, row.Line
 	}
 	sell, err := NewDeck(rates, check.Zone)
 	if err != nil {
 		return err
 	}
-	prefixes := map[string]bool{}
+	moments := map[string][]time.Time{}
 	for _, deck := range []*Deck{sell, check.Cost} {
 		for i := range deck.rates {
-			prefixes[deck.rates[i].rate.Prefix] = true
+			row := &deck.rates[i]
+			moments[row.rate.Prefix] = append(moments[row.rate.Prefix], row.moments(check.At)...)
 		}
 	}
-	for _, prefix := range slices.Sorted(maps.Keys(prefixes)) {
-		sold, ok := sell.Find(prefix, check.At)
-		cost, known := check.Cost.Find(prefix, check.At)
-		if !ok || !known {
-			continue
-		}
-		earned, err := billing.Cost(sold, costSeconds)
-		if err != nil {
-			return err
-		}
-		paid, err := billing.Cost(cost, costSeconds)
-		if err != nil {
-			return err
-		}
-		if earned < paid {
-			report.BelowCost.add(lines[sold.Prefix], prefix, "a minute is sold for %s (prefix %s), but costs %s (prefix %s)", earned, sold.Prefix, paid, cost.Prefix)
+	for _, prefix := range slices.Sorted(maps.Keys(moments)) {
+		for _, at := range append([]time.Time{check.At}, moments[prefix]...) {
+			below, err := report.below(sell, check.Cost, prefix, at, lines)
+			if err != nil {
+				return err
+			}
+			if below {
+				break // once for each prefix
+			}
 		}
 	}
 	return nil
+}
+
+// moments are when prices of a prefix may change because of a rate: when it begins, and each hour of a week when it is for
+// certain days or hours.
+func (r *deckRow) moments(at time.Time) (all []time.Time) {
+	if r.to <= at.Unix() {
+		return nil
+	}
+	if r.from > at.Unix() {
+		at = time.Unix(r.from, 0)
+		all = append(all, at)
+	}
+	if r.width() == 0 {
+		for hour := range 7 * 24 {
+			all = append(all, at.Add(time.Duration(hour)*time.Hour))
+		}
+	}
+	return all
+}
+
+// below tells whether a number is sold for less than it costs at an instant.
+func (report *Report) below(sell, buy *Deck, number string, at time.Time, lines map[models.Rate]int) (bool, error) {
+	sold, cost := sell.find(number, at), buy.find(number, at)
+	if sold == nil || cost == nil {
+		return false, nil
+	}
+	earned, err := billing.Cost(*sold, costSeconds)
+	if err != nil {
+		return false, err
+	}
+	paid, err := billing.Cost(*cost, costSeconds)
+	if err != nil || earned >= paid {
+		return false, err
+	}
+	report.BelowCost.add(lines[*sold], number, "a minute is sold for %s (prefix %s), but costs %s (prefix %s), at %s", earned, sold.Prefix, paid, cost.Prefix,
+		at.In(sell.zone).Format("2006-01-02 15:04 MST"))
+	return true, nil
 }

@@ -32,7 +32,9 @@ type ActiveVersion struct {
 	Version int64 // its id
 	Number  int   // the versions of a deck are numbered from 1
 	From    time.Time
-	Rates   *Deck
+	Count   int64 // rates that it has
+	Rates   *Deck // nil when they cannot be used
+	Broken  error // why not
 }
 
 // NewDecks makes Decks of decks and of the versions that count, now or later, in the order in which they were activated: of
@@ -64,7 +66,9 @@ func (d *Decks) Versions() map[int64]*Deck {
 	versions := map[int64]*Deck{}
 	for _, l := range d.decks {
 		for _, v := range l.active {
-			versions[v.Version] = v.Rates
+			if v.Rates != nil {
+				versions[v.Version] = v.Rates
+			}
 		}
 	}
 	return versions
@@ -97,29 +101,56 @@ func (d *Decks) find(u models.User, number string, at time.Time) (rate *models.R
 	if id == 0 {
 		id = u.GroupDeck
 	}
-	if id == 0 {
-		id = d.defaults[u.Currency]
+	if l = d.decks[id]; id == 0 {
+		l = d.decks[d.defaults[u.Currency]]
+		if l != nil && l.at(at) == nil { // a default of which no version counts is none yet
+			l = nil
+		}
 	}
-	if id == 0 && u.Currency == models.SEC {
-		return &d.builtIn, nil, nil, ""
-	}
-	l = d.decks[id]
 	switch {
-	case id == 0:
-		return nil, nil, nil, fmt.Sprintf("no tariff in %s has a rate for this number", u.Currency)
+	case id == 0 && l == nil && u.Currency == models.SEC:
+		return &d.builtIn, nil, nil, ""
+	case id == 0 && l == nil:
+		return nil, nil, nil, fmt.Sprintf("no tariff in %s is for this user: none is assigned to him, and no default one counts", u.Currency)
 	case l == nil:
 		return nil, nil, nil, "the tariff of this user is not known yet"
 	case l.deck.Currency != u.Currency:
 		return nil, nil, nil, fmt.Sprintf("the tariff %q is in %s, but the money of the user is %s", l.deck.Name, l.deck.Currency, u.Currency)
 	}
-	for i := len(l.active) - 1; i >= 0; i-- {
-		if v = &l.active[i]; v.From.After(at) {
-			continue
-		}
-		if rate = v.Rates.find(number, at); rate == nil {
-			break
-		}
-		return rate, l, v, ""
+	v = l.at(at)
+	switch {
+	case v == nil:
+		return nil, nil, nil, fmt.Sprintf("no version of the tariff %q counts then", l.deck.Name)
+	case v.Rates == nil:
+		return nil, nil, nil, fmt.Sprintf("version %d of the tariff %q cannot be used", v.Number, l.deck.Name)
 	}
-	return nil, nil, nil, fmt.Sprintf("the tariff %q has no rate for this number", l.deck.Name)
+	if rate = v.Rates.find(number, at); rate == nil {
+		return nil, nil, nil, fmt.Sprintf("the tariff %q has no rate for this number", l.deck.Name)
+	}
+	return rate, l, v, ""
+}
+
+// at is the version that counts at an instant; nil when none does.
+func (l *line) at(at time.Time) *ActiveVersion {
+	for i := len(l.active) - 1; i >= 0; i-- {
+		if !l.active[i].From.After(at) {
+			return &l.active[i]
+		}
+	}
+	return nil
+}
+
+// told is what the log tells: the versions that count or will, and what is wrong with those that cannot be used.
+func (d *Decks) told() (versions, broken []string) {
+	for _, l := range d.decks {
+		for _, v := range l.active {
+			text := fmt.Sprintf("%s %d", l.deck.Name, v.Number)
+			if versions = append(versions, text); v.Broken != nil {
+				broken = append(broken, fmt.Sprintf("version %d of %s: %v", v.Number, l.deck.Name, v.Broken))
+			}
+		}
+	}
+	slices.Sort(versions)
+	slices.Sort(broken)
+	return versions, broken
 }

@@ -2,6 +2,8 @@ package tariff
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"talktime/billing"
@@ -46,6 +48,9 @@ type Explanation struct {
 // Explain asks the same code as a call does. Past prices are told too; who has which deck is taken as it is now.
 // models.ErrNotFound when there is no such user, and a billing.Refusal, billing.ErrNoRate, when the number has no rate.
 func Explain(ctx context.Context, from Prices, q Question) (Explanation, error) {
+	if q.Number == "" || strings.Trim(q.Number, "0123456789+*#") != "" {
+		return Explanation{}, fmt.Errorf("%w: the number %.40q may have only digits, +, * and #", models.ErrInvalid, q.Number)
+	}
 	balance, err := from.UserByName(ctx, q.User)
 	if err != nil {
 		return Explanation{}, err

@@ -44,7 +44,11 @@ type File struct {
 	currency string
 	zone     *time.Location
 	names    map[string]string
+	skipped  int // lines before the header
 }
+
+// unset is an increment that the row does not give.
+const unset = -1
 
 // maxField is how long a field can be that means anything.
 const maxField = 200
@@ -66,6 +70,10 @@ func NewFile(r io.Reader, currency string, zone *time.Location) (*File, error) {
 	f := &File{csv: csv.NewReader(text), currency: currency, zone: zone, names: map[string]string{}}
 	f.csv.ReuseRecord, f.csv.FieldsPerRecord = true, -1
 	first, _, _ := bytes.Cut(start, []byte("\n"))
+	if line, _, _ := bytes.Cut(first, []byte("\r")); len(line) == len("sep=;") && bytes.HasPrefix(line, []byte("sep=")) { // a word to Excel
+		_, _ = text.Discard(len(first) + 1)
+		f.skipped, first = 1, line
+	}
 	for _, comma := range ";\t" {
 		if bytes.ContainsRune(first, comma) && !bytes.ContainsRune(first, ',') {
 			f.csv.Comma = comma
@@ -104,15 +112,19 @@ func (f *File) header(fields []string) error {
 // the file.
 func (f *File) Next() (Row, error) {
 	fields, err := f.csv.Read()
+	for err == nil && !slices.ContainsFunc(fields, func(field string) bool { return strings.TrimSpace(field) != "" }) {
+		fields, err = f.csv.Read() // spreadsheets write rows that are empty
+	}
 	var fault *csv.ParseError
 	switch {
 	case errors.As(err, &fault):
-		return Row{Line: fault.StartLine, Bad: fault.Err}, nil
+		return Row{Line: fault.StartLine + f.skipped, Bad: fault.Err}, nil
 	case err != nil:
 		return Row{}, err
 	}
-	row := Row{DeckRate: models.DeckRate{Rate: models.Rate{Currency: f.currency, First: 1, Increment: 1}}}
+	row := Row{DeckRate: models.DeckRate{Rate: models.Rate{Currency: f.currency, First: unset, Increment: unset}}}
 	row.Line, _ = f.csv.FieldPos(0)
+	row.Line += f.skipped
 	if len(fields) != len(f.columns) {
 		row.Bad = fmt.Errorf("the row has %d fields, but the header has %d", len(fields), len(f.columns))
 		return row, nil
@@ -123,14 +135,23 @@ func (f *File) Next() (Row, error) {
 			return row, nil
 		}
 	}
+	if row.Increment == unset {
+		row.Increment = 1
+	}
+	if row.First == unset { // 60 alone is 60/60, which is what price lists mean by it
+		row.First = row.Increment
+	}
 	row.Bad = row.Validate()
 	return row, nil
 }
 
 // set puts one field into its place. An empty one leaves what is there.
 func (f *File) set(r *models.DeckRate, column, field string) (err error) {
-	if len(field) > maxField || !utf8.ValidString(field) {
-		return fmt.Errorf("it is no UTF-8 text of at most %d bytes", maxField)
+	if !utf8.ValidString(field) {
+		return errors.New("it is not UTF-8; save the file as CSV in UTF-8")
+	}
+	if len(field) > maxField {
+		return fmt.Errorf("it has more than %d bytes", maxField)
 	}
 	if column == "prefix" {
 		r.Prefix, err = prefix(field)

@@ -203,10 +203,15 @@ func TestCompareVersions(t *testing.T) {
 			"33: it holds at times at which line 6 does, too: the one that begins later counts, else the one that stands first",
 			"39: it holds at times at which line 11 does, too: the one that begins later counts, else the one that stands first",
 		}},
-		"added":   {report.Added, []string{"33: 0.02 a minute", "34: 0.02 a minute", "39: 0.004 a minute"}},
-		"changed": {report.Changed, []string{"4917: from 0.1 to 0.13 a minute", "44: from 0.02 to 0.021 a minute", "7: from 0 to 0.01 a minute"}},
-		"removed": {report.Removed, []string{"1: USA: it was 0.01 a minute"}},
-		"jumps":   {report.Jump, []string{"4917: from 0.1 to 0.13 a minute", "7: from 0 to 0.01 a minute"}},
+		"added": {report.Added, []string{
+			"33: 0.01 a minute", "33: 0.02 a minute", "34: 0.01 a minute", "34: 0.02 a minute", "39: 0.01 a minute", "39: 0.005 a minute 20:00-08:00",
+			"39: 0.004 a minute sat,sun",
+		}},
+		"changed": {report.Changed, []string{"4917: rate from 0.1 to 0.13", "44: rate from 0.02 to 0.021", "7: rate from 0 to 0.01"}},
+		"removed": {report.Removed, []string{"1: USA; it was 0.01 a minute"}},
+		"jumps": {report.Jump, []string{
+			"4917: rate from 0.1 to 0.13; a minute of talk goes from 0.1 to 0.13", "7: rate from 0 to 0.01; a minute of talk goes from 0 to 0.01",
+		}},
 	} {
 		if got := texts(c.got); !slices.Equal(got, c.want) || c.got.Count != len(c.want) {
 			t.Errorf("%s: %d %q, want %q", what, c.got.Count, got, c.want)
@@ -214,6 +219,66 @@ func TestCompareVersions(t *testing.T) {
 	}
 	if report.Unchanged != 1 || report.Rates != len(rows) || report.Importable() {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestCompareTellsEachField, and pairs the rates of the same hours.
+func TestCompareTellsEachField(t *testing.T) {
+	t.Parallel()
+	const header = "prefix,destination,rate,connect_fee,increment,minimum,grace,from,to,days,hours\n"
+	var old []models.DeckRate
+	for _, row := range readAll(t, header+"49,Germany,0.01,,,,,,,,\n44,UK,0.01,,,,,,,,\n33,France,0.01,,,,,,2026-03-01,,\n33,France,0.02,,,,,2026-03-01,,,\n") {
+		old = append(old, row.DeckRate)
+	}
+	rows := readAll(t, header+
+		"49,Germany,0.03,,,,,,,,\n49,Germany,0.06,,,,,,,mon-fri,08:00-18:00\n"+
+		"44,Great Britain,0.01,1.5,60,0.1,3,,,,\n"+
+		"33,France,0.015,,,,,,2026-03-01,,\n33,France,0.02,,,,,2026-03-01,,,\n")
+	report, err := tariff.Compare(old, rows, tariff.Check{JumpPercent: 60})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		got  tariff.Findings
+		want []string
+	}{
+		"added": {report.Added, []string{"49: 0.06 a minute mon,tue,wed,thu,fri 08:00-18:00"}},
+		"changed": {report.Changed, []string{
+			"49: rate from 0.01 to 0.03",
+			"44: connect fee from 0 to 1.5; steps from 1/1 to 60/60; minimum from 0 to 0.1; grace from 0 to 3; destination from UK to Great Britain",
+			"33: rate from 0.01 to 0.015",
+		}},
+		"jumps": {report.Jump, []string{
+			"49: rate from 0.01 to 0.03; a minute of talk goes from 0.01 to 0.03",
+			"44: connect fee from 0 to 1.5; steps from 1/1 to 60/60; minimum from 0 to 0.1; grace from 0 to 3; destination from UK to Great Britain;" +
+				" a minute of talk goes from 0.01 to 1.51",
+		}},
+	} {
+		if got := texts(c.got); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", what, got, c.want)
+		}
+	}
+	for i, line := range []int{2, 4, 5} {
+		if got := report.Changed.First[i].Line; got != line {
+			t.Errorf("change %d is told of line %d, want %d", i, got, line)
+		}
+	}
+}
+
+// TestSpreadsheets: what Excel writes around a table is not in its way, and an increment alone is the first one too.
+func TestSpreadsheets(t *testing.T) {
+	t.Parallel()
+	rows := readAll(t, "sep=;\r\nprefix;destination;rate;first;increment\r\n49;Germany;0.6;;60\r\n;;;;\r\n 	;;;;\r\n44;UK;0.6;30;\r\n\r\n33;France;0.6;;\r\n39;Italy;0.6;30;6\r\n;;;;\r\n")
+	type short struct{ line, first, increment int64 }
+	var got []short
+	for _, row := range rows {
+		if row.Bad != nil {
+			t.Errorf("line %d: %v", row.Line, row.Bad)
+		}
+		got = append(got, short{int64(row.Line), row.First, row.Increment})
+	}
+	if want := []short{{3, 60, 60}, {6, 30, 1}, {8, 1, 1}, {9, 30, 6}}; !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 
@@ -232,8 +297,21 @@ func TestSoldBelowCost(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{
-		"4917: a minute is sold for 0.02 (prefix 49), but costs 0.1 (prefix 4917)",
-		"1: a minute is sold for 0.05 (prefix 1), but costs 0.11 (prefix 1)",
+		"4917: a minute is sold for 0.02 (prefix 49), but costs 0.1 (prefix 4917), at 2026-01-01 00:00 UTC",
+		"1: a minute is sold for 0.05 (prefix 1), but costs 0.11 (prefix 1), at 2026-01-01 00:00 UTC",
+	}
+	if got := texts(report.BelowCost); !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+	// By night only, and only from March on.
+	rows = readAll(t, "prefix,destination,rate,from,hours\n49,Germany,0.02,,\n49,Germany by night,0.005,,22:00-06:00\n44,UK,0.03,,\n44,UK,0.01,2026-03-01,\n")
+	report, err = tariff.Compare(nil, rows, tariff.Check{Cost: newDeck(t, "UTC", bought[0], bought[2]), At: instant(t, "2026-01-01T12:00:00Z"), Zone: time.UTC})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want = []string{
+		"49: a minute is sold for 0.005 (prefix 49), but costs 0.01 (prefix 49), at 2026-01-01 22:00 UTC",
+		"44: a minute is sold for 0.01 (prefix 44), but costs 0.02 (prefix 44), at 2026-02-28 23:00 UTC",
 	}
 	if got := texts(report.BelowCost); !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)

@@ -64,6 +64,12 @@ func (i *Import) Check(ctx context.Context, text io.Reader, now time.Time) (*Rep
 		return nil, err
 	}
 	check := Check{JumpPercent: i.JumpPercent, At: now, Zone: zone}
+	if !i.From.IsZero() {
+		if i.From.Before(now) {
+			return nil, fmt.Errorf("%w: a version cannot count from a past time on; the clock shows %s", models.ErrInvalid, now.In(zone).Format("2006-01-02 15:04:05 MST"))
+		}
+		check.At = i.From
+	}
 	if i.Cost != "" {
 		if check.Cost, err = i.costs(ctx, deck, now); err != nil {
 			return nil, err

@@ -77,7 +77,11 @@ func (t *Tariffs) Watch(ctx context.Context, from Source, log *slog.Logger) {
 		case err != nil && !failing:
 			log.Error("the rate decks cannot be read; calls are rated by those that are known", "err", err)
 		case changed:
-			log.Info("rate decks read", "revision", t.Decks().Revision(), "decks", len(t.Decks().decks))
+			versions, broken := t.Decks().told()
+			log.Info("rate decks read", "revision", t.Decks().Revision(), "versions", versions)
+			for _, text := range broken {
+				log.Error("a tariff cannot be used, and calls at it are refused; import its rates anew", "tariff", text)
+			}
 		}
 		failing = err != nil
 		select {

@@ -105,6 +105,7 @@ type UserRow struct {
 	Name, FullName, CLID     string
 	Admin, Blocked           bool
 	Balance, Held, Available Amount
+	Credit                   *Amount // how far below zero he may go; nil: not at all
 }
 
 // User is everything of one user.

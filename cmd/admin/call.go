@@ -131,7 +131,10 @@ func (c *command) printExplanation(call models.Call, e explainJSON, names map[in
 	case len(e.Legs) == 0:
 		c.out.f("  nothing: the call is %s\n", call.State)
 	}
-	c.printSteps(e.Legs...)
+	for _, leg := range e.Legs {
+		c.out.f("  %s: %s\n", printable(leg.Number), printable(rateWords(leg.Rate)))
+		c.printSteps(leg)
+	}
 	c.out.f("\nwhat was posted:\n")
 	if len(e.Entries) == 0 {
 		c.out.f("  nothing\n")
@@ -147,13 +150,11 @@ func (c *command) printExplanation(call models.Call, e explainJSON, names map[in
 	table{{}, {right: true}, {}, {}}.write(c.out, rows)
 }
 
-// printSteps shows the steps of prices.
-func (c *command) printSteps(legs ...billing.LegPrice) {
+// printSteps shows the steps of a price.
+func (c *command) printSteps(leg billing.LegPrice) {
 	rows := [][]string{}
-	for _, leg := range legs {
-		for _, step := range leg.Steps {
-			rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
-		}
+	for _, step := range leg.Steps {
+		rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
 	}
 	table{{}, {right: true}, {}}.write(c.out, rows)
 }
@@ -165,6 +166,9 @@ func rateWords(r models.Rate) string {
 	}
 	if r.Minimum != 0 {
 		words += fmt.Sprintf(", at least %s", r.Minimum)
+	}
+	if r.Deck != "" {
+		words += fmt.Sprintf("; tariff %s, version %d, prefix %s (%s)", r.Deck, r.Version, r.Prefix, r.Name)
 	}
 	return words
 }

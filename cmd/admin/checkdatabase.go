@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -33,7 +35,24 @@ func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []fi
 	}
 	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
 	findings = append(findings, checkWrites(ctx, db, d), checkClock(ctx, db), checkLedger(ctx, db, d))
-	return append(append(findings, checkCalls(ctx, db)...), checkAdmin(ctx, db))
+	return append(append(findings, checkCalls(ctx, db)...), checkTariffs(ctx, db), checkAdmin(ctx, db))
+}
+
+// checkTariffs looks for users whose money no tariff takes.
+func checkTariffs(ctx context.Context, db *store.Store) finding {
+	without, err := db.WithoutTariff(ctx)
+	if err != nil {
+		return unasked("tariffs", err)
+	}
+	var parts []string
+	for _, currency := range slices.Sorted(maps.Keys(without)) {
+		parts = append(parts, fmt.Sprintf("%d with %s", without[currency], currency))
+	}
+	if len(parts) > 0 {
+		return fine("tariffs", "users who can call nobody, since no default tariff takes their money: %s", strings.Join(parts, ", ")).
+			warn("make a tariff in the currency the default, see admin tariff -h, or give them one by admin tariff assign")
+	}
+	return fine("tariffs", "everybody's money is taken by one")
 }
 
 func checkWrites(ctx context.Context, db *store.Store, d config.Database) finding {

@@ -37,7 +37,11 @@ func groupShow(c *command) action {
 			}
 			c.out.f("\n")
 			userTable().write(c.out, rows)
-			c.out.f("\nrefills to come:")
+			deck, err := db.GroupDeck(ctx, g.Name)
+			if err != nil {
+				return err
+			}
+			c.out.f("\ntariff: %s\nrefills to come:", orNone(deck))
 			for _, date := range g.Dates {
 				c.out.f(" %s", date.Date.Format(time.DateOnly))
 			}

@@ -79,6 +79,9 @@ func (c *command) openSeekable(path string) (file *os.File, name string, err err
 	if _, err := io.Copy(copied, from); err != nil {
 		return nil, "", errors.Join(fmt.Errorf("read %s: %w", path, err), copied.Close())
 	}
+	if _, err := copied.Seek(0, io.SeekStart); err != nil {
+		return nil, "", errors.Join(err, copied.Close())
+	}
 	return copied, path, nil
 }
 

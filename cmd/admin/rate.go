@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"strconv"
 	"time"
 
 	"talktime/internal/config"
@@ -35,7 +34,7 @@ func rateExplain(c *command) action {
 				User: *user, Number: operands[0], At: when, Seconds: int64(*seconds), Longest: int64(cfg.Calls.Max / time.Second),
 			})
 			if err != nil {
-				return unknownUser(*user, err)
+				return unknownUser(*user, aboutTariff(err))
 			}
 			if c.json {
 				return c.out.json(told)
@@ -46,15 +45,18 @@ func rateExplain(c *command) action {
 	}
 }
 
+// zonedTime is for people who must know in which zone a time is.
+const zonedTime = "2006-01-02 15:04:05 MST"
+
 func (c *command) printExplained(e tariff.Explanation, zone *time.Location) {
 	r := e.Rate
 	rows := [][]string{
-		{"user", e.User}, {"number", e.Number}, {"at", e.At.In(zone).Format(time.DateTime)},
+		{"user", e.User}, {"number", e.Number}, {"at", e.At.In(zone).Format(zonedTime)},
 	}
 	if e.Tariff == "" {
 		rows = append(rows, []string{"tariff", "the built-in one: a SEC is a second"})
 	} else {
-		rows = append(rows, []string{"tariff", fmt.Sprintf("%s, version %d, since %s", e.Tariff, e.Version, e.Since.In(zone).Format(time.DateTime))},
+		rows = append(rows, []string{"tariff", fmt.Sprintf("%s, version %d, since %s", e.Tariff, e.Version, e.Since.In(zone).Format(zonedTime))},
 			[]string{"prefix", fmt.Sprintf("%s (%s)", r.Prefix, r.Name)})
 	}
 	rows = append(rows,
@@ -68,5 +70,5 @@ func (c *command) printExplained(e tariff.Explanation, zone *time.Location) {
 	}
 	steps = append(steps, []string{"it costs", e.Cost.String() + " " + r.Currency})
 	table{{"STEP", false}, {"AMOUNT", true}}.write(c.out, steps)
-	c.out.f("\nthe user's money pays for %s s\n", strconv.FormatInt(e.Affords, 10))
+	c.out.f("\nwith his money he may talk for %d s now, of at most TALKTIME_MAX_CALL_SECONDS\n", e.Affords)
 }

@@ -66,7 +66,7 @@ func verbs() []verb {
 		{"tariff show", "NAME", "lists the versions of a tariff", tariffShow},
 		{"tariff import", "NAME FILE.csv", "reads a new version of a tariff, all rates or none", tariffImport},
 		{"tariff activate", "NAME VERSION", "lets a version of a tariff count, now or from a time on", tariffActivate},
-		{"tariff rollback", "NAME", "takes back what was activated last", tariffRollback},
+		{"tariff rollback", "NAME [VERSION]", "takes back a version, so that the one before counts", tariffRollback},
 		{"tariff rates", "NAME", "lists the rates of a tariff", tariffRates},
 		{"tariff default", "NAME", "makes a tariff the default of its currency", tariffDefault},
 		{"tariff assign", "[NAME]", "gives a user or a group a tariff", tariffAssign},

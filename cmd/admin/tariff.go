@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"talktime/internal/config"
@@ -45,10 +46,28 @@ func showVersions(versions []models.DeckVersion) []versionJSON {
 	return shown
 }
 
-func (c *command) printVersions(versions []models.DeckVersion, zone *time.Location) error {
+// printVersions prints the versions of a tariff, in its own zone.
+func (c *command) printVersions(ctx context.Context, db *store.Store, name string) error {
+	versions, err := db.DeckVersions(ctx, name)
+	if err != nil {
+		return aboutTariff(err)
+	}
 	if c.json {
 		return c.out.json(showVersions(versions))
 	}
+	deck, err := db.Deck(ctx, name)
+	if err != nil {
+		return aboutTariff(err)
+	}
+	zone, err := time.LoadLocation(deck.Zone)
+	if err != nil {
+		return err
+	}
+	is := ""
+	if deck.Default {
+		is = ", the default"
+	}
+	c.out.f("%s: in %s%s; times in %s\n\n", deck.Name, deck.Currency, is, deck.Zone)
 	rows := make([][]string, len(versions))
 	for i, v := range versions {
 		from := "-"
@@ -63,10 +82,12 @@ func (c *command) printVersions(versions []models.DeckVersion, zone *time.Locati
 	return nil
 }
 
-// aboutTariff says which tariff there is not.
+// aboutTariff is what to tell of an error about a tariff.
 func aboutTariff(err error) error {
-	if errors.Is(err, models.ErrInvalid) {
-		return validation(err)
+	for _, kind := range []error{models.ErrInvalid, models.ErrConflict} { // the sentence says it
+		if text, found := strings.CutPrefix(fmt.Sprint(err), kind.Error()+": "); found {
+			return errors.New(text)
+		}
 	}
 	return err
 }
@@ -146,12 +167,8 @@ func tariffShow(c *command) action {
 	c.reports()
 	c.examples = []string{"admin tariff show retail"}
 	return func(ctx context.Context, operands []string) error {
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			versions, err := db.DeckVersions(ctx, operands[0])
-			if err != nil {
-				return aboutTariff(err)
-			}
-			return c.printVersions(versions, cfg.Location)
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			return c.printVersions(ctx, db, operands[0])
 		})
 	}
 }
@@ -171,7 +188,8 @@ func tariffDefault(c *command) action {
 }
 
 func tariffRemove(c *command) action {
-	c.about = "\nCalls keep the rates that they were made at. A tariff that somebody has cannot be removed."
+	c.about = "\nCalls keep the rates that they were made at. A tariff that somebody has, or that is the default, cannot be removed."
+	c.examples = []string{"admin tariff remove carrier"}
 	return func(ctx context.Context, operands []string) error {
 		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
 			if err := db.RemoveDeck(ctx, operands[0], actor()); err != nil {
@@ -186,14 +204,19 @@ func tariffRemove(c *command) action {
 func tariffAssign(c *command) action {
 	user := c.flags.String("user", "", "NAME|who pays by it; his money must be in its currency")
 	group := c.flags.String("group", "", "NAME|a group whose members pay by it, unless they have their own")
-	off := c.flags.Bool("off", false, "take it away; NAME may then be left out")
-	c.about = "\nA user's own tariff goes before that of his group, and that before the default. It is for calls to come."
+	off := c.flags.Bool("off", false, "he has none of his own any more; without NAME")
+	c.reports()
+	c.about = `
+A user's own tariff goes before that of his group, and that before the default; of several groups with a tariff in his currency
+it is that of the one that was made first. It is for calls to come.`
 	c.examples = []string{"admin tariff assign retail --user marta", "admin tariff assign --off --group resellers"}
 	return func(ctx context.Context, operands []string) error {
 		name := ""
 		switch {
 		case (*user == "") == (*group == ""):
 			return usagef("name either a --user or a --group")
+		case *off && len(operands) > 0:
+			return usagef("--off takes away whatever tariff there is: leave %q out", operands[0])
 		case !*off && len(operands) == 0:
 			return usagef("NAME is missing; admin tariff assign -h explains it")
 		case !*off:
@@ -203,6 +226,9 @@ func tariffAssign(c *command) action {
 			whose := *user
 			if *group != "" {
 				whose = "the group " + *group
+				if _, err := db.Group(ctx, *group); err != nil {
+					return aboutGroup(*group, err)
+				}
 				if err := db.AssignGroupDeck(ctx, *group, name, actor()); err != nil {
 					return aboutTariff(err)
 				}
@@ -215,6 +241,9 @@ func tariffAssign(c *command) action {
 					return aboutTariff(err)
 				}
 			}
+			if c.json {
+				return c.out.json(assignedJSON{*user, *group, orNil(name)})
+			}
 			if name == "" {
 				c.out.f("%s has no tariff of its own any more\n", whose)
 			} else {
@@ -223,6 +252,20 @@ func tariffAssign(c *command) action {
 			return nil
 		})
 	}
+}
+
+// assignedJSON is who pays by which tariff, as --json shows it.
+type assignedJSON struct {
+	User   string  `json:"user,omitempty"`
+	Group  string  `json:"group,omitempty"`
+	Tariff *string `json:"tariff"` // null: none of his own
+}
+
+func orNil(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 func tariffActivate(c *command) action {
@@ -235,14 +278,14 @@ func tariffActivate(c *command) action {
 		if err != nil {
 			return usagef("VERSION is %q, but must be a number; admin tariff show lists them", operands[1])
 		}
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			return c.activate(ctx, db, cfg, operands[0], number, *from)
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			return c.activate(ctx, db, operands[0], number, *from)
 		})
 	}
 }
 
 // activate lets a version count from an instant on; from is empty for now.
-func (c *command) activate(ctx context.Context, db *store.Store, cfg config.Config, name string, number int, from string) error {
+func (c *command) activate(ctx context.Context, db *store.Store, name string, number int, from string) error {
 	at, err := deckTime(ctx, db, name, from)
 	if err != nil {
 		return err
@@ -250,11 +293,7 @@ func (c *command) activate(ctx context.Context, db *store.Store, cfg config.Conf
 	if _, err := db.ActivateDeck(ctx, name, number, at, actor()); err != nil {
 		return aboutTariff(err)
 	}
-	versions, err := db.DeckVersions(ctx, name)
-	if err != nil {
-		return err
-	}
-	return c.printVersions(versions, cfg.Location)
+	return c.printVersions(ctx, db, name)
 }
 
 // deckTime reads a time in the zone of a tariff; the zero time for none.
@@ -276,17 +315,23 @@ func deckTime(ctx context.Context, db *store.Store, name, text string) (time.Tim
 
 func tariffRollback(c *command) action {
 	c.reports()
-	c.about = "\nThe version that was activated last counts no more, or never will if its time is to come: the one before does."
+	c.about = `
+VERSION counts no more, and the one before does; or it never will, if its time is to come. Without VERSION it is the one that
+counts. To name it makes the command safe to repeat.`
+	c.examples = []string{"admin tariff rollback retail 3"}
 	return func(ctx context.Context, operands []string) error {
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			if _, err := db.RollBackDeck(ctx, operands[0], actor()); err != nil {
+		version := 0
+		if len(operands) > 1 {
+			var err error
+			if version, err = strconv.Atoi(operands[1]); err != nil || version < 1 {
+				return usagef("VERSION is %q, but must be a number; admin tariff show lists them", operands[1])
+			}
+		}
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+			if _, err := db.RollBackDeck(ctx, operands[0], version, actor()); err != nil {
 				return aboutTariff(err)
 			}
-			versions, err := db.DeckVersions(ctx, operands[0])
-			if err != nil {
-				return err
-			}
-			return c.printVersions(versions, cfg.Location)
+			return c.printVersions(ctx, db, operands[0])
 		})
 	}
 }
@@ -357,9 +402,20 @@ func tariffImport(c *command) action {
 	jump := c.wholeNumber("jump", 50, 0, 1_000_000, "PERCENT|tell prices that change by more; 0: none")
 	cost := c.flags.String("cost", "", "NAME|the tariff that we pay ourselves: tell what is sold for less")
 	c.about = `
-The first line of the file names the columns, in any order: prefix,destination,rate are needed; connect_fee, first, increment,
-minimum, grace, from, to, days and hours may be there. rate is the price of a minute. FILE.csv may be - for standard input.
-All rates become a new version, or none do. Nothing counts before it is activated.`
+FILE.csv is UTF-8, with commas, semicolons or tabs; it may be - for standard input. Its first line names the columns, in any order:
+
+  prefix       the first digits of numbers as they are dialled; a + before them says nothing. The longest one counts
+  destination  for people
+  rate         of a minute, such as 0.012: a point before at most six decimals
+  connect_fee  once for each call that is answered                      0 when empty
+  first        seconds that are charged at once                         increment when empty
+  increment    seconds of each further step; 60/6 has both, 60 is 60/60  1 when empty
+  minimum      an answered call costs at least this                     0 when empty
+  grace        talk of so many seconds costs nothing                    0 when empty
+  from, to     such as 2030-01-31 18:00, in the tariff's zone           always when empty
+  days, hours  such as mon-fri or sat,sun, and 08:00-18:00 or 22:00-06:00, in its zone; they go before a rate for all
+
+The first three are needed. All rates become a new version, or none do. Nothing counts before it is activated.`
 	c.examples = []string{"admin tariff import retail prices.csv --dry-run --cost carrier-a", "admin tariff import retail prices.csv --activate"}
 	return func(ctx context.Context, operands []string) error {
 		if *activate && *from != "" {
@@ -370,7 +426,7 @@ All rates become a new version, or none do. Nothing counts before it is activate
 			return err
 		}
 		defer func() { _ = file.Close() }()
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
 			told := c.progress()
 			i := tariff.Import{
 				Into: db, Deck: operands[0], Note: *note, Actor: actor(), JumpPercent: int64(*jump), Cost: *cost,
@@ -403,11 +459,7 @@ All rates become a new version, or none do. Nothing counts before it is activate
 			if done.Version == 0 || !i.Activate || c.json {
 				return nil
 			}
-			versions, err := db.DeckVersions(ctx, i.Deck)
-			if err != nil {
-				return err
-			}
-			return c.printVersions(versions, cfg.Location)
+			return c.printVersions(ctx, db, i.Deck)
 		})
 	}
 }

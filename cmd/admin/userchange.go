@@ -22,6 +22,7 @@ type userDetailJSON struct {
 	AccountID *string       `json:"account_id"`
 	Address   string        `json:"address"`
 	CPF       string        `json:"cpf"`
+	Tariff    *string       `json:"tariff"` // his own; null: none
 	Groups    []string      `json:"groups"`
 	Grants    models.Grants `json:"grants"`
 }
@@ -54,6 +55,11 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 	if shown.Grants, err = db.UserGrants(ctx, u.ID); err != nil {
 		return err
 	}
+	own, err := db.UserDeck(ctx, u.ID)
+	if err != nil {
+		return err
+	}
+	shown.Tariff = orNil(own)
 	if c.json {
 		return c.out.json(shown)
 	}
@@ -70,6 +76,7 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 		{"account id", orDash(shown.AccountID)},
 		{"address", orNone(shown.Address)},
 		{"cpf", orNone(shown.CPF)},
+		{"tariff", orNone(own)},
 		{"groups", orNone(strings.Join(shown.Groups, ", "))},
 		{"queues", orNone(strings.Join(shown.Grants.Queues, ", "))},
 		{"agents", orNone(strings.Join(shown.Grants.Agents, ", "))},

@@ -418,6 +418,9 @@ var serverTests = map[string]func(*testing.T){
 	"a commit that was lost itself is done again": func(t *testing.T) {
 		lostCommits(t, false)
 	},
+	"a tariff of which nobody knows whether it was imported is": func(t *testing.T) {
+		importWithoutAnAnswer(t, OnShared(t))
+	},
 	"a hold of which nobody knows whether it was stored is given back": func(t *testing.T) {
 		d := OnShared(t)
 		d.Migrated(t)
