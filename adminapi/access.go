@@ -180,7 +180,7 @@ func (a *api) authorized(r *request, header string) error {
 	scheme, secret, _ := strings.Cut(header, " ")
 	switch {
 	case strings.EqualFold(scheme, "Bearer") && a.Tokens != nil:
-		ctx, cancel := context.WithTimeout(r.ctx(), lookUpTimeout)
+		ctx, cancel := context.WithTimeout(r.ctx(), r.api.lookUpPatience())
 		defer cancel()
 		token, err := a.Tokens.Token(ctx, strings.TrimSpace(secret))
 		if isNotFound(err) {

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,9 @@ type Deps struct {
 	// Of prices by number. LongestCall is how long a call may last at all.
 	Tariffs     Tariffs
 	LongestCall time.Duration
+
+	// Patience is how long a request may take; what changes many users five times as long. 0 = 10 seconds.
+	Patience time.Duration
 
 	Figures Figures // for the metrics; without them these say nothing of the site
 	Version string  // of the program
@@ -158,6 +162,7 @@ func New(d Deps) (http.Handler, error) {
 	if a.Now == nil {
 		a.Now = time.Now
 	}
+	a.Patience = cmp.Or(a.Patience, defaultPatience)
 	if a.log == nil {
 		a.log = slog.New(slog.DiscardHandler)
 	}

@@ -81,7 +81,7 @@ func (a *api) basic(r *request) error {
 	}
 	hash := a.basics.hash(name, secret)
 	if known, ok := a.basics.find(hash, a.Now()); ok {
-		ctx, cancel := context.WithTimeout(r.ctx(), lookUpTimeout)
+		ctx, cancel := context.WithTimeout(r.ctx(), a.lookUpPatience())
 		defer cancel()
 		user, _, err := a.Sessions.SessionUser(ctx, known.user, "")
 		switch {

@@ -44,7 +44,8 @@ func frozenSite(t *testing.T, edit ...func(*adminapi.Deps)) (*site, *freezer) {
 	t.Cleanup(func() { f.thaw(); _ = f.Close() })
 	behind := direct
 	behind.Config.Addr = f.Addr().String()
-	return newSite(t, behind, edit...), f
+	usual := func(d *adminapi.Deps) { d.Patience = 0 }
+	return newSite(t, behind, append([]func(*adminapi.Deps){usual}, edit...)...), f
 }
 
 func (f *freezer) serve(server string) {
@@ -282,6 +283,7 @@ func TestPatience(t *testing.T) {
 	h := &hasty{t: t}
 	sessions := &hastySessions{hasty: h}
 	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) {
+		d.Patience = 0
 		sessions.Sessions = d.Sessions
 		d.Users, d.Groups, d.Money = hastyUsers{d.Users, h}, hastyGroups{d.Groups, h}, hastyMoney{d.Money, h}
 		d.Tokens, d.Sessions = hastyTokens{d.Tokens, h}, sessions

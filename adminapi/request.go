@@ -22,20 +22,22 @@ type request struct {
 
 func (r *request) ctx() context.Context { return r.Request.Context() }
 
-// How long a request may take. A database that has stopped must not keep everybody waiting.
-const (
-	workTimeout   = 10 * time.Second
-	bulkTimeout   = 50 * time.Second // of what changes many users at once; the server cuts off answers soon after
-	lookUpTimeout = 3 * time.Second  // to find out who asks
-)
+// defaultPatience is how long a request may take. A database that has stopped must not keep everybody waiting.
+const defaultPatience = 10 * time.Second
 
-// patience is how long the route may take.
-func (route Route) patience() time.Duration {
+// bulkPatience is how long what changes many users at once may take; the server cuts off answers soon after.
+func (a *api) bulkPatience() time.Duration { return 5 * a.Patience }
+
+// lookUpPatience is how long it may take to find out who asks.
+func (a *api) lookUpPatience() time.Duration { return 3 * a.Patience / 10 }
+
+// patience is how long a request on a route may take.
+func (a *api) patience(route Route) time.Duration {
 	if route.Method != http.MethodGet && (route.Method == http.MethodPatch && route.Path == "/api/users" ||
 		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/")) {
-		return bulkTimeout
+		return a.bulkPatience()
 	}
-	return workTimeout
+	return a.Patience
 }
 
 // csv reports whether the route takes a file of rates.
@@ -57,7 +59,7 @@ type handler func(*request) error
 // serve makes a Gin handler that checks who asks before it lets the route's handler answer.
 func (a *api) serve(route Route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(c.Request.Context(), route.patience())
+		ctx, cancel := context.WithTimeout(c.Request.Context(), a.patience(route))
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
 		r := &request{Context: c, api: a, route: route}

@@ -37,7 +37,7 @@ func (a *api) cookieStore(ctx context.Context) (sessions.Store, error) {
 	if known != nil {
 		return known, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookUpTimeout) // several may ask at once: nobody waits for another's answer
+	ctx, cancel := context.WithTimeout(ctx, a.lookUpPatience()) // several may ask at once: nobody waits for another's answer
 	defer cancel()
 	secret, err := a.Sessions.Secret(ctx, "session")
 	if err != nil {
@@ -87,7 +87,7 @@ func (a *api) resume(r *request) error {
 	if user == 0 || id == "" || a.Now().Sub(time.Unix(start, 0)) > sessionLife {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.ctx(), lookUpTimeout)
+	ctx, cancel := context.WithTimeout(r.ctx(), a.lookUpPatience())
 	defer cancel()
 	found, ended, err := a.Sessions.SessionUser(ctx, user, id)
 	switch {

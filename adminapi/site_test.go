@@ -100,6 +100,7 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),
 	}
+	s.deps.Patience = time.Minute // the race detector has the tests take their time
 	for _, e := range edit {
 		e(&s.deps)
 	}

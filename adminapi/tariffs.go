@@ -330,7 +330,7 @@ func importVersion(r *request) error {
 		}
 	}
 	// The server's own limit is for bodies of the usual length. Where it cannot be moved, that one holds.
-	_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(bulkTimeout))
+	_ = http.NewResponseController(r.Writer).SetReadDeadline(time.Now().Add(r.api.bulkPatience()))
 	report, err := i.Check(r.ctx(), r.Request.Body, r.api.Now())
 	if err != nil {
 		return r.unreadFile(err)

@@ -94,6 +94,7 @@ func aboutTariff(err error) error {
 
 func tariffAdd(c *command) action {
 	c.reports()
+	c.makes = true
 	var d models.RateDeck
 	c.flags.StringVar(&d.Currency, "currency", "", "CODE|of its prices and of those who pay them, such as EUR; SEC is for seconds of talk time")
 	c.flags.StringVar(&d.Zone, "zone", "", "ZONE|of its days and hours, such as Europe/Berlin; TALKTIME_TIMEZONE when left out")

@@ -215,7 +215,7 @@ func (c *command) amount(into *money.Amount, name, usage string) {
 			if errors.Is(err, money.ErrOverflow) {
 				return errors.New("is too large")
 			}
-			return errors.New("must be a decimal number")
+			return errors.New("must be a decimal number, with a point before at most six decimals")
 		}
 		return nil
 	})

@@ -1,12 +1,14 @@
 package storetest
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"talktime/store"
 )
@@ -53,6 +55,7 @@ func (d Database) Open(t testing.TB, edit ...func(*store.Config)) *store.Store {
 	if d.Server != nil && c.Addr == d.Server.server.Host {
 		c.Addr = d.Server.node()
 	}
+	c.SearchTime = cmp.Or(c.SearchTime, time.Minute) // the race detector has the tests take their time
 	for _, e := range edit {
 		e(&c)
 	}
