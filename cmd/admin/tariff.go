@@ -460,6 +460,7 @@ The first three are needed. All rates become a new version, or none do. Nothing 
 			if done.Version == 0 || !i.Activate || c.json {
 				return nil
 			}
+			c.out.f("\n")
 			return c.printVersions(ctx, db, i.Deck)
 		})
 	}
