@@ -30,9 +30,13 @@ func policy() billing.Policy {
 }
 
 // service makes a billing service on a database.
-func (d *database) service(lanes, batch int) *billing.Service {
+func (d *database) service(lanes, batch int, edit ...func(*billing.Policy)) *billing.Service {
+	p := policy()
+	for _, e := range edit {
+		e(&p)
+	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-	return billing.New(billing.Options{Store: d, Policy: policy(), Lanes: lanes, Batch: batch, Logger: log})
+	return billing.New(billing.Options{Store: d, Policy: p, Lanes: lanes, Batch: batch, Logger: log})
 }
 
 // pairs makes calls for a database and counts them.
@@ -89,9 +93,9 @@ func (d *database) settle(ctx context.Context, s *billing.Service, req billing.C
 }
 
 // load is a service under load by so many callers on so many users of the database.
-func (d *database) load(lanes, batch, callers, users int) func(context.Context, time.Duration) (measured, error) {
+func (d *database) load(lanes, batch, callers, users int, edit ...func(*billing.Policy)) func(context.Context, time.Duration) (measured, error) {
 	return func(ctx context.Context, length time.Duration) (measured, error) {
-		s := d.service(lanes, batch)
+		s := d.service(lanes, batch, edit...)
 		defer s.Close()
 		return throughput(ctx, callers, length, func(ctx context.Context, r *rand.Rand) error {
 			return d.pair(ctx, s, 1+r.IntN(users), r)

@@ -3,9 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -79,8 +77,8 @@ func (b *bench) measureTariffs(ctx context.Context) error {
 	}
 	loading := time.Since(start)
 	calls, err := b.inTurn(ctx,
-		contender{"the built-in tariff", pairsUnit, db.loadAt(nil)},
-		contender{group(deckRates) + " rates", pairsUnit, db.loadAt(tariffs)},
+		contender{"the built-in tariff", pairsUnit, db.load(db.Lanes(), 0, callers, accounts)},
+		contender{group(deckRates) + " rates", pairsUnit, db.load(db.Lanes(), 0, callers, accounts, func(p *billing.Policy) { p.Rate = tariffs.Rate })},
 		contender{"finding a rate", "ns", finding(tariffs)},
 	)
 	if err != nil {
@@ -104,22 +102,6 @@ func (b *bench) measureTariffs(ctx context.Context) error {
 		figure{name: "import of " + group(deckRates) + " rates, SQLite", goal: 10, unit: "s", atMost: true, got: imports[1].got},
 	)
 	return nil
-}
-
-// loadAt is the usual load, by the rates of tariffs; nil is the built-in one.
-func (d *database) loadAt(tariffs *tariff.Tariffs) func(context.Context, time.Duration) (measured, error) {
-	return func(ctx context.Context, length time.Duration) (measured, error) {
-		p := policy()
-		if tariffs != nil {
-			p.Rate = tariffs.Rate
-		}
-		log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
-		s := billing.New(billing.Options{Store: d, Policy: p, Lanes: d.Lanes(), Logger: log})
-		defer s.Close()
-		return throughput(ctx, callers, length, func(ctx context.Context, r *rand.Rand) error {
-			return d.pair(ctx, s, 1+r.IntN(d.users), r)
-		})
-	}
 }
 
 // finding measures one look-up, in nanoseconds.

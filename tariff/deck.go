@@ -2,7 +2,6 @@ package tariff
 
 import (
 	"cmp"
-	"fmt"
 	"math"
 	"math/bits"
 	"slices"
@@ -221,9 +220,4 @@ func (r *deckRow) holds(at time.Time, zone *time.Location) bool {
 		return r.days.Has(day)
 	}
 	return now < r.end && r.days.Has((day+6)%7) // the night of the day before
-}
-
-// String tells what a deck is, for logs.
-func (d *Deck) String() string {
-	return fmt.Sprintf("%d rates of %d prefixes", len(d.rates), len(d.prefixes)-1)
 }
