@@ -10,14 +10,14 @@ import (
 
 // What TALKTIME_STATUS may say.
 const (
-	StatusOK            = "OK"
-	StatusNoCredit      = "NOCREDIT"
-	StatusUnknownCaller = "UNKNOWNCALLER"
-	StatusUnknownCallee = "UNKNOWNCALLEE"
-	StatusBlocked       = "BLOCKED"
-	StatusLimit         = "LIMIT"
-	StatusNoRate        = "NORATE"
-	StatusError         = "ERROR"
+	StatusOK            = billing.StatusOK
+	StatusNoCredit      = billing.StatusNoCredit
+	StatusUnknownCaller = billing.StatusUnknownCaller
+	StatusUnknownCallee = billing.StatusUnknownCallee
+	StatusBlocked       = billing.StatusBlocked
+	StatusLimit         = billing.StatusLimit
+	StatusNoRate        = billing.StatusNoRate
+	StatusError         = billing.StatusError
 )
 
 // Outcome is how a refusal reaches the dialplan and the phone.
@@ -34,24 +34,11 @@ func (o Outcome) prompt() string { return strings.ToLower(o.Status) }
 // outcomeOf is the only place where errors become words for a phone. In doubt a call is refused with ERROR.
 func outcomeOf(err error) Outcome {
 	var refusal *billing.Refusal
-	o := Outcome{Status: StatusError, Reason: "internal error", Internal: true}
+	o := Outcome{Status: billing.StatusOf(err), Reason: "internal error", Internal: true}
 	if errors.As(err, &refusal) {
 		o.Reason, o.Internal = refusal.Reason, false
 	}
-	switch {
-	case errors.Is(err, billing.ErrInsufficientFunds):
-		o.Status = StatusNoCredit
-	case errors.Is(err, billing.ErrUnknownCaller):
-		o.Status = StatusUnknownCaller
-	case errors.Is(err, billing.ErrUnknownCallee):
-		o.Status = StatusUnknownCallee
-	case errors.Is(err, billing.ErrAccountBlocked):
-		o.Status = StatusBlocked
-	case errors.Is(err, billing.ErrLimit):
-		o.Status = StatusLimit
-	case errors.Is(err, billing.ErrNoRate):
-		o.Status = StatusNoRate
-	case o.Internal && (errors.Is(err, models.ErrUnavailable) || errors.Is(err, billing.ErrBusy) || errors.Is(err, billing.ErrLocked)):
+	if o.Internal && (errors.Is(err, models.ErrUnavailable) || errors.Is(err, billing.ErrBusy) || errors.Is(err, billing.ErrLocked)) {
 		o.Reason = "the database does not answer"
 	}
 	o.Celcom = o.Status

@@ -23,6 +23,15 @@ type Policy struct {
 	EmergencyDial  string
 	// Rate is the price for a user's call to a number at an instant, or ErrNoRate. Nil is the built-in tariff.
 	Rate func(u models.User, number string, at time.Time) (models.Rate, error)
+	// Route gives the carriers to whom a call of a user at a rate may be given, in the order in which they are tried; none where
+	// no route is for the number, which then goes to Dial. A *Refusal when there is a route of which nothing is left. Nil: there
+	// are no routes.
+	Route func(u models.User, number string, sell models.Rate, at time.Time) ([]models.Attempt, error)
+	// Pools are the pools of all carriers that Route may give for a number. Nil: there are none.
+	Pools func(number string) []int64
+	// Country is the calling code of the country of a number; empty for one at home, or which none can be told of. Nil: of none.
+	Country  func(number string) string
+	Location *time.Location // of hours and days; nil: UTC
 }
 
 func (p Policy) rate(u models.User, number string, at time.Time) (models.Rate, error) {
@@ -58,13 +67,15 @@ type CallRequest struct {
 type Authorization struct {
 	CallID    string // of the Call that was opened
 	UserID    int64
-	Target    string
-	Ring      int64 // seconds
-	Seconds   int64 // longest talk; 0 only for emergency calls, which have no limit
-	Leg       int   // 0 unless an open call goes on to another number
-	Dial      int   // which authorisation of the Call this is, from 1
-	Repeated  bool  // the hold was already there
-	Told      bool  // what the channel shows of its last dial is in the books, or is no call's
+	Target    string           // of the first attempt
+	Attempts  []models.Attempt // in the order in which they are to be dialled, each after the first by way of Advance; none without a route
+	At        int              // which attempt of the Call the first of them is, for Advance
+	Ring      int64            // seconds
+	Seconds   int64            // longest talk; 0 only for emergency calls, which have no limit
+	Leg       int              // 0 unless an open call goes on to another number
+	Dial      int              // which authorisation of the Call this is, from 1
+	Repeated  bool             // the hold was already there
+	Told      bool             // what the channel shows of its last dial is in the books, or is no call's
 	Emergency bool
 }
 
@@ -129,7 +140,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	last, known := s.latest(req.CallID)
 	if known && last.State == models.CallOpen && last.ID == req.own && last.Dials == 1 {
 		auth.CallID, auth.Seconds = last.CallID, last.Limit // our own commit, of which the answer was lost
-		return change{}, auth, nil
+		return change{}, auth, p.follow(&auth, last)
 	}
 	if known && req.Fresh {
 		return change{}, Authorization{}, ErrCalledBefore
@@ -146,26 +157,24 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	if known && last.State == models.CallOpen {
 		return p.proceed(s, req, last, user, callee, auth, now)
 	}
-	rate, err := p.rate(user, req.Number, now)
-	if err == nil {
-		auth.Seconds, err = p.afford(wallet, rate)
+	call := models.Call{
+		CallID: req.CallID, UserID: user.ID, CalleeID: callee, CallerID: req.Identity.CallerID, Number: req.Number,
+		State: models.CallOpen, Authorized: now, Attempts: 1, Dials: 1,
 	}
+	err = p.grant(s, &call, &auth, user, wallet, now)
 	if err != nil {
 		if !known { // what is held may be held by this very channel, which then needs no other rate
 			s.Doubt = append(s.Doubt, req.CallID)
 		}
 		return change{}, Authorization{}, err
 	}
-	amount, err := holdCost(rate, auth.Seconds)
+	amount, err := holdCost(call.Rate, auth.Seconds)
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the hold of call %s: %w", req.CallID, err)
 	}
-	call := models.Call{
-		ID: s.NewID(), CallID: req.CallID, UserID: user.ID, CalleeID: callee, CallerID: req.Identity.CallerID, Number: req.Number,
-		State: models.CallOpen, Rate: rate, Limit: auth.Seconds, Holds: wallet.hold(amount), Authorized: now,
-		Due: now.Add(seconds(auth.Ring + auth.Seconds)), Attempts: 1, Dials: 1,
-	}
-	c := change{accounts: wallet.changed(s, user.ID)}
+	call.ID, call.Holds = s.NewID(), wallet.hold(amount)
+	c := change{visited: p.counted(s, user, wallet, req.Number, callee, now), notices: losses(call, now)}
+	c.accounts = wallet.changed(s, user.ID)
 	if known {
 		first := s.Calls[req.CallID]
 		first.Attempts++
@@ -178,15 +187,22 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	return c, auth, nil
 }
 
-// afford is how long the purse pays for. Whether other calls hold the money is worth saying.
-func (p Policy) afford(wallet purse, rate models.Rate) (int64, error) {
-	if limit := Affordable(rate, wallet.available(), p.MaxCallSeconds); limit > 0 {
-		return limit, nil
+// grant finds what a new call costs, how long it may last and where it goes, unless a limit forbids it.
+func (p Policy) grant(s *State, call *models.Call, auth *Authorization, user models.User, wallet purse, now time.Time) (err error) {
+	if err := p.restrict(s, user, wallet, call.Number, call.CalleeID, false, now); err != nil {
+		return err
 	}
-	if Affordable(rate, wallet.available()+wallet.held(), p.MaxCallSeconds) > 0 {
-		return 0, refuse(ErrInsufficientFunds, "all credit is held by calls in progress")
+	if call.Rate, err = p.rate(user, call.Number, now); err != nil {
+		return err
 	}
-	return 0, refuse(ErrInsufficientFunds, "no credit")
+	if auth.Seconds, err = p.afford(user, wallet, call.Rate, 0, now); err != nil {
+		return err
+	}
+	if err := p.direct(s, call, auth, user, now); err != nil {
+		return err
+	}
+	call.Limit, call.Due = auth.Seconds, now.Add(seconds(auth.Ring+auth.Seconds))
+	return nil
 }
 
 // proceed lets a channel dial again while its hold is open, for instance after a redirect. To the same number it
@@ -214,16 +230,22 @@ func (p Policy) proceed(
 		if len(call.Notes) >= maxNotes {
 			return change{}, Authorization{}, refuse(ErrLimit, "the channel has dialled too often under one hold")
 		}
+		if err := p.follow(&auth, call); err != nil {
+			return change{}, Authorization{}, err
+		}
 		return repeat(call, auth, elapsed >= 1 || told, now), auth, nil
 	}
 	if len(call.Legs) >= maxLegs {
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
 	}
+	wallet := s.purse(call.UserID)
+	if err := p.restrict(s, user, wallet, req.Number, callee, true, now); err != nil {
+		return change{}, Authorization{}, err
+	}
 	rate, err := p.rate(user, req.Number, now)
 	if err != nil {
 		return change{}, Authorization{}, err
 	}
-	wallet := s.purse(call.UserID)
 	if err := wallet.unhold(call.Holds); err != nil {
 		return change{}, Authorization{}, fmt.Errorf("redirect call %s: %w", call.CallID, err)
 	}
@@ -231,21 +253,28 @@ func (p Policy) proceed(
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the first leg of call %s: %w", call.CallID, err)
 	}
-	free := wallet.available() - talked
-	auth.Seconds = Affordable(rate, free, p.MaxCallSeconds)
-	if auth.Seconds < 1 {
-		return change{}, Authorization{}, refuse(ErrInsufficientFunds, "no credit")
+	if auth.Seconds, err = p.afford(user, wallet, rate, talked, now); err != nil {
+		return change{}, Authorization{}, err
 	}
 	further, err := holdCost(rate, auth.Seconds)
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the hold of call %s: %w", call.CallID, err)
 	}
-	call.Legs = append(slices.Clone(call.Legs), models.Leg{Number: call.Number, Rate: call.Rate, Authorized: call.Authorized})
+	leg := models.Leg{Number: call.Number, Rate: call.Rate, Authorized: call.Authorized}
+	if carrier, ok := call.Routing.Carrier(); ok {
+		leg.Carrier, leg.Buy = carrier.Carrier, carrier.Buy
+	}
+	call.Legs = append(slices.Clone(call.Legs), leg)
 	call.Number, call.Rate, call.CalleeID, call.Limit = req.Number, rate, callee, auth.Seconds
+	if err := p.direct(s, &call, &auth, user, now); err != nil {
+		return change{}, Authorization{}, err
+	}
 	call.Authorized, call.Due = now, now.Add(seconds(auth.Ring+auth.Seconds))
 	call.Holds = wallet.hold(talked + further)
 	auth.Leg = len(call.Legs)
-	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, auth, nil
+	c := change{visited: p.counted(s, user, wallet, req.Number, callee, now), notices: losses(call, now), calls: []models.Call{call}}
+	c.accounts = wallet.changed(s, call.UserID)
+	return c, auth, nil
 }
 
 // repeat notes that the channel dials the same number again: what was noted of the first dial is then a part of the

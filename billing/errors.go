@@ -29,11 +29,12 @@ var ErrRefUsed = fmt.Errorf("%w: the reference was used for something else", mod
 
 // Refusal is a decision against a request, as opposed to a failure. Reason is one clause fit for a phone's
 // dialplan and a log: it names no secrets. Detail is for the log alone: whoever hears of it could learn who else has an
-// account. It is often empty.
+// account. It is often empty. Rule is the limit that forbids it, one of models.Rule…; empty: none does.
 type Refusal struct {
 	Err    error
 	Reason string
 	Detail string
+	Rule   string
 }
 
 func (r *Refusal) Error() string { return r.Reason }
@@ -46,4 +47,37 @@ func Refuse(kind error, reason string) error { return &Refusal{Err: kind, Reason
 
 func refuse(kind error, format string, args ...any) error {
 	return &Refusal{Err: kind, Reason: fmt.Sprintf(format, args...)}
+}
+
+// What a dialplan, and the record of a refused call, are told of a refusal.
+const (
+	StatusOK            = "OK"
+	StatusNoCredit      = "NOCREDIT"
+	StatusUnknownCaller = "UNKNOWNCALLER"
+	StatusUnknownCallee = "UNKNOWNCALLEE"
+	StatusBlocked       = "BLOCKED"
+	StatusLimit         = "LIMIT"
+	StatusNoRate        = "NORATE"
+	StatusError         = "ERROR"
+)
+
+// StatusOf is the class of an error in one word. In doubt it is StatusError.
+func StatusOf(err error) string {
+	switch {
+	case err == nil:
+		return StatusOK
+	case errors.Is(err, ErrInsufficientFunds):
+		return StatusNoCredit
+	case errors.Is(err, ErrUnknownCaller):
+		return StatusUnknownCaller
+	case errors.Is(err, ErrUnknownCallee):
+		return StatusUnknownCallee
+	case errors.Is(err, ErrAccountBlocked):
+		return StatusBlocked
+	case errors.Is(err, ErrLimit):
+		return StatusLimit
+	case errors.Is(err, ErrNoRate):
+		return StatusNoRate
+	}
+	return StatusError
 }

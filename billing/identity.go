@@ -14,6 +14,8 @@ type Identity struct {
 	CallerID    string
 	AccountCode string
 	Channel     string // may carry an IMSI: PJSIP/IMSI724990000000204-00000001
+	// User is who has shown that he may pay, by the PIN of a calling card for instance: nothing else counts then. 0: nobody has.
+	User int64
 }
 
 // Ways in which a caller can be looked up, as TALKTIME_IDENTIFY names them.
@@ -52,6 +54,9 @@ func says(value string) bool {
 
 func (id Identity) keys(identify []string) Keys {
 	var k Keys
+	if id.User != 0 {
+		return Keys{Users: []int64{id.User}}
+	}
 	for _, way := range identify {
 		switch way {
 		case ByCallerID:
@@ -74,6 +79,13 @@ func (id Identity) keys(identify []string) Keys {
 func (id Identity) caller(s *State, identify []string) (models.User, error) {
 	var found int64
 	var foundBy string
+	if id.User != 0 {
+		user, ok := s.Users[id.User]
+		if !ok {
+			return models.User{}, refuse(ErrUnknownCaller, "the user does not exist any more")
+		}
+		return user, nil
+	}
 	k := id.keys(identify)
 	for _, lookup := range []struct {
 		by     string

@@ -150,6 +150,9 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 	keys := req.Identity.keys(s.policy.Identify)
 	keys.Callees = []string{req.Number}
 	keys.NewCalls = []string{req.CallID}
+	if s.policy.Pools != nil {
+		keys.Pools = s.policy.Pools(req.Number)
+	}
 	var auth Authorization
 	undo := func() {
 		if auth.CallID != "" {
@@ -165,6 +168,7 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 		if err == nil && !auth.Repeated {
 			req.own = st.Calls[auth.CallID].ID
 		}
+		s.policy.record(st, req, err, s.now())
 		return err
 	})
 	if err != nil {
@@ -329,6 +333,9 @@ func MoveKeys(moves []Movement) Keys {
 
 // laneKey is what operations of one account have in common: what the caller is looked up by first.
 func (s *Service) laneKey(id Identity, fallback string) string {
+	if id.User != 0 {
+		return "user/" + strconv.FormatInt(id.User, 10)
+	}
 	for _, by := range s.policy.Identify {
 		switch {
 		case by == ByCallerID && says(id.CallerID):

@@ -308,6 +308,7 @@ func (p Policy) closeCall(
 		if call.Charge, call.Legs, err = priceLegs(call, v); err != nil {
 			return change{}, Charge{}, fmt.Errorf("price call %s: %w", call.CallID, err)
 		}
+		call.BuyCost = buyCost(call)
 	}
 	if call.Charge > 0 {
 		revenue, shortfall := s.House(call.Rate.Currency, models.HouseRevenue), s.House(call.Rate.Currency, models.HouseShortfall)
@@ -316,6 +317,7 @@ func (p Policy) closeCall(
 		}
 		entries, uncovered := wallet.take(call.Charge, held)
 		call.Shortfall = uncovered
+		wallet.spend(call.Charge-uncovered, p.clock(now))
 		entries = append(entries, models.Entry{AccountID: revenue, Amount: call.Charge})
 		if uncovered > 0 {
 			entries = append(entries, models.Entry{AccountID: shortfall, Amount: -uncovered})

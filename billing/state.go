@@ -30,6 +30,8 @@ type Keys struct {
 	Usernames []string
 	Callees   []string     // CLIDs of users of whom nothing is locked, for they do not pay
 	Refs      []models.Ref // transactions to look up
+	Pools     []int64      // that a call may come to count in, beside those of its user's groups and those in which it counts
+	Attempts  bool         // the pools of all carriers to whom the calls may be given are among them
 	Strangers []Stranger
 }
 
@@ -48,6 +50,8 @@ func (k *Keys) add(other Keys) {
 	k.Usernames = append(k.Usernames, other.Usernames...)
 	k.Callees = append(k.Callees, other.Callees...)
 	k.Refs = append(k.Refs, other.Refs...)
+	k.Pools = append(k.Pools, other.Pools...)
+	k.Attempts = k.Attempts || other.Attempts
 	k.Strangers = append(k.Strangers, other.Strangers...)
 }
 
@@ -74,14 +78,21 @@ type State struct {
 	Accounts     map[int64][]models.Account // of a user, in burn order
 	Calls        map[string]models.Call     // by CallID; of a channel with several, the first and the latest
 	Transactions map[models.Ref]models.Transaction
+	Pools        map[int64]models.Pool
+	PoolsOf      map[int64][]int64                 // of a user's groups, in order
+	Visited      map[int64]map[string]time.Time    // countries that a user has called, and since when; of those whose limits ask for it
 	House        func(currency, name string) int64 // id of a house account
 	NewID        func() int64                      // id for a new call or transaction
 
 	// What the operations decided. The store writes it.
 	ChangedAccounts map[int64]models.Account
 	ChangedCalls    map[string]models.Call
+	ChangedPools    map[int64]models.Pool
 	Posted          []models.Transaction
 	Logged          []models.AuditLine
+	Refused         []models.Refused
+	Notices         []models.Notice
+	NewlyVisited    []models.Visited
 	Doubt           []string // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
 }
 
@@ -90,8 +101,9 @@ func NewState() *State {
 	return &State{
 		Users: map[int64]models.User{}, ByCLID: map[string]int64{}, ByIMSI: map[string]int64{},
 		ByUsername: map[string]int64{}, Accounts: map[int64][]models.Account{}, Calls: map[string]models.Call{},
-		Transactions:    map[models.Ref]models.Transaction{},
-		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{},
+		Transactions: map[models.Ref]models.Transaction{}, Pools: map[int64]models.Pool{}, PoolsOf: map[int64][]int64{},
+		Visited:         map[int64]map[string]time.Time{},
+		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{}, ChangedPools: map[int64]models.Pool{},
 	}
 }
 
@@ -112,24 +124,78 @@ type change struct {
 	accounts     []models.Account
 	calls        []models.Call
 	transactions []models.Transaction
+	visited      []models.Visited
+	notices      []models.Notice
 }
 
+// apply is the only place where what was decided reaches the state: whatever counts calls or watches balances is here.
 func (s *State) apply(c change) {
 	for _, a := range c.accounts {
-		s.ChangedAccounts[a.ID] = a
-		for i, old := range s.Accounts[a.UserID] {
-			if old.ID == a.ID {
-				s.Accounts[a.UserID][i] = a
-			}
-		}
+		s.warn(a, c)
+		s.setAccount(a)
 	}
 	for _, call := range c.calls {
+		s.count(s.Calls[call.CallID], -1)
+		s.count(call, 1)
 		s.Calls[call.CallID] = call
 		s.ChangedCalls[call.CallID] = call
 	}
+	for _, v := range c.visited {
+		if s.Visited[v.UserID] == nil {
+			s.Visited[v.UserID] = map[string]time.Time{}
+		}
+		s.Visited[v.UserID][v.Country] = v.First
+		s.NewlyVisited = append(s.NewlyVisited, v)
+	}
+	s.Notices = append(s.Notices, c.notices...)
 	for _, t := range c.transactions {
 		s.Transactions[t.Ref] = t
 		s.Posted = append(s.Posted, t)
+	}
+}
+
+func (s *State) setAccount(a models.Account) {
+	s.ChangedAccounts[a.ID] = a
+	for i, old := range s.Accounts[a.UserID] {
+		if old.ID == a.ID {
+			s.Accounts[a.UserID][i] = a
+		}
+	}
+}
+
+// count adds a call, while it is open, to those of its user and of its pools, or takes it off.
+func (s *State) count(call models.Call, n int64) {
+	if call.State != models.CallOpen {
+		return
+	}
+	if main := (purse{s.Accounts[call.UserID]}).main(); main != nil {
+		a := *main
+		a.OpenCalls += n
+		s.setAccount(a)
+	}
+	for _, id := range call.Routing.Pools {
+		if pool, ok := s.Pools[id]; ok {
+			pool.Calls += n
+			s.Pools[id], s.ChangedPools[id] = pool, pool
+		}
+	}
+}
+
+// warn tells of a main account that falls below what its user is to be warned at.
+func (s *State) warn(after models.Account, c change) {
+	if after.Warn == nil || after.Balance >= *after.Warn {
+		return
+	}
+	for _, before := range s.Accounts[after.UserID] {
+		if before.ID == after.ID && before.Balance >= *after.Warn {
+			notice := models.Notice{Kind: models.NoticeLowBalance, UserID: after.UserID, Data: logText(map[string]any{
+				"balance": after.Balance, "below": *after.Warn, "currency": after.Currency,
+			})}
+			if len(c.transactions) > 0 {
+				notice.At = c.transactions[0].PostedAt
+			}
+			s.Notices = append(s.Notices, notice)
+		}
 	}
 }
 
@@ -188,6 +254,16 @@ func (p purse) last() *models.Account {
 	for i := range slices.Backward(p.accounts) {
 		if open(p.accounts[i]) {
 			return &p.accounts[i]
+		}
+	}
+	return nil
+}
+
+// main is the account that counts its user's calls; nil when there is none.
+func (p purse) main() *models.Account {
+	for i := range p.accounts {
+		if a := &p.accounts[i]; a.Name == models.MainAccount && open(*a) {
+			return a
 		}
 	}
 	return nil

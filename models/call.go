@@ -37,6 +37,7 @@ type Call struct {
 	UpBefore   int64     // milliseconds that the channel had been up when this call was dialled; negative: at most so many
 	Attempts   int       // on the first Call of a channel: how many Calls the channel has made
 	Dials      int       // how often it was authorised: once, and again for each further dial under its hold
+	Routing    Routing   // where it goes, and in which pools it counts
 
 	// What is known of the talk. Evidence is kept as notes until the call is settled.
 	Notes    []Evidence
@@ -48,6 +49,7 @@ type Call struct {
 
 	Charge       money.Amount // total, in the rate's currency
 	Shortfall    money.Amount // part of Charge that nobody's money covered
+	BuyCost      money.Amount // what the carriers ask for it, in the currency of the last one's deck
 	SettledBy    string       // caller, reducer, reconciler, operator
 	Unauthorized bool         // charged although it was never authorised
 	Disputed     int64        // seconds of talk that later evidence claims; 0 = none does
@@ -74,6 +76,8 @@ type Leg struct {
 	Rate       Rate      `json:"rate"`
 	Authorized time.Time `json:"authorized"`
 	Seconds    int64     `json:"seconds,omitempty"` // billable, once settled
+	Buy        Rate      `json:"buy,omitzero"`      // of the carrier; zero where none was
+	Carrier    int64     `json:"carrier,omitempty"`
 }
 
 // Evidence is what one witness saw of a call. A nil pointer means that the witness does not know.

@@ -23,9 +23,10 @@ type User struct {
 	IMSI         *string
 	Admin        bool
 	Currency     string
-	Epoch        int64 // raised to end all sessions of the user
-	Deck         int64 // id of the rate deck assigned to him; 0 = none
-	GroupDeck    int64 // id of that of his first group that has one; 0 = none, or not looked for
+	Epoch        int64   // raised to end all sessions of the user
+	Deck         int64   // id of the rate deck assigned to him; 0 = none
+	GroupDeck    int64   // id of that of his first group that has one; 0 = none, or not looked for
+	Limits       *Limits // that hold for him, also those of his groups and of the site; nil = none, or not looked for
 	CreatedAt    time.Time
 	DeletedAt    *time.Time
 }
@@ -99,8 +100,22 @@ type Account struct {
 	Held        money.Amount // sum of its parts of open holds
 	CreditLimit money.Amount
 	Status      AccountStatus
-	Burn        int // accounts with a lower number are spent first
+	Burn        int       // accounts with a lower number are spent first
+	Expires     time.Time // its money counts no more then, but for what is held; zero: never
+	Expired     bool      // by the database's clock, when it was read
+
+	// Of the calls of its user, on his main account only.
+	OpenCalls    int64         // in progress
+	Hour         int64         // of SpentHour, as YYYYMMDDHH in the zone of the settings; 0: nothing was spent yet
+	SpentHour    money.Amount  // on calls, in that hour
+	SpentDay     money.Amount  // in the day of that hour
+	PremiumDay   int64         // of PremiumCalls, as YYYYMMDD
+	PremiumCalls int64         // to premium numbers on that day
+	Warn         *money.Amount // a balance below it is told; nil: none is
 }
+
+// MainAccount is the name of the account into which money is paid, and which counts its user's calls.
+const MainAccount = "main"
 
 // Available is what may be held or taken now.
 func (a Account) Available() money.Amount { return a.Balance - a.Held + a.CreditLimit }

@@ -22,8 +22,11 @@ func (s *Store) Audit(ctx context.Context) (billing.AuditReport, error) {
 		options.Isolation = sql.LevelRepeatableRead
 	}
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
-		a := auditor{txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[holder]money.Amount{}}
-		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.accounts, a.strays} {
+		a := auditor{
+			txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[holder]money.Amount{},
+			open: map[int64]int64{}, pooled: map[int64]int64{},
+		}
+		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.accounts, a.pools, a.strays} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -43,6 +46,8 @@ type auditor struct {
 	txn
 	report  *billing.AuditReport
 	held    map[holder]money.Amount // from the open calls
+	open    map[int64]int64         // calls of a user
+	pooled  map[int64]int64         // open calls in a pool
 	entries int64                   // that belong to a transaction
 	charges int64                   // transactions that are a call's
 	posted  int64                   // of them, those whose call was found
@@ -135,6 +140,10 @@ func (a *auditor) calls(ctx context.Context) error {
 			return err
 		}
 		if c.State == models.CallOpen {
+			a.open[c.UserID]++
+			for _, id := range c.Routing.Pools {
+				a.pooled[id]++
+			}
 			for _, part := range c.Holds {
 				a.held[holder{part.AccountID, c.UserID}] += part.Amount
 			}
@@ -152,12 +161,12 @@ func (a *auditor) calls(ctx context.Context) error {
 
 // accounts: balance is the sum of the entries, held the sum of the open holds, and available is not negative.
 func (a *auditor) accounts(ctx context.Context) error {
-	err := a.query(ctx, `SELECT a.id, a.user_id, a.balance, a.held, a.credit_limit, COALESCE(SUM(e.amount), 0)
+	err := a.query(ctx, `SELECT a.id, a.user_id, a.name, a.status, a.balance, a.held, a.credit_limit, a.open_calls, COALESCE(SUM(e.amount), 0)
 		FROM accounts a LEFT JOIN entries e ON e.account_id = a.id WHERE a.user_id <> 0
 		GROUP BY a.id`, nil, func(rows *sql.Rows) error {
 		var acc models.Account
 		var sum money.Amount
-		if err := rows.Scan(&acc.ID, &acc.UserID, &acc.Balance, &acc.Held, &acc.CreditLimit, &sum); err != nil {
+		if err := rows.Scan(&acc.ID, &acc.UserID, &acc.Name, &acc.Status, &acc.Balance, &acc.Held, &acc.CreditLimit, &acc.OpenCalls, &sum); err != nil {
 			return err
 		}
 		if acc.Balance != sum {
@@ -170,6 +179,13 @@ func (a *auditor) accounts(ctx context.Context) error {
 		if acc.Available() < 0 {
 			a.report.Differ("account %d of user %d has %s available", acc.ID, acc.UserID, acc.Available())
 		}
+		open := a.open[acc.UserID]
+		if acc.Name != models.MainAccount || acc.Status == models.AccountClosed {
+			open = 0 // the main account counts them
+		}
+		if acc.OpenCalls != open {
+			a.report.Differ("account %d of user %d counts %d calls in progress, but there are %d", acc.ID, acc.UserID, acc.OpenCalls, open)
+		}
 		delete(a.held, owner)
 		return nil
 	})
@@ -177,6 +193,18 @@ func (a *auditor) accounts(ctx context.Context) error {
 		a.report.Differ("open calls of user %d hold %s on account %d, which is not his", h.user, amount, h.account)
 	}
 	return err
+}
+
+// pools: each counts the open calls that are in it.
+func (a *auditor) pools(ctx context.Context) error {
+	return a.query(ctx, "SELECT id, name, calls FROM pools", nil, func(rows *sql.Rows) error {
+		var p models.Pool
+		err := rows.Scan(&p.ID, &p.Name, &p.Calls)
+		if p.Calls != a.pooled[p.ID] {
+			a.report.Differ("pool %d (%s) counts %d calls in progress, but there are %d", p.ID, p.Name, p.Calls, a.pooled[p.ID])
+		}
+		return err
+	})
 }
 
 // strays: nothing refers to what is not there. Where the counts agree there is nothing to look for.

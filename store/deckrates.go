@@ -183,6 +183,9 @@ func (s *Store) decksAt(
 		}
 	}
 	s.groupDecks.Store(groups > 0)
+	if err := s.loadLimits(ctx); err != nil {
+		return nil, err
+	}
 	return tariff.NewDecks(revision, decks, active), nil
 }
 

@@ -66,6 +66,7 @@ type Store struct {
 	opened opened
 
 	groupDecks atomic.Bool // some group has a rate deck
+	limits     atomic.Pointer[siteLimits]
 }
 
 type houseKey struct{ currency, name string }

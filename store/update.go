@@ -165,7 +165,7 @@ type txn struct {
 	house map[houseKey]int64 // accounts that it has read; nobody else may know them before its commit, for it may have made them
 }
 
-// load locks and reads the rows that keys name. The order is always calls, then accounts by owner, so that two
+// load locks and reads the rows that keys name. The order is always calls, then pools, then accounts by owner, so that two
 // transactions never wait for each other in a circle.
 func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billing.State, error) {
 	st := billing.NewState()
@@ -182,8 +182,15 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 	if err := t.loadUsers(ctx, st, keys); err != nil {
 		return nil, fmt.Errorf("load users: %w", err)
 	}
-	if err := t.loadAccounts(ctx, st, payers(st, keys)); err != nil {
+	users := payers(st, keys)
+	if err := t.loadPools(ctx, st, keys, users); err != nil {
+		return nil, fmt.Errorf("load pools: %w", err)
+	}
+	if err := t.loadAccounts(ctx, st, users); err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
+	}
+	if err := t.loadVisited(ctx, st); err != nil {
+		return nil, fmt.Errorf("load countries: %w", err)
 	}
 	for id, accounts := range st.Accounts {
 		if u, known := st.Users[id]; known && slices.ContainsFunc(accounts, func(a models.Account) bool { return a.Currency != u.Currency }) {
@@ -198,7 +205,7 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 
 const callColumns = `id, call_id, user_id, callee_id, caller_id, number, state, rate, limit_seconds, holds, legs,
 	authorized_at, due_at, up_before_ms, attempts, dials, notes, ended_at, seconds, talked_ms, status, cause, charge,
-	shortfall, settled_by, unauthorized, disputed`
+	shortfall, settled_by, unauthorized, disputed, routing, carrier_id, buy_cost`
 
 func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) error {
 	if err := t.queryCalls(ctx, st, ids); err != nil {
@@ -259,12 +266,13 @@ func (t *txn) queryWholeCalls(ctx context.Context, st *billing.State, ids []stri
 func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	var c models.Call
 	var rate string
-	var holds, legs, notes sql.NullString
+	var holds, legs, notes, routing sql.NullString
 	var ended sql.NullTime
+	var carrier int64
 	fields := []any{
 		&c.ID, &c.CallID, &c.UserID, &c.CalleeID, &c.CallerID, &c.Number, &c.State, &rate, &c.Limit, &holds, &legs,
 		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &c.Dials, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
-		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed,
+		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed, &routing, &carrier, &c.BuyCost,
 	}
 	if err := rows.Scan(append(fields, more...)...); err != nil {
 		return models.Call{ID: c.ID, CallID: c.CallID}, fmt.Errorf("call %s: %w", c.CallID, err)
@@ -280,7 +288,7 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	for _, column := range []struct {
 		name, text string
 		into       any
-	}{{"holds", holds.String, &c.Holds}, {"legs", legs.String, &c.Legs}, {"notes", notes.String, &c.Notes}} {
+	}{{"holds", holds.String, &c.Holds}, {"legs", legs.String, &c.Legs}, {"notes", notes.String, &c.Notes}, {"routing", routing.String, &c.Routing}} {
 		if column.text == "" {
 			continue
 		}
@@ -315,7 +323,7 @@ func payers(st *billing.State, keys billing.Keys) []int64 {
 	return users
 }
 
-const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at, deck_id"
+const userColumns = "id, username, password_hash, clid, imsi, admin, currency, epoch, created_at, deck_id, limits"
 
 // groupDeck is the rate deck of the first of a user's groups that has one in his currency.
 const groupDeck = "COALESCE((SELECT dd.id FROM members dm JOIN user_groups dg ON dg.id = dm.group_id JOIN decks dd ON dd.id = dg.deck_id" +
@@ -358,16 +366,21 @@ func unrated(st *billing.State) []int64 {
 }
 
 func queryUsers[T comparable](ctx context.Context, t *txn, st *billing.State, column string, values []T) error {
-	groups := "0"
+	groups, limits := "0", t.store.limits.Load()
 	if t.store.groupDecks.Load() { // most sites have none: they need not pay for it
 		groups = groupDeck
 	}
+	groups += limits.column()
 	return chunks(t.dialect.maxParams, values, func(values []T) error {
 		query := "SELECT " + userColumns + ", " + groups + " FROM users WHERE " + column + " IN (" + marks(len(values)) + ")"
 		return t.query(ctx, query, anys(values), func(rows *sql.Rows) error {
 			var deck int64
-			u, err := scanUser(rows, &deck)
+			var group sql.NullString
+			u, own, err := scanLimitedUser(rows, &deck, &group)
 			u.GroupDeck = deck
+			if err == nil {
+				u.Limits, err = limits.of(own, group.String)
+			}
 			if err == nil {
 				st.AddUser(u)
 			}
@@ -378,20 +391,32 @@ func queryUsers[T comparable](ctx context.Context, t *txn, st *billing.State, co
 
 // scanUser reads userColumns, and what stands behind them.
 func scanUser(rows *sql.Rows, more ...any) (models.User, error) {
-	var u models.User
-	err := rows.Scan(append([]any{&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt, &u.Deck}, more...)...)
+	u, _, err := scanLimitedUser(rows, more...)
 	return u, err
 }
+
+// scanLimitedUser does what scanUser does, and returns the text of his own limits.
+func scanLimitedUser(rows *sql.Rows, more ...any) (u models.User, limits string, err error) {
+	var own sql.NullString
+	err = rows.Scan(append([]any{&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt, &u.Deck, &own}, more...)...)
+	return u, own.String, err
+}
+
+const accountColumns = "id, user_id, name, currency, balance, held, credit_limit, status, burn, open_calls, hour, spent_hour, spent_day," +
+	" premium_day, premium_calls, warn, expires_at"
 
 func (t *txn) loadAccounts(ctx context.Context, st *billing.State, users []int64) error {
 	slices.Sort(users)
 	users = slices.Compact(users)
 	err := chunks(t.dialect.maxParams, users, func(users []int64) error {
-		query := "SELECT id, user_id, name, currency, balance, held, credit_limit, status, burn FROM accounts" + t.dialect.useOwner +
+		query := "SELECT " + accountColumns + ", expires_at IS NOT NULL AND expires_at <= " + t.dialect.now + " FROM accounts" + t.dialect.useOwner +
 			" WHERE user_id IN (" + marks(len(users)) + ")" + t.dialect.forUpdate
 		return t.query(ctx, query, anys(users), func(rows *sql.Rows) error {
 			var a models.Account
-			err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Burn)
+			var expires sql.NullTime
+			err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Burn,
+				&a.OpenCalls, &a.Hour, &a.SpentHour, &a.SpentDay, &a.PremiumDay, &a.PremiumCalls, &a.Warn, &expires, &a.Expired)
+			a.Expires = expires.Time
 			st.Accounts[a.UserID] = append(st.Accounts[a.UserID], a)
 			return err
 		})
@@ -494,6 +519,9 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	if err := t.writeAccounts(ctx, st); err != nil {
 		return fmt.Errorf("write accounts: %w", err)
 	}
+	if err := t.writePools(ctx, st.ChangedPools); err != nil {
+		return fmt.Errorf("write pools: %w", err)
+	}
 	if err := t.writeTransactions(ctx, st.Posted); isDuplicate(err) {
 		return fmt.Errorf("write transactions: %w: %w", errTakenID, err)
 	} else if err != nil {
@@ -504,6 +532,15 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	}
 	if err := t.writeLog(ctx, st.Logged); err != nil {
 		return fmt.Errorf("write the audit log: %w", err)
+	}
+	if err := t.writeRefused(ctx, st.Refused); err != nil {
+		return fmt.Errorf("write refusals: %w", err)
+	}
+	if err := t.writeNotices(ctx, st.Notices); err != nil {
+		return fmt.Errorf("write notices: %w", err)
+	}
+	if err := t.writeVisited(ctx, st.NewlyVisited); err != nil {
+		return fmt.Errorf("write countries: %w", err)
 	}
 	return nil
 }
@@ -525,11 +562,12 @@ func (t *txn) writeAccounts(ctx context.Context, st *billing.State) error {
 		return nil
 	}
 	// The credit limit is for the CHECK constraint, which the database also holds against the row that is not inserted.
-	w := t.insert("accounts", "id", "balance", "held", "credit_limit")
-	w.update("balance", "held")
+	w := t.insert("accounts", "id", "balance", "held", "credit_limit", "open_calls", "hour", "spent_hour", "spent_day", "premium_day", "premium_calls")
+	w.update("balance", "held", "open_calls", "hour", "spent_hour", "spent_day", "premium_day", "premium_calls")
 	for _, id := range sortedKeys(st.ChangedAccounts) {
 		a := st.ChangedAccounts[id]
-		w.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit))
+		w.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit), a.OpenCalls, a.Hour, int64(a.SpentHour), int64(a.SpentDay),
+			a.PremiumDay, a.PremiumCalls)
 	}
 	return w.exec(ctx)
 }
@@ -562,8 +600,8 @@ func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction
 // writeCalls inserts new calls with what an authorisation knows, and closed or otherwise changed ones whole.
 func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) error {
 	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
-		"holds", "authorized_at", "due_at")
-	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by")
+		"holds", "authorized_at", "due_at", "routing", "carrier_id")
+	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by", "buy_cost")
 	ended.update(append(slices.Clone(ended.columns[1:]), "holds")...) // holds becomes what it would be in a new row: NULL
 	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
 	// has made it meanwhile.
@@ -584,13 +622,13 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
 			len(c.Legs) == 0 && len(c.Notes) == 0:
 			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
-				holds, stamp(c.Authorized), stamp(c.Due))
+				holds, stamp(c.Authorized), stamp(c.Due), jsonText(c.Routing), carrierOf(c))
 			c.CallerID, c.Authorized, c.Due = truncate(c.CallerID, 80), asStored(c.Authorized), asStored(c.Due)
 			t.opened = append(t.opened, c)
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
 			c.Shortfall == 0 && c.Attempts == 1 && !c.Unauthorized:
 			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
-				int64(c.Charge), c.SettledBy)
+				int64(c.Charge), c.SettledBy, int64(c.BuyCost))
 		default:
 			w := fresh
 			if t.loaded[id] {
@@ -599,7 +637,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), ascii(c.Number, 40), string(c.State),
 				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, c.Dials, notes,
 				stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
-				c.SettledBy, c.Unauthorized, c.Disputed)
+				c.SettledBy, c.Unauthorized, c.Disputed, jsonText(c.Routing), carrierOf(c), int64(c.BuyCost))
 		}
 	}
 	ended.counted, whole.counted = "writes", "writes"
@@ -613,6 +651,12 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 	}
 	_, err := t.conn.ExecContext(ctx, "UPDATE counters SET value = value + ? WHERE name = 'disputed'", disputed)
 	return err
+}
+
+// carrierOf is the id of the carrier to whom a call was given last; 0: none.
+func carrierOf(c models.Call) int64 {
+	carrier, _ := c.Routing.Carrier()
+	return carrier.Carrier
 }
 
 // isDisputed reports whether evidence claims a longer talk than was charged.
@@ -658,6 +702,10 @@ func jsonText(v any) any {
 		}
 	case []models.Evidence:
 		if len(v) == 0 {
+			return nil
+		}
+	case models.Routing:
+		if v.Empty() {
 			return nil
 		}
 	}

@@ -71,6 +71,11 @@ func writtenTables() []writtenTable {
 		{"deck_versions", "id"},
 		{"deck_activations", "id"},
 		{"deck_rates", "n"},
+		{"pools", "id"},
+		{"refusals", "id"},
+		{"settings", "name"},
+		{"user_countries", "user_id"},
+		{"notices", "id"},
 	}
 }
 

@@ -70,7 +70,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	if ready != nil && !errors.Is(ready, models.ErrUnavailable) {
 		return ready
 	}
-	service := billing.New(billing.Options{Store: db, Logger: log, Lanes: db.Lanes()})
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Location: cfg.Location}, Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	handler, err := api(db, service, cfg, log)
 	if err != nil {

@@ -114,7 +114,7 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	}
 	tariffs := &tariff.Tariffs{}
 	_, _ = tariffs.Refresh(ctx, db) // so that the first call finds them; what fails is logged and tried again below
-	service := billing.New(billing.Options{Store: db, Policy: policy(c.Calls, tariffs), Logger: log, Lanes: db.Lanes()})
+	service := billing.New(billing.Options{Store: db, Policy: policy(c, tariffs), Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	waiting := spool.New(c.Spool)
 	if err := wiring.TryWriting(c.Spool); err != nil {
@@ -172,9 +172,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	return err
 }
 
-func policy(c config.Calls, tariffs *tariff.Tariffs) billing.Policy {
+func policy(cfg config.Config, tariffs *tariff.Tariffs) billing.Policy {
+	c := cfg.Calls
 	return billing.Policy{
-		Rate:           tariffs.Rate,
+		Rate: tariffs.Rate, Location: cfg.Location,
 		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
 		Dial: c.Dial, SubscriberDial: c.SubscriberDial, DialTechs: c.DialTechs, Emergency: c.Emergency, EmergencyDial: c.EmergencyDial,
 	}

@@ -144,7 +144,7 @@ func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) (served
 func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment, kept *counted) error {
 	log := wiring.Logger(env.stderr)
 	// Its log would speak of the database, which nobody has asked.
-	service := billing.New(billing.Options{Store: noStore{c.FastAGI.Listen}, Policy: policy(c.Calls, &tariff.Tariffs{}), Logger: slog.New(slog.DiscardHandler)})
+	service := billing.New(billing.Options{Store: noStore{c.FastAGI.Listen}, Policy: policy(c, &tariff.Tariffs{}), Logger: slog.New(slog.DiscardHandler)})
 	defer service.Close()
 	mux := agi.NewMux()
 	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: kept, Prompts: c.Calls.Prompts, Logger: log}

@@ -587,7 +587,12 @@ func everyField(t *testing.T) models.Call {
 			},
 			{Source: "reducer"},
 		},
-		Ended: &ended, Seconds: 31 * 86400, TalkedMS: 1 << 41, Status: "CHANUNAVAIL", Cause: 127, Charge: 1 << 62, Shortfall: 1 << 61,
+		Routing: models.Routing{
+			Attempts: []models.Attempt{{Carrier: 3, Name: "“one”", Target: "PJSIP/1@one", Buy: rate, Pool: 9, Loss: true}, {Carrier: 4, Target: "PJSIP/1@two"}},
+			At:       1, Pools: []int64{2, 9},
+		},
+		BuyCost: 77,
+		Ended:   &ended, Seconds: 31 * 86400, TalkedMS: 1 << 41, Status: "CHANUNAVAIL", Cause: 127, Charge: 1 << 62, Shortfall: 1 << 61,
 		SettledBy: "reconciler", Unauthorized: true, Disputed: 99,
 	}
 	v := reflect.ValueOf(c)

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE users ADD COLUMN limits TEXT CHARACTER SET ascii COLLATE ascii_bin NULL COMMENT 'JSON';

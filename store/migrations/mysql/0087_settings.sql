@@ -1,0 +1,5 @@
+-- +goose Up
+CREATE TABLE settings (
+  name  VARCHAR(40) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
+  value TEXT        CHARACTER SET ascii COLLATE ascii_bin NOT NULL COMMENT 'JSON'
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
