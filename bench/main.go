@@ -52,6 +52,7 @@ var measurements = []measurement{
 	{"api", (*bench).measureAPI},
 	{"lists", (*bench).measureLists},
 	{"tariffs", (*bench).measureTariffs},
+	{"limits", (*bench).measureLimits},
 	{"fastagi", (*bench).measureFastAGI},
 	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},

@@ -85,6 +85,7 @@ func (p Policy) abroad(s *State, user models.User, country string, now time.Time
 	if _, known := visited[country]; known || country == "" {
 		return nil
 	}
+	s.Unsure = s.Unsure || s.Recalled[user.ID]
 	today, day := int64(0), p.clock(now)/100
 	for _, first := range visited {
 		if p.clock(first)/100 == day {

@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -84,6 +85,8 @@ type State struct {
 	House        func(currency, name string) int64 // id of a house account
 	NewID        func() int64                      // id for a new call or transaction
 
+	Recalled map[int64]bool // users of whom Visited may lack what was added a moment ago
+
 	// What the operations decided. The store writes it.
 	ChangedAccounts map[int64]models.Account
 	ChangedCalls    map[string]models.Call
@@ -93,6 +96,7 @@ type State struct {
 	Refused         []models.Refused
 	Notices         []models.Notice
 	NewlyVisited    []models.Visited
+	Unsure          bool     // a country seems to be new, of which Visited would have to know all: all must be decided again
 	Doubt           []string // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
 }
 
@@ -102,7 +106,7 @@ func NewState() *State {
 		Users: map[int64]models.User{}, ByCLID: map[string]int64{}, ByIMSI: map[string]int64{},
 		ByUsername: map[string]int64{}, Accounts: map[int64][]models.Account{}, Calls: map[string]models.Call{},
 		Transactions: map[models.Ref]models.Transaction{}, Pools: map[int64]models.Pool{}, PoolsOf: map[int64][]int64{},
-		Visited:         map[int64]map[string]time.Time{},
+		Visited: map[int64]map[string]time.Time{}, Recalled: map[int64]bool{},
 		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{}, ChangedPools: map[int64]models.Pool{},
 	}
 }
@@ -141,10 +145,12 @@ func (s *State) apply(c change) {
 		s.ChangedCalls[call.CallID] = call
 	}
 	for _, v := range c.visited {
-		if s.Visited[v.UserID] == nil {
-			s.Visited[v.UserID] = map[string]time.Time{}
+		visited := maps.Clone(s.Visited[v.UserID]) // whoever loaded it may keep it
+		if visited == nil {
+			visited = map[string]time.Time{}
 		}
-		s.Visited[v.UserID][v.Country] = v.First
+		visited[v.Country] = v.First
+		s.Visited[v.UserID] = visited
 		s.NewlyVisited = append(s.NewlyVisited, v)
 	}
 	s.Notices = append(s.Notices, c.notices...)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"talktime/billing"
@@ -133,33 +134,70 @@ func (t *txn) writePools(ctx context.Context, pools map[int64]models.Pool) error
 	return w.exec(ctx)
 }
 
-// loadVisited reads to which countries those users have called whose limits ask for it.
-func (t *txn) loadVisited(ctx context.Context, st *billing.State) error {
+// loadVisited reads to which countries those users have called whose limits ask for it. Nobody forgets a country: what is known
+// of a user is taken for granted, until a decision needs to be sure that there is no more (State.Unsure).
+func (t *txn) loadVisited(ctx context.Context, st *billing.State, careful bool) error {
 	var users []int64
 	for id, u := range st.Users {
-		if u.Limits != nil && u.Limits.NewCountries != nil && len(st.Accounts[id]) > 0 {
+		if u.Limits == nil || u.Limits.NewCountries == nil || len(st.Accounts[id]) == 0 {
+			continue
+		}
+		if known := t.store.visited.of(id); known != nil && !careful {
+			st.Visited[id] = known
+			st.Recalled[id] = true
+		} else {
 			users = append(users, id)
+			st.Visited[id] = map[string]time.Time{}
 		}
 	}
 	slices.Sort(users)
-	return chunks(t.dialect.maxParams, users, func(users []int64) error {
+	err := chunks(t.dialect.maxParams, users, func(users []int64) error {
 		return t.query(ctx, "SELECT user_id, country, first_at FROM user_countries WHERE user_id IN ("+marks(len(users))+")", anys(users),
 			func(rows *sql.Rows) error {
 				var v models.Visited
 				err := rows.Scan(&v.UserID, &v.Country, &v.First)
-				if st.Visited[v.UserID] == nil {
-					st.Visited[v.UserID] = map[string]time.Time{}
-				}
 				st.Visited[v.UserID][v.Country] = v.First
 				return err
 			})
 	})
+	for _, id := range users {
+		t.store.visited.put(id, st.Visited[id])
+	}
+	return err
 }
 
-func (t *txn) writeVisited(ctx context.Context, visited []models.Visited) error {
+// visits remembers the countries of the users who called last. What it is given must not change.
+type visits struct {
+	mu             sync.Mutex
+	recent, before map[int64]map[string]time.Time
+}
+
+func (v *visits) of(user int64) map[string]time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if known := v.recent[user]; known != nil {
+		return known
+	}
+	return v.before[user]
+}
+
+func (v *visits) put(user int64, countries map[string]time.Time) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.recent == nil || len(v.recent) >= maxRemembered {
+		v.before, v.recent = v.recent, make(map[int64]map[string]time.Time)
+	}
+	v.recent[user] = countries
+}
+
+func (t *txn) writeVisited(ctx context.Context, st *billing.State) error {
 	w := t.insert("user_countries", "user_id", "country", "first_at")
-	for _, v := range visited {
+	for _, v := range st.NewlyVisited {
 		w.row(v.UserID, v.Country, stamp(v.First))
+		if t.visited == nil {
+			t.visited = map[int64]map[string]time.Time{}
+		}
+		t.visited[v.UserID] = st.Visited[v.UserID]
 	}
 	return w.exec(ctx)
 }

@@ -67,6 +67,7 @@ type Store struct {
 
 	groupDecks atomic.Bool // some group has a rate deck
 	limits     atomic.Pointer[siteLimits]
+	visited    visits
 }
 
 type houseKey struct{ currency, name string }

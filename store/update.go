@@ -108,6 +108,9 @@ func (s *Store) updateOnce(ctx context.Context, keys billing.Keys, careful bool,
 	}
 	s.opened.remember(tx.opened)
 	s.rememberHouse(&tx)
+	for user, countries := range tx.visited {
+		s.visited.put(user, countries)
+	}
 	return nil
 }
 
@@ -123,6 +126,9 @@ func (t *txn) decide(ctx context.Context, keys billing.Keys, careful bool, decid
 		return err
 	}
 	decide(st)
+	if !careful && st.Unsure {
+		return errLookAgain
+	}
 	if !careful && len(st.Doubt) > 0 {
 		if err := t.lookAgain(ctx, st.Doubt); err != nil {
 			return err
@@ -160,7 +166,8 @@ type txn struct {
 	loaded  map[string]bool // CallIDs that are in the table
 	opened  []models.Call   // that it makes
 
-	disputed map[string]bool // CallIDs that were disputed already
+	disputed map[string]bool                // CallIDs that were disputed already
+	visited  map[int64]map[string]time.Time // countries of the users who have called a new one
 
 	house map[houseKey]int64 // accounts that it has read; nobody else may know them before its commit, for it may have made them
 }
@@ -189,7 +196,7 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 	if err := t.loadAccounts(ctx, st, users); err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
 	}
-	if err := t.loadVisited(ctx, st); err != nil {
+	if err := t.loadVisited(ctx, st, careful); err != nil {
 		return nil, fmt.Errorf("load countries: %w", err)
 	}
 	for id, accounts := range st.Accounts {
@@ -539,7 +546,7 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	if err := t.writeNotices(ctx, st.Notices); err != nil {
 		return fmt.Errorf("write notices: %w", err)
 	}
-	if err := t.writeVisited(ctx, st.NewlyVisited); err != nil {
+	if err := t.writeVisited(ctx, st); err != nil {
 		return fmt.Errorf("write countries: %w", err)
 	}
 	return nil
@@ -620,13 +627,13 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
 		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
-			len(c.Legs) == 0 && len(c.Notes) == 0:
+			len(c.Legs) == 0 && len(c.Notes) == 0 && c.BuyCost == 0:
 			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
 				holds, stamp(c.Authorized), stamp(c.Due), jsonText(c.Routing), carrierOf(c))
 			c.CallerID, c.Authorized, c.Due = truncate(c.CallerID, 80), asStored(c.Authorized), asStored(c.Due)
 			t.opened = append(t.opened, c)
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
-			c.Shortfall == 0 && c.Attempts == 1 && !c.Unauthorized:
+			c.Shortfall == 0 && c.Attempts == 1 && c.Routing.At == 0 && !c.Unauthorized:
 			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
 				int64(c.Charge), c.SettledBy, int64(c.BuyCost))
 		default:

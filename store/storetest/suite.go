@@ -657,7 +657,7 @@ func callRoundTrip(t *testing.T, d Database) {
 	empty := models.Call{ID: 5, CallID: "pbx-1.2", State: models.CallOpen, Rate: full.Rate, Authorized: full.Authorized, Due: full.Due, Attempts: 1, Dials: 1}
 	same("a new call with next to nothing", empty)
 	// What is known when a call is authorised, or authorised again, is not written again when it closes.
-	known := []string{"UserID", "CalleeID", "CallerID", "Number", "Rate", "Limit", "Authorized", "Due", "UpBefore", "Dials"}
+	known := []string{"UserID", "CalleeID", "CallerID", "Number", "Rate", "Limit", "Authorized", "Due", "UpBefore", "Dials", "Routing"}
 	for _, base := range []models.CallState{models.CallOpen, models.CallSettled, models.CallReleased, models.CallUnreconciled} {
 		for i := range reflect.TypeFor[models.Call]().NumField() {
 			name := reflect.TypeFor[models.Call]().Field(i).Name
