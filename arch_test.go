@@ -36,13 +36,13 @@ func layers() []layer {
 	return []layer{
 		{
 			"cmd",
-			[]string{"agi", "adminapi", "billing", "tariff", "stats", "queues", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
+			[]string{"agi", "adminapi", "billing", "tariff", "voucher", "routing", "dialcode", "stats", "queues", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
 			all,
 			"a command wires everything together, but takes nothing that only tests need",
 		},
 		{
 			"adminapi",
-			[]string{"adminapi", "billing", "tariff", "stats", "queues", "filter", "models", "money", "web", "internal/password"},
+			[]string{"adminapi", "billing", "tariff", "voucher", "routing", "stats", "queues", "filter", "models", "money", "web", "internal/password"},
 			all,
 			"the API takes interfaces and lets cmd hand the rest in: with a database, a telephone or settings of its own it could not be tested alone",
 		},
@@ -67,6 +67,24 @@ func layers() []layer {
 			[]string{"billing", "models", "money"},
 			nil,
 			"which rate a number has is found in memory: whoever keeps decks or reads files from operators hands them in",
+		},
+		{
+			"routing",
+			[]string{"billing", "models", "money", "tariff"},
+			nil,
+			"which carriers take a call is found in memory, beside the rates; whoever keeps carriers and routes hands them in",
+		},
+		{
+			"voucher",
+			[]string{"models", "money"},
+			nil,
+			"what a code looks like depends on nobody; whoever keeps or sells codes asks",
+		},
+		{
+			"voucher/sheet",
+			[]string{"voucher", "models", "money"},
+			[]string{"codeberg.org/go-pdf/fpdf"},
+			"the file is made of values; the store does not need to know what it looks like",
 		},
 		{
 			"stats",
@@ -95,8 +113,12 @@ func layers() []layer {
 			"amounts are arithmetic and nothing else",
 		},
 		{
+			"dialcode", nil, nil,
+			"a table and what finds in it",
+		},
+		{
 			"store",
-			[]string{"store", "billing", "tariff", "stats", "queues", "filter", "models", "money"},
+			[]string{"store", "billing", "tariff", "voucher", "stats", "queues", "filter", "models", "money"},
 			all,
 			"the database carries out what billing decided; it must not know who asked",
 		},
@@ -121,7 +143,8 @@ func layers() []layer {
 			"small tools that know nothing of calls or money",
 		},
 		{
-			"internal/config", nil,
+			"internal/config",
+			[]string{"dialcode", "money"},
 			[]string{"github.com/joho/godotenv"},
 			"settings are handed to a package as values by cmd, so that config needs to know none of them",
 		},
@@ -153,6 +176,7 @@ func owners() []layer {
 		{dir: "github.com/gin-gonic", may: []string{"adminapi"}, why: http},
 		{dir: "github.com/gin-contrib", may: []string{"adminapi"}, why: http},
 		{dir: "github.com/danielgtaylor/huma", may: []string{"adminapi"}, why: http},
+		{dir: "codeberg.org/go-pdf/fpdf", may: []string{"voucher/sheet"}, why: "PDF is one way to write down a batch; nobody else draws"},
 		{dir: "github.com/joho/godotenv", may: []string{"internal/config"}, why: "settings have one reader, which checks all of them"},
 	}
 }

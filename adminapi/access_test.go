@@ -77,6 +77,17 @@ func authorisation(t *testing.T, s *site) {
 		"GET /api/tariffs": "read", "POST /api/tariffs": "admin", "GET /api/tariffs/:tariff": "read", "PATCH /api/tariffs/:tariff": "admin", "DELETE /api/tariffs/:tariff": "admin",
 		"GET /api/tariffs/:tariff/versions": "read", "POST /api/tariffs/:tariff/versions": "admin", "POST /api/tariffs/:tariff/activations": "admin",
 		"POST /api/tariffs/:tariff/rollback": "admin", "GET /api/tariffs/:tariff/rates": "read", "GET /api/rates/explain": self + " read",
+		"GET /api/notices": "admin", "GET /api/webhooks": "admin", "POST /api/webhooks": "admin", "GET /api/webhooks/:webhook": "admin", "PATCH /api/webhooks/:webhook": "admin",
+		"DELETE /api/webhooks/:webhook": "admin", "POST /api/webhooks/:webhook/test": "admin",
+		"GET /api/carriers": "read", "POST /api/carriers": "admin", "GET /api/carriers/:carrier": "read", "PATCH /api/carriers/:carrier": "admin", "DELETE /api/carriers/:carrier": "admin",
+		"GET /api/routes": "read", "POST /api/routes": "admin", "GET /api/routes/:route": "read", "PATCH /api/routes/:route": "admin", "DELETE /api/routes/:route": "admin",
+		"GET /api/vouchers": "read", "POST /api/vouchers": "money", "POST /api/vouchers/redeem": "marta joel money", "GET /api/vouchers/:batch": "read", "PATCH /api/vouchers/:batch": "money",
+		"GET /api/cards": "read", "POST /api/cards": "money", "GET /api/cards/:batch": "read", "PATCH /api/cards/:batch": "money",
+		"GET /api/routes/explain": "read",
+		"GET /api/rerates":        "admin", "POST /api/rerates/preview": "admin", "POST /api/rerates": nobody, "GET /api/rerates/:rerate": "admin",
+		"GET /api/limits": "read", "PUT /api/limits": "admin", "DELETE /api/limits": "admin", "GET /api/refusals": "read",
+		"GET /api/groups/:name/limits": "read", "PUT /api/groups/:name/limits": "users", "DELETE /api/groups/:name/limits": "users",
+		"GET /api/users/:username/limits": self + " read", "PUT /api/users/:username/limits": "users", "DELETE /api/users/:username/limits": "users",
 		"GET /api/users/:username/tariff": "read", "PUT /api/users/:username/tariff": "users", "GET /api/groups/:name/tariff": "read", "PUT /api/groups/:name/tariff": "users",
 	}
 	askers := map[string]func() *client{"": s.anonymous}
@@ -98,7 +109,7 @@ func authorisation(t *testing.T, s *site) {
 			t.Errorf("%s is in no row of the table", what)
 			continue
 		}
-		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team", ":tariff", "retail").Replace(route.Path)
+		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team", ":tariff", "retail", ":carrier", "north", ":webhook", "ops", ":route", "49", ":batch", "spring").Replace(route.Path)
 		if route.Path == "/api/rates/explain" {
 			path += "?user=marta"
 		}

@@ -36,9 +36,23 @@ type Deps struct {
 	// Of prices by number. LongestCall is how long a call may last at all.
 	Tariffs     Tariffs
 	LongestCall time.Duration
+	// Of routes to carriers; only with Tariffs. DialTechs are the technologies that may be dialled.
+	Routing   Routing
+	DialTechs []string
+
+	Rerates Rerates // only with Tariffs; without them there are no such paths
+
+	// Without these there are neither vouchers nor calling cards.
+	Vouchers Vouchers
+
+	// Country is the calling code of the country of a number, empty for one at home: new countries are counted by it.
+	Limits  Limits
+	Country func(number string) string
 
 	// Patience is how long a request may take; what changes many users five times as long. 0 = 10 seconds.
 	Patience time.Duration
+
+	Notices Notices // without them there are no such paths
 
 	Figures Figures // for the metrics; without them these say nothing of the site
 	Version string  // of the program
@@ -138,6 +152,7 @@ type api struct {
 	searches searches
 
 	importing chan struct{} // the turn to import a file of rates
+	making    chan struct{} // the turn to make a batch of vouchers or cards
 	pages     *web.Pages
 
 	pageRoots map[string]bool // first segments of the paths of pages
@@ -157,7 +172,7 @@ func New(d Deps) (http.Handler, error) {
 	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
 	a.metrics, a.described = newMetrics(d.Version), sync.OnceValues(a.newDescription)
 	a.credit.turn = make(chan struct{}, 1)
-	a.importing = make(chan struct{}, 1)
+	a.importing, a.making = make(chan struct{}, 1), make(chan struct{}, 1)
 	a.turns = make(chan struct{}, runtime.NumCPU())
 	if a.Now == nil {
 		a.Now = time.Now

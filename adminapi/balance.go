@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 
 	"talktime/billing"
 	"talktime/models"
@@ -59,7 +60,7 @@ func createBalance(r *request) error {
 	if err != nil {
 		return err
 	}
-	if err := o.unknown("signal", "type_", "value", "userId", "date"); err != nil {
+	if err := o.unknown("signal", "type_", "value", "userId", "date", "expires"); err != nil {
 		return err
 	}
 	sign, err := o.sign()
@@ -81,7 +82,11 @@ func createBalance(r *request) error {
 	if err != nil {
 		return err
 	}
-	entry, _, err := r.move(user, sign*amount, key)
+	expires, err := r.expiry(o)
+	if err != nil {
+		return err
+	}
+	entry, _, err := r.moveUntil(user, sign*amount, expires, key)
 	if err != nil {
 		return err
 	}
@@ -90,9 +95,32 @@ func createBalance(r *request) error {
 	return nil
 }
 
+// expiry is until when the money is promised; the zero time when nothing is said of it.
+func (r *request) expiry(o object) (time.Time, error) {
+	if !o.has("expires") {
+		return time.Time{}, nil
+	}
+	text, err := o.text("expires")
+	if err != nil {
+		return time.Time{}, err
+	}
+	until, err := models.ParseExpiry(text, r.api.Now(), r.api.Location)
+	if err != nil {
+		return time.Time{}, badRequest("expires must be a date, a number of days such as 30d, or a time with its zone such as 2027-01-31T12:00:00Z")
+	}
+	return until, nil
+}
+
 // move gives money to a user or takes it, under a key that makes it safe to repeat. already tells that it had been done
 // before.
 func (r *request) move(user models.User, amount money.Amount, key idempotencyKey) (entry models.LedgerEntry, already bool, err error) {
+	return r.moveUntil(user, amount, time.Time{}, key)
+}
+
+// moveUntil is move for money that expires; at the zero time it never does.
+func (r *request) moveUntil(
+	user models.User, amount money.Amount, expires time.Time, key idempotencyKey,
+) (entry models.LedgerEntry, already bool, err error) {
 	posted := func(done models.Transaction) models.LedgerEntry {
 		return models.LedgerEntry{
 			ID: done.ID, TransactionID: done.ID, UserID: user.ID, Currency: user.Currency, Amount: amount, Ref: key.ref, PostedAt: done.PostedAt,
@@ -100,7 +128,7 @@ func (r *request) move(user models.User, amount money.Amount, key idempotencyKey
 	}
 	r.changing = false // billing says itself when nobody knows
 	moved, err := r.api.Money.Move(r.ctx(), billing.Movement{
-		UserID: user.ID, Amount: amount, Ref: key.ref, Key: key.whole, Not: key.not, Actor: r.who.actor(),
+		UserID: user.ID, Amount: amount, Ref: key.ref, Key: key.whole, Not: key.not, Actor: r.who.actor(), Expires: expires,
 		Note: func(m billing.Moved) models.AuditLine {
 			return auditLine(m.Transaction, "balance.add", user.Username, r.api.showEntry(posted(m.Transaction)))
 		},

@@ -39,6 +39,9 @@ type callJSON struct {
 	SettledBy    string       `json:"settled_by"`
 	Unauthorized bool         `json:"unauthorized"`
 	Disputed     int64        `json:"disputed_seconds"`
+	Carriers     []string     `json:"carriers"` // to whom it was to be given, in order; as all that follows, for operators
+	BuyCost      money.Amount `json:"buy_cost"`
+	BuyCurrency  string       `json:"buy_currency"`
 }
 
 // explainJSON is a call with everything that led to its charge.
@@ -50,6 +53,9 @@ type explainJSON struct {
 	Legs     []billing.LegPrice `json:"legs"`   // none before the call is settled
 	Charge   money.Amount       `json:"charge"`
 	Entries  []postedJSON       `json:"entries"`
+
+	Carriers    []billing.TriedCarrier `json:"carriers"`    // for operators
+	Adjustments []models.Adjustment    `json:"adjustments"` // by re-ratings, oldest first
 }
 
 // postedJSON is an entry on an account of a user or of the house.
@@ -78,7 +84,7 @@ func (r *request) calls(read func(context.Context, models.ListRequest) (models.L
 	if err != nil {
 		return err
 	}
-	return answerList(r, l, list, func(c models.Call) int64 { return c.ID }, func(c models.Call) callJSON { return showCall(c, users) })
+	return answerList(r, l, list, func(c models.Call) int64 { return c.ID }, func(c models.Call) callJSON { return r.showCall(c, users) })
 }
 
 // listRequestOf is listRequest for newer lists, which take ?user=NAME besides.
@@ -111,19 +117,28 @@ func (r *request) callUsers(calls ...models.Call) (map[int64]models.UserDetail, 
 	return r.api.Users.UsersByID(r.ctx(), ids)
 }
 
-func showCall(c models.Call, users map[int64]models.UserDetail) callJSON {
+// operates reports whether whoever asks may know what is the house's own business.
+func (r *request) operates() bool {
+	return !r.who.bound() && (r.who.user == nil || r.who.user.Admin)
+}
+
+func (r *request) showCall(c models.Call, users map[int64]models.UserDetail) callJSON {
 	name := func(id int64) *nameJSON {
 		if id == 0 {
 			return nil
 		}
 		return &nameJSON{id, users[id].Username}
 	}
-	return callJSON{
+	shown := callJSON{
 		ID: c.ID, CallID: c.CallID, State: string(c.State), User: name(c.UserID), Callee: name(c.CalleeID), CallerID: c.CallerID,
 		Number: c.Number, AuthorizedAt: c.Authorized.UTC(), DueAt: c.Due.UTC(), EndedAt: c.Ended, LimitSeconds: c.Limit, Seconds: c.Seconds,
 		Status: c.Status, Cause: c.Cause, Currency: c.Rate.Currency, Held: c.Held(), Charge: c.Charge, Shortfall: c.Shortfall,
-		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed,
+		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed, Carriers: []string{},
 	}
+	if carrier, routed := c.Routing.Carrier(); routed && r.operates() {
+		shown.Carriers, shown.BuyCost, shown.BuyCurrency = billing.CarrierNames(c), c.BuyCost, carrier.Buy.Currency
+	}
+	return shown
 }
 
 // call is the call in the path.
@@ -150,7 +165,7 @@ func getCall(r *request) error {
 func (r *request) answerCall(c models.Call) error {
 	users, err := r.callUsers(c)
 	if err == nil {
-		r.answer(http.StatusOK, showCall(c, users))
+		r.answer(http.StatusOK, r.showCall(c, users))
 	}
 	return err
 }
@@ -164,7 +179,12 @@ func explainCall(r *request) error {
 	if err != nil {
 		return err
 	}
-	answer := explainJSON{Call: showCall(c, users), Evidence: c.Notes, Charge: c.Charge, Entries: []postedJSON{}}
+	answer := explainJSON{
+		Call: r.showCall(c, users), Evidence: c.Notes, Charge: c.Charge, Entries: []postedJSON{}, Carriers: []billing.TriedCarrier{},
+	}
+	if r.operates() {
+		answer.Carriers = billing.Carriers(c)
+	}
 	if answer.Evidence == nil {
 		answer.Evidence = []models.Evidence{}
 	}
@@ -174,6 +194,12 @@ func explainCall(r *request) error {
 	}
 	if answer.Hold, err = billing.ExplainHold(c); err != nil {
 		return err
+	}
+	answer.Adjustments = []models.Adjustment{}
+	if r.api.Rerates != nil {
+		if answer.Adjustments, err = r.api.Rerates.CallAdjustments(r.ctx(), c.ID); err != nil {
+			return err
+		}
 	}
 	answer.Legs, entries, err = r.explanation(c)
 	for _, e := range entries {
@@ -202,7 +228,7 @@ func (r *request) explanation(c models.Call) ([]billing.LegPrice, []models.Named
 // ending says who released a call and when. Which operator it was is for administrators.
 func (r *request) ending(c models.Call, zone *time.Location) (string, error) {
 	actor := ""
-	if c.SettledBy == billing.SourceOperator && !r.who.bound() && (r.who.user == nil || r.who.user.Admin) {
+	if c.SettledBy == billing.SourceOperator && r.operates() {
 		var err error
 		if actor, err = r.api.Calls.ReleasedBy(r.ctx(), c.ID); err != nil {
 			return "", err

@@ -103,7 +103,10 @@ func TestExamplesOfDocs(t *testing.T) {
 		case a.status < http.StatusBadRequest:
 		case a.status == http.StatusNotFound && regexp.MustCompile(`/7(/|$)`).MatchString(e.path): // there is none with that id
 		case a.status == http.StatusMethodNotAllowed && strings.HasPrefix(e.path, "/api/balance/"): // that is what they are there to say
+		case a.status == http.StatusNotFound && e.path == "/api/vouchers/redeem": // nobody has made that code
 		case a.status == http.StatusConflict && strings.HasSuffix(e.path, "/rollback"): // there is no version before the first
+		case a.status == http.StatusConflict && e.path == "/api/rerates": // nobody was shown that digest
+		case a.status == http.StatusNotFound && strings.HasPrefix(e.path, "/api/rerates/"): // so it was not posted
 		default:
 			t.Errorf("%s %s %s: %d %s", e.method, e.path, e.body, a.status, short(a.body))
 		}
@@ -112,6 +115,10 @@ func TestExamplesOfDocs(t *testing.T) {
 	s.joel()
 	s.admin.post("/api/groups", `{"name":"field-team","day":31,"month":1,"year":2099,"count":12,"value":60}`).is(http.StatusCreated)
 	s.admin.post("/api/balance", fmt.Sprintf(`{"userId":2,"value":%d,"signal":"+"}`, 600)).is(http.StatusCreated)
+	rank := func(e example) int { // behind those who need them
+		return slices.Index([]string{"/api/groups/field-team", "/api/users/marta", "/api/carriers/north", "/api/tariffs/retail"}, e.path)
+	}
+	slices.SortStableFunc(last, func(a, b example) int { return rank(a) - rank(b) })
 	for _, e := range slices.Concat(others, logins, logouts, last) {
 		try(e)
 	}

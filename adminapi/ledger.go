@@ -14,6 +14,7 @@ type ledgerJSON struct {
 	TransactionID int64        `json:"transaction_id"`
 	UserID        int64        `json:"user_id"`
 	AccountID     int64        `json:"account_id"`
+	Account       string       `json:"account"` // its name
 	Currency      string       `json:"currency"`
 	Amount        money.Amount `json:"amount"` // signed: + adds to the account
 	Kind          string       `json:"kind"`
@@ -33,7 +34,7 @@ func listLedger(r *request) error {
 		return err
 	}
 	return answerList(r, l, list, func(e models.LedgerEntry) int64 { return e.ID }, func(e models.LedgerEntry) ledgerJSON {
-		return ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
+		return ledgerJSON{e.ID, e.TransactionID, e.UserID, e.AccountID, e.Account, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
 	})
 }
 

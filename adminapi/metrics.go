@@ -181,6 +181,9 @@ func (s *siteFigures) Collect(to chan<- prometheus.Metric) {
 	gauge(float64(f.Provisions), "nodemanager_waiting", "What the node manager is still to be told of SIM cards, counted up to 10,000.")
 	gauge(float64(f.ProvisionsFailing), "nodemanager_failing", "How much of that failed at least once.")
 	gauge(float64(f.ProvisionsGivenUp), "nodemanager_given_up", "How much of that was given up.")
+	gauge(float64(f.Notices), "notices_waiting", "Deliveries of notices, by webhook or mail, that are to come, counted up to 10,000.")
+	gauge(float64(f.NoticesFailing), "notices_failing", "How many of those failed at least once.")
+	gauge(float64(f.NoticesGivenUp), "notices_given_up", "Deliveries that were given up, in the 90 days for which notices are kept.")
 	instant := func(at time.Time, name, help string) {
 		if !at.IsZero() {
 			gauge(float64(at.UnixMilli())/1000, name, help)

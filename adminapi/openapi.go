@@ -149,7 +149,7 @@ func nameOf(name string) string {
 	if other := map[string]string{
 		"stringsJSON": "HistoricEntry", "cdrJSON": "PlainCDR", "fullCDRJSON": "CDR", "postedJSON": "PostedEntry", "nameJSON": "UserName",
 		"auditJSON": "AuditLine", "loginJSON": "LoggedIn", "ledgerJSON": "LedgerEntry", "explainJSON": "Explanation", "validationJSON": "FieldErrors",
-		"Explanation": "ExplainedPrice",
+		"Explanation": "ExplainedPrice", "ShownCarrier": "Carrier", "ShownBatch": "Batch", "ShownRoute": "Route", "ShownLimits": "Limits", "ShownGroupLimits": "GroupLimits", "ShownUserLimits": "UserLimits", "ShownShared": "SharedLimit", "Choice": "CarrierChoice",
 	}[name]; other != "" {
 		return other
 	}

@@ -4,19 +4,25 @@ import (
 	"net/http"
 
 	"talktime/models"
+	"talktime/routing"
 	"talktime/tariff"
+	"talktime/voucher"
 )
 
 // Tags, under which the routes are grouped.
 const (
-	tagSession = "Session"
-	tagUsers   = "Users"
-	tagGroups  = "Groups"
-	tagMoney   = "Money"
-	tagCalls   = "Calls"
-	tagTariffs = "Tariffs"
-	tagTokens  = "Tokens and audit"
-	tagServer  = "Server"
+	tagSession  = "Session"
+	tagUsers    = "Users"
+	tagGroups   = "Groups"
+	tagMoney    = "Money"
+	tagCalls    = "Calls"
+	tagTariffs  = "Tariffs"
+	tagRoutes   = "Routes"
+	tagVouchers = "Vouchers and calling cards"
+	tagLimits   = "Limits"
+	tagNotices  = "Notices"
+	tagTokens   = "Tokens and audit"
+	tagServer   = "Server"
 )
 
 // tags say what each group of routes is about, in the order of the page.
@@ -28,6 +34,10 @@ func tags() [][2]string {
 		{tagMoney, "The double-entry ledger: what was posted, and what posts."},
 		{tagCalls, "Calls in any state, the money they hold, and the records of those that were answered."},
 		{tagTariffs, "Prices by the first digits of a number: each tariff has versions, of which one counts at a time."},
+		{tagRoutes, "Carriers, who take calls to numbers of others, and the routes that lead to them by the first digits of a number."},
+		{tagVouchers, "Codes that put money on an account, and calling cards, whose users call from any telephone with a PIN. Both are made in batches."},
+		{tagLimits, "What users may do with their phones, and the calls that they were refused."},
+		{tagNotices, "What happened that somebody wants to hear of, and the addresses to which it is sent."},
 		{tagTokens, "What programs may do, and who did what."},
 		{tagServer, "The state of the server, and this page."},
 	}
@@ -47,6 +57,9 @@ func operations() map[string]operation {
 	}
 	made := func(about string, v any) map[int]answer {
 		return map[int]answer{created: {about, map[string]any{typeJSON: v}, []string{"Location"}}}
+	}
+	codes := func(about string) map[int]answer {
+		return map[int]answer{created: {about, map[string]any{typeCSV: nil, typePDF: nil}, []string{"Location", "Content-Disposition"}}}
 	}
 	gone := func(about string) map[int]answer { return map[int]answer{http.StatusNoContent: {about: about}} }
 	voice := map[int]answer{ok: {"The whole units that the owner may spend, or none.", map[string]any{typeText: nil}, nil}}
@@ -129,7 +142,7 @@ func operations() map[string]operation {
 
 		"GET /api/balance": {tag: tagMoney, query: list, answers: page(envelope[entryJSON]{}, entryJSON{})},
 		"POST /api/balance": {
-			tag: tagMoney, about: "A removal takes at most what is available (409).", query: []string{"key-balance"}, body: movementRequest{},
+			tag: tagMoney, about: "A removal takes at most what is available (409). With `expires` it is promotional credit, for calls only: they spend it first, and it can neither be removed nor transferred.", query: []string{"key-balance"}, body: movementRequest{},
 			answers: made("The ledger entry.", entryJSON{}), refusals: []int{conflict},
 		},
 		"GET /api/balance/:id":    {tag: tagMoney, query: one, answers: shown("The ledger entry.", entryJSON{})},
@@ -211,6 +224,99 @@ func operations() map[string]operation {
 		"PUT /api/users/:username/tariff": {tag: tagTariffs, about: "It must be in the currency of his money (409). It goes before that of his group, and is for calls to come.", body: assignedTariffJSON{}, answers: changed("His own tariff now.", assignedTariffJSON{}), refusals: []int{conflict}},
 		"GET /api/groups/:name/tariff":    {tag: tagTariffs, answers: changed("Its tariff, or null.", assignedTariffJSON{})},
 		"PUT /api/groups/:name/tariff":    {tag: tagTariffs, about: "It counts for members who have no own one and whose money is in its currency.", body: assignedTariffJSON{}, answers: changed("Its tariff now.", assignedTariffJSON{})},
+
+		"GET /api/rerates": {tag: tagTariffs, query: plain, answers: plainPage(envelope[models.Rerate]{}), refusals: bad},
+		"POST /api/rerates/preview": {
+			tag: tagTariffs, about: "Settled calls of a period, each priced by the rate that its number has in the version that is named or, without one, in the version that counts for its time. Nothing is changed. Many calls take long: `admin rerate` has no time limit.",
+			body: rerateRequest{}, answers: changed("What it would do to each customer.", models.ReratePreview{}), refusals: []int{http.StatusNotFound, conflict},
+		},
+		"POST /api/rerates": {
+			tag: tagTariffs, about: "The difference is posted beside the charge of each call, which stays as it is: what is too much goes back, what is too little is taken from what the customer has, and the rest is a shortfall. Refused (409) when the outcome would not be what was previewed. Under a name each call is adjusted once: one that was broken off is finished by the same request.",
+			body: newRerateRequest{}, answers: made("The re-rating.", models.Rerate{}), refusals: []int{http.StatusNotFound, conflict}, also: ScopeMoney,
+		},
+		"GET /api/rerates/:rerate": {tag: tagTariffs, query: one, answers: shown("The re-rating.", models.Rerate{})},
+		"GET /api/carriers":        {tag: tagRoutes, query: plain, answers: plainPage(envelope[routing.ShownCarrier]{}), refusals: bad},
+		"POST /api/carriers": {
+			tag: tagRoutes, about: "He gets calls once a route names him. The number is sent without the + that may stand before it, without the digits that are stripped off its front, and behind what is prepended.",
+			body: newCarrierRequest{}, answers: made("The carrier.", routing.ShownCarrier{}), refusals: []int{http.StatusNotFound, conflict},
+		},
+		"GET /api/carriers/:carrier":    {tag: tagRoutes, query: one, answers: shown("The carrier.", routing.ShownCarrier{})},
+		"PATCH /api/carriers/:carrier":  {tag: tagRoutes, about: "It is for calls to come, and his channels are from now on.", body: changeCarrierRequest{}, answers: changed("The carrier as he is now.", routing.ShownCarrier{})},
+		"DELETE /api/carriers/:carrier": {tag: tagRoutes, about: "Not while a route names him (409). Calls in progress go on.", answers: gone("The carrier is removed."), refusals: []int{conflict}},
+		"GET /api/routes":               {tag: tagRoutes, query: plain, answers: plainPage(envelope[routing.ShownRoute]{}), refusals: bad},
+		"POST /api/routes": {
+			tag: tagRoutes, about: "Of several routes that fit a number the one with the longest prefix takes it, and no other. A carrier loses where he asks more than is charged for a call of a second, of a minute or of the longest that there may be; that can be told only of prices in the same currency.",
+			body: newRouteRequest{}, answers: made("The route.", routing.ShownRoute{}), refusals: []int{http.StatusNotFound, conflict},
+		},
+		"GET /api/routes/:route":    {tag: tagRoutes, query: one, answers: shown("The route.", routing.ShownRoute{})},
+		"PATCH /api/routes/:route":  {tag: tagRoutes, about: "It is for calls to come.", body: changeRouteRequest{}, answers: changed("The route as it is now.", routing.ShownRoute{})},
+		"DELETE /api/routes/:route": {tag: tagRoutes, about: "Calls to its numbers go where the next shorter prefix leads. Calls in progress go on.", answers: gone("The route is removed.")},
+		"GET /api/routes/explain": {
+			tag: tagRoutes, about: "It asks the same code as a call does. Whether a carrier has a place left depends on the calls in progress, and is not looked at. Where the number has no rate, the call would be refused; so is this (409). Carriers and routes are taken as they are now, prices as they are at that time.",
+			query: []string{"caller", "number", "at", "callback"}, answers: shown("The carriers of the route, in the order in which they are tried.", routing.Way{}), refusals: []int{http.StatusBadRequest, http.StatusNotFound, conflict},
+		},
+
+		"GET /api/vouchers": {tag: tagVouchers, query: plain, answers: plainPage(envelope[voucher.ShownBatch]{}), refusals: bad},
+		"POST /api/vouchers": {
+			tag: tagVouchers, about: "The codes are in the answer to this request, and nobody can read them again: if it got lost, end the batch and make another. CSV has the columns serial, code, amount, currency, valid_until and batch; a page of PDF has 24 cards. `admin voucher add` makes larger batches. Only one batch is made at a time (429).",
+			query: []string{"format"}, body: newVouchersRequest{}, answers: codes("The vouchers."), refusals: []int{conflict, http.StatusTooManyRequests},
+		},
+		"POST /api/vouchers/redeem": {
+			tag: tagVouchers, about: "For himself, or for the user whom an administrator or a token names. The same code for the same user again is answered as then, with `already`; for another it is refused (409), and so is one that is blocked, has expired or is in another currency. A code has two check digits: what is mistyped is told and is no try. " +
+				"After five other wrong codes within 15 minutes, right ones are refused too for 15 minutes (429): those for the same user, and those that people redeem for themselves from the same address.",
+			body: redeemRequest{}, answers: changed("What was put on the account.", redeemedJSON{}), refusals: []int{http.StatusNotFound, conflict, http.StatusTooManyRequests},
+		},
+		"GET /api/vouchers/:batch": {tag: tagVouchers, query: one, answers: shown("The batch.", voucher.ShownBatch{})},
+		"PATCH /api/vouchers/:batch": {
+			tag: tagVouchers, about: "All of the batch, or a series of serials. What was redeemed stays, and so does what has expired.", body: changeBatchRequest{},
+			answers: changed("The batch as it is now.", voucher.ShownBatch{}),
+		},
+		"GET /api/cards": {tag: tagVouchers, query: plain, answers: plainPage(envelope[voucher.ShownBatch]{}), refusals: bad},
+		"POST /api/cards": {
+			tag: tagVouchers, about: "Each card is a user, whose name is card- and the serial, with an opening balance and without a number. The PINs are in the answer to this request, and nobody can read them again. Only one batch is made at a time (429).",
+			query: []string{"format"}, body: newCardsRequest{}, answers: codes("The cards."), refusals: []int{http.StatusNotFound, conflict, http.StatusTooManyRequests},
+		},
+		"GET /api/cards/:batch": {tag: tagVouchers, query: one, answers: shown("The batch.", voucher.ShownBatch{})},
+		"PATCH /api/cards/:batch": {
+			tag: tagVouchers, about: "All of the batch, or a series of serials. A call in progress goes on; there is no further one while a card is blocked or has expired. What has expired stays so.", body: changeBatchRequest{},
+			answers: changed("The batch as it is now.", voucher.ShownBatch{}),
+		},
+
+		"GET /api/limits":    {tag: tagLimits, query: one, answers: shown("The limits.", models.ShownLimits{})},
+		"PUT /api/limits":    {tag: tagLimits, about: "What is missing bounds nothing. They hold within a second.", body: limitsRequest{}, answers: changed("The limits now.", models.ShownLimits{})},
+		"DELETE /api/limits": {tag: tagLimits, answers: gone("Nobody is bounded, but for what users or their groups have.")},
+		"GET /api/groups/:name/limits": {
+			tag: tagLimits, query: one, answers: shown("The limits.", models.ShownGroupLimits{}),
+		},
+		"PUT /api/groups/:name/limits": {
+			tag: tagLimits, about: "What is missing bounds nothing. They count for members who have none of their own, and go before those of everybody; `shared_calls` is of all members together. They hold within a second.",
+			body: groupLimitsRequest{}, answers: changed("The limits now.", models.ShownGroupLimits{}),
+		},
+		"DELETE /api/groups/:name/limits": {tag: tagLimits, answers: gone("The group has no limits.")},
+		"GET /api/users/:username/limits": {tag: tagLimits, query: one, answers: shown("The limits that he has himself, and those that count for him.", models.ShownUserLimits{})},
+		"PUT /api/users/:username/limits": {
+			tag: tagLimits, about: "What is missing is taken from his group, or else from everybody's. They count from his next call on. When new countries begin to be counted, those that he called in the last 90 days are known.",
+			body: limitsRequest{}, answers: changed("His limits now.", models.ShownUserLimits{}),
+		},
+		"DELETE /api/users/:username/limits": {tag: tagLimits, answers: gone("He has none of his own.")},
+		"GET /api/refusals": {
+			tag: tagLimits, about: "Those of callers whom nobody knows are in the log alone.", query: newer, answers: page(envelope[refusedJSON]{}, refusedJSON{}),
+		},
+
+		"GET /api/notices":  {tag: tagNotices, about: "They are kept for 90 days.", query: list, answers: page(envelope[noticeJSON]{}, noticeJSON{})},
+		"GET /api/webhooks": {tag: tagNotices, query: plain, answers: plainPage(envelope[webhookJSON]{}), refusals: bad},
+		"POST /api/webhooks": {
+			tag: tagNotices, about: "Each notice is posted there as JSON: `id`, `at`, `kind`, `user_id`, `user` and `data`. The header Talktime-Signature is `t=UNIX,v1=HEX`: the HMAC-SHA256 with the secret over the time, a point and the body. Any answer but 2xx within 5 seconds is a failure, and is tried again, up to seven times within 33 hours; a notice may come twice, with the same `id` and Idempotency-Key. " +
+				"The secret is in the answer to this request, and nobody can read it again.",
+			body: newWebhookRequest{}, answers: made("The webhook, with its secret.", webhookJSON{}), refusals: []int{conflict},
+		},
+		"GET /api/webhooks/:webhook":    {tag: tagNotices, query: one, answers: shown("The webhook, without its secret.", webhookJSON{})},
+		"PATCH /api/webhooks/:webhook":  {tag: tagNotices, about: "What waits for it goes to the new address; while it is disabled it waits.", body: changeWebhookRequest{}, answers: changed("The webhook as it is now.", webhookJSON{})},
+		"DELETE /api/webhooks/:webhook": {tag: tagNotices, about: "What waits for it is not sent.", answers: gone("The webhook is removed.")},
+		"POST /api/webhooks/:webhook/test": {
+			tag: tagNotices, about: "Whether it arrives is told by the deliveries of the notice.",
+			answers: map[int]answer{http.StatusAccepted: {"A notice of the kind test will be sent.", map[string]any{typeJSON: testedJSON{}}, nil}}, refusals: []int{conflict},
+		},
 
 		"GET /api/tokens": {tag: tagTokens, query: list, answers: page(envelope[tokenJSON]{}, tokenJSON{})},
 		"POST /api/tokens": {

@@ -242,6 +242,7 @@ func contract(t *testing.T, d storetest.Database) {
 	s.call("pbx-settled", "555000204", "555000205", 42)
 	c.record = c.key("/api/cdr")
 	s.deck("retail", models.SEC)
+	s.carrier("north")
 	for _, o := range c.spec.operations() {
 		c.operation = o
 		start, sent := time.Now(), c.sent
@@ -346,17 +347,59 @@ func (c *contractor) object() string {
 			c.t.Fatal("there is no token", err)
 		}
 		return fmt.Sprintf("/api/tokens/%d", list.Items[0].ID)
-	case path == "/api/groups/{name}/tariff":
-		return "/api/groups/field-team/tariff"
+	case path == "/api/groups/{name}/tariff", path == "/api/groups/{name}/limits":
+		return strings.Replace(path, "{name}", "field-team", 1)
 	case strings.HasPrefix(path, "/api/tariffs/{tariff}"):
 		c.deck("t"+n, models.SEC)
 		return strings.Replace(path, "{tariff}", "t"+n, 1)
-	case path == "/api/rates/explain":
+	case path == "/api/rerates/{rerate}":
+		f := c.noCalls(map[string]any{"tariff": "retail"})
+		p, err := c.store.PreviewRerate(c.t.Context(), f, nil)
+		if err == nil {
+			_, err = c.store.PostRerate(c.t.Context(), "z"+n, f, p.Digest, "test", nil)
+		}
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		return "/api/rerates/z" + n
+	case path == "/api/rates/explain", path == "/api/routes/explain":
 		return path + "?user=marta&number=4930"
+	case strings.HasSuffix(path, "/{batch}"):
+		kind := strings.TrimSuffix(strings.Split(path, "/")[2], "s")
+		c.batch(models.NewBatch{Kind: kind, Name: "b" + n, Count: 2, Amount: money.Unit, Currency: models.SEC})
+		return strings.Replace(path, "{batch}", "b"+n, 1)
+	case strings.HasPrefix(path, "/api/webhooks/{webhook}"):
+		c.webhook("w" + n)
+		return strings.Replace(path, "{webhook}", "w"+n, 1)
+	case strings.HasPrefix(path, "/api/carriers/{carrier}"):
+		c.carrier("c" + n)
+		return "/api/carriers/c" + n
+	case strings.HasPrefix(path, "/api/routes/{route}"):
+		c.route("7"+n, "north")
+		return "/api/routes/7" + n
 	case strings.Contains(path, "{"):
 		c.t.Fatalf("nobody knows what %s is about", path)
 	}
 	return path
+}
+
+// noCalls makes the times of a re-rating some at which nobody called, so that nothing changes what it would do.
+func (c *contractor) noCalls(body map[string]any) models.RerateFilter {
+	f := models.RerateFilter{From: time.Date(2010, 1, 1, 0, 0, 0, 0, time.UTC), To: time.Date(2011, 1, 1, 0, 0, 0, 0, time.UTC), Version: 1}
+	body["from"], body["to"] = f.From.Format(time.RFC3339), f.To.Format(time.RFC3339)
+	for name, into := range map[string]*string{"tariff": &f.Tariff, "user": &f.User, "group": &f.Group, "prefix": &f.Prefix} {
+		*into, _ = body[name].(string)
+	}
+	return f
+}
+
+// preview is the digest of a re-rating.
+func (c *contractor) preview(body map[string]any) string {
+	p, err := c.store.PreviewRerate(c.t.Context(), c.noCalls(body), nil)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return p.Digest
 }
 
 // body is a valid one, with values that nobody has yet.
@@ -385,6 +428,22 @@ func (c *contractor) body(properties ...string) map[string]any {
 		body["username"], body["password"] = "lena", secret
 	case "POST /api/voice_balance":
 		body["from_user_id"] = 2
+	case "POST /api/vouchers", "POST /api/cards":
+		body["name"] = "batch" + fresh
+		if _, ok := body["tariff"]; ok {
+			body["tariff"] = nil
+		}
+	case "PATCH /api/vouchers/{batch}", "PATCH /api/cards/{batch}":
+		delete(body, "from") // they are serials of that very batch; TestVouchers gives some
+		delete(body, "to")
+	case "POST /api/vouchers/redeem":
+		body["user"] = "marta"
+		body["code"] = c.batch(models.NewBatch{Kind: models.BatchVouchers, Name: "r" + fresh, Count: 1, Amount: money.Unit, Currency: models.SEC})[0].Code
+	case "POST /api/rerates":
+		body["version"] = 1
+		body["expect"] = c.preview(body)
+	case "POST /api/routes":
+		body["prefix"] = "8" + fresh
 	case "PATCH /api/groups/{name}":
 		delete(body, "date") // it is a date of that very group; TestRefillOfADate gives one
 	case "PATCH /api/users":
@@ -674,7 +733,14 @@ func (c *contractor) idle(name string) bool {
 
 // methods asks for what nobody has documented.
 func (c *contractor) methods(path string) {
-	documented := c.spec.root["paths"].(map[string]any)[path].(map[string]any)
+	paths := c.spec.root["paths"].(map[string]any)
+	documented := maps.Clone(paths[path].(map[string]any))
+	for sibling, operations := range paths { // /routes/explain is also what /routes/{route} has methods for
+		parent, name := sibling[:strings.LastIndex(sibling, "/")+1], sibling[strings.LastIndex(sibling, "/")+1:]
+		if strings.HasPrefix(path, parent) && strings.HasPrefix(name, "{") && !strings.Contains(path[len(parent):], "/") {
+			maps.Copy(documented, operations.(map[string]any))
+		}
+	}
 	path = regexp.MustCompile(`\{\w+\}`).ReplaceAllString(path, "1")
 	for _, method := range []string{"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"} {
 		if documented[strings.ToLower(method)] != nil {

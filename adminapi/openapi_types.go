@@ -48,6 +48,7 @@ type changeUserRequest struct {
 	Groups    membershipSchema `json:"tunel" required:"false"`
 	Blocked   bool             `json:"blocked" required:"false"`
 	Credit    sumSchema        `json:"credit_limit" required:"false"`
+	Low       lowSchema        `json:"low_balance" required:"false"`
 }
 
 type changeUsersRequest struct {
@@ -91,6 +92,7 @@ type movementRequest struct {
 	Signal string       `json:"signal" required:"false"`
 	Type   string       `json:"type_" required:"false"`
 	Date   string       `json:"date" required:"false"`
+	Until  string       `json:"expires" required:"false" maxLength:"40"`
 }
 
 type transferRequest struct {
@@ -106,6 +108,19 @@ type tokenRequest struct {
 	ExpiresAt *time.Time `json:"expires_at" required:"false"`
 }
 
+type newWebhookRequest struct {
+	Name    string   `json:"name" minLength:"1" maxLength:"64" pattern:"^[^/]+$"`
+	URL     string   `json:"url" maxLength:"500" pattern:"^https?://.+$"`
+	Kinds   []string `json:"kinds" required:"false" nullable:"false"`
+	Enabled bool     `json:"enabled" required:"false"`
+}
+
+type changeWebhookRequest struct {
+	URL     string   `json:"url" required:"false" maxLength:"500" pattern:"^https?://.+$"`
+	Kinds   []string `json:"kinds" required:"false" nullable:"false"`
+	Enabled bool     `json:"enabled" required:"false"`
+}
+
 type newTariffRequest struct {
 	Name     string `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-zA-Z0-9][a-zA-Z0-9._-]*$"`
 	Currency string `json:"currency" pattern:"^[A-Z]{3,8}$"`
@@ -115,6 +130,104 @@ type newTariffRequest struct {
 
 type changeTariffRequest struct {
 	Default bool `json:"default"`
+}
+
+type newCarrierRequest struct {
+	Name     string  `json:"name" minLength:"1" maxLength:"64" pattern:"^[a-zA-Z0-9][a-zA-Z0-9._-]*$"`
+	Dial     string  `json:"dial" maxLength:"120"`
+	Strip    int     `json:"strip" required:"false" minimum:"0" maximum:"40"`
+	Prepend  string  `json:"prepend" required:"false" maxLength:"16" pattern:"^[0-9+*#]*$"`
+	Tariff   *string `json:"tariff" required:"false"`
+	Channels int64   `json:"channels" required:"false" minimum:"0" maximum:"1000000"`
+	Enabled  bool    `json:"enabled" required:"false"`
+}
+
+type changeCarrierRequest struct {
+	Dial     string  `json:"dial" required:"false" maxLength:"120"`
+	Strip    int     `json:"strip" required:"false" minimum:"0" maximum:"40"`
+	Prepend  string  `json:"prepend" required:"false" maxLength:"16" pattern:"^[0-9+*#]*$"`
+	Tariff   *string `json:"tariff" required:"false"`
+	Channels int64   `json:"channels" required:"false" minimum:"0" maximum:"1000000"`
+	Enabled  bool    `json:"enabled" required:"false"`
+}
+
+type limitsRequest struct {
+	Calls        int64     `json:"calls" required:"false" minimum:"0" maximum:"1000000"`
+	Seconds      int64     `json:"seconds" required:"false" minimum:"0" maximum:"86400"`
+	Hour         sumSchema `json:"hour" required:"false"`
+	Day          sumSchema `json:"day" required:"false"`
+	Blocked      []string  `json:"blocked" required:"false" maxItems:"100"`
+	Allowed      []string  `json:"allowed" required:"false" maxItems:"100"`
+	Quiet        []string  `json:"quiet" required:"false" maxItems:"10"`
+	NewCountries *int64    `json:"new_countries" required:"false" minimum:"0" maximum:"1000000"`
+	Premium      []string  `json:"premium" required:"false" maxItems:"100"`
+	PremiumCalls int64     `json:"premium_calls" required:"false" minimum:"0" maximum:"1000000"`
+}
+
+type groupLimitsRequest struct {
+	limitsRequest
+
+	SharedCalls int64 `json:"shared_calls" required:"false" minimum:"0" maximum:"1000000"`
+}
+
+type rerateRequest struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	User    string `json:"user" required:"false"`
+	Group   string `json:"group" required:"false"`
+	Prefix  string `json:"prefix" required:"false" pattern:"^[0-9+*#]{0,40}$"`
+	Tariff  string `json:"tariff"`
+	Version int64  `json:"version" required:"false" minimum:"0" maximum:"2147483647"`
+}
+
+type newRerateRequest struct {
+	rerateRequest
+
+	Name   string `json:"name" pattern:"^[A-Za-z0-9_.-]{1,40}$"`
+	Expect string `json:"expect"`
+}
+
+type newRouteRequest struct {
+	Prefix   string   `json:"prefix" pattern:"^([0-9*#]{1,16}|all)$"`
+	Carriers []string `json:"carriers" minItems:"1"`
+	Order    string   `json:"order" required:"false"`
+	Loss     string   `json:"loss" required:"false"`
+}
+
+type changeRouteRequest struct {
+	Carriers []string `json:"carriers" required:"false" minItems:"1"`
+	Order    string   `json:"order" required:"false"`
+	Loss     string   `json:"loss" required:"false"`
+}
+
+type newVouchersRequest struct {
+	Name       string    `json:"name" minLength:"1" maxLength:"64"`
+	Count      int       `json:"count" minimum:"1" maximum:"10000"`
+	Amount     sumSchema `json:"amount"`
+	Currency   string    `json:"currency" required:"false" pattern:"^[A-Z]{3,8}$"`
+	ValidUntil *string   `json:"valid_until" required:"false"`
+	CreditDays int       `json:"credit_days" required:"false" minimum:"0" maximum:"3650"`
+}
+
+type newCardsRequest struct {
+	Name       string    `json:"name" minLength:"1" maxLength:"64"`
+	Count      int       `json:"count" minimum:"1" maximum:"10000"`
+	Amount     sumSchema `json:"amount"`
+	Currency   string    `json:"currency" required:"false" pattern:"^[A-Z]{3,8}$"`
+	ValidUntil *string   `json:"valid_until" required:"false"`
+	Tariff     *string   `json:"tariff" required:"false"`
+	Language   *string   `json:"language" required:"false"`
+}
+
+type changeBatchRequest struct {
+	State string `json:"state"`
+	From  string `json:"from" required:"false"`
+	To    string `json:"to" required:"false"`
+}
+
+type redeemRequest struct {
+	Code string `json:"code"`
+	User string `json:"user" required:"false"`
 }
 
 type activationRequest struct {
@@ -135,6 +248,17 @@ func (sumSchema) Schema(huma.Registry) *huma.Schema {
 	least, most := 0.0, float64(maxValue)
 	return &huma.Schema{AnyOf: []*huma.Schema{
 		{Type: huma.TypeNumber, ExclusiveMinimum: &least, Maximum: &most}, {Type: huma.TypeString, Pattern: `^[0-9]+(\.[0-9]{1,6})?$`},
+	}}
+}
+
+// lowSchema is an amount, or null.
+type lowSchema struct{}
+
+// Schema implements huma.SchemaProvider.
+func (lowSchema) Schema(huma.Registry) *huma.Schema {
+	least, most := -float64(maxValue), float64(maxValue)
+	return &huma.Schema{AnyOf: []*huma.Schema{
+		{Type: huma.TypeNumber, Minimum: &least, Maximum: &most}, {Type: huma.TypeString, Pattern: `^-?[0-9]+(\.[0-9]{1,6})?$`}, {Type: "null"},
 	}}
 }
 
@@ -187,16 +311,17 @@ func headers() map[string]*huma.Header {
 		return &huma.Header{Description: about, Schema: &huma.Schema{Type: huma.TypeString, Examples: []any{example}}}
 	}
 	return map[string]*huma.Header{
-		"X-Request-Id":     text("The name of the request, under which the server's log has it.", "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"),
-		"Location":         text("Where the new object is.", "http://localhost:8080/api/users/marta"),
-		"Link":             text("The next page and the last, as RFC 8288 writes them.", `<http://localhost:8080/api/users?page=2&results_per_page=10>; rel="next"`),
-		"X-Truncated":      text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users).", "originated_calls"),
-		"X-Count":          text("at-least, when there are num_results objects or more and nobody has counted them to the end.", "at-least"),
-		"ETag":             text("Changes when the content does.", `"d41d8cd98f00b204e9800998ecf8427e"`),
-		"Set-Cookie":       text("The cookie session.", "session=…; Path=/; HttpOnly; SameSite=Lax"),
-		"WWW-Authenticate": text("How to say who you are.", `Bearer realm="talktime"`),
-		"Allow":            text("The methods that there are.", "GET"),
-		"Retry-After":      text("Seconds to wait.", "5"),
+		"X-Request-Id":        text("The name of the request, under which the server's log has it.", "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"),
+		"Location":            text("Where the new object is.", "http://localhost:8080/api/users/marta"),
+		"Content-Disposition": text("The name for the file.", `attachment; filename="voucher-1.csv"`),
+		"Link":                text("The next page and the last, as RFC 8288 writes them.", `<http://localhost:8080/api/users?page=2&results_per_page=10>; rel="next"`),
+		"X-Truncated":         text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users).", "originated_calls"),
+		"X-Count":             text("at-least, when there are num_results objects or more and nobody has counted them to the end.", "at-least"),
+		"ETag":                text("Changes when the content does.", `"d41d8cd98f00b204e9800998ecf8427e"`),
+		"Set-Cookie":          text("The cookie session.", "session=…; Path=/; HttpOnly; SameSite=Lax"),
+		"WWW-Authenticate":    text("How to say who you are.", `Bearer realm="talktime"`),
+		"Allow":               text("The methods that there are.", "GET"),
+		"Retry-After":         text("Seconds to wait.", "5"),
 	}
 }
 
@@ -251,7 +376,13 @@ func parameters() map[string]*huma.Param {
 		"imsi":             query("imsi", "The IMSI of a SIM.", text("001010000000204")),
 		"path-username":    path("username", "The name of a user.", text("marta")),
 		"path-name":        path("name", "The name of a group.", text("field-team")),
+		"path-batch":       path("batch", "The name of a batch.", text("spring")),
+		"format":           query("format", "How the codes are written; as Accept asks unless given, and CSV if it does not.", among("csv", "pdf")),
 		"path-tariff":      path("tariff", "The name of a tariff.", text("retail")),
+		"path-rerate":      path("rerate", "The name of a re-rating.", text("january")),
+		"path-webhook":     path("webhook", "The name of a webhook.", text("ops")),
+		"path-carrier":     path("carrier", "The name of a carrier.", text("north")),
+		"path-route":       path("route", "The prefix of a route: first digits of numbers, or all.", text("49")),
 		"path-id":          path("id", "The key of the object.", number(1, 0, 7)),
 		// One for each path, since no two take the same key.
 		"key-balance": key("invoice-2041"), "key-voice-balance": key("invoice-2042"), "key-transfers": key("transfer-118"),

@@ -37,9 +37,49 @@ func home(r *request) error {
 	if err != nil {
 		return err
 	}
-	body := web.Home{Greeting: greeting(r.who.user.Username), Figures: figures, Calls: rows}
+	notices, err := r.pageNotices()
+	if err != nil {
+		return err
+	}
+	body := web.Home{Greeting: greeting(r.who.user.Username), Figures: figures, Notices: notices, Calls: rows}
 	return r.render(http.StatusOK, web.Page{Title: "Overview", Section: "/", Body: body})
 }
+
+// pageNotices are the newest notices.
+func (r *request) pageNotices() ([]web.NoticeRow, error) {
+	if r.api.Notices == nil {
+		return nil, nil
+	}
+	list, err := r.api.Notices.ListNotices(r.ctx(), models.ListRequest{Number: 1, Size: someNotices})
+	if err != nil {
+		return nil, err
+	}
+	what := map[string]string{
+		models.NoticeLowBalance: "Low balance", models.NoticeBrake: "A brake stopped a call", models.NoticeRefusals: "Many refused calls",
+		models.NoticeLoss: "A carrier asks more than is charged", models.NoticeTest: "Test of a webhook",
+	}
+	rows := make([]web.NoticeRow, len(list.Items))
+	for i, n := range list.Items {
+		rows[i] = web.NoticeRow{At: n.At, What: what[n.Kind], User: n.Username, Told: "nobody is told"}
+		waits := false
+		for _, d := range n.Deliveries {
+			waits = waits || d.State == models.DeliveryWaiting
+			rows[i].Alert = rows[i].Alert || d.State == models.DeliveryGivenUp
+		}
+		switch {
+		case rows[i].Alert:
+			rows[i].Told = "given up"
+		case waits:
+			rows[i].Told = "not yet"
+		case len(n.Deliveries) > 0:
+			rows[i].Told = "told"
+		}
+	}
+	return rows, nil
+}
+
+// someNotices is how many of them the first page has.
+const someNotices = 5
 
 func greeting(name string) string { return "Hello, " + name + "!" }
 

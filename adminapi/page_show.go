@@ -22,13 +22,21 @@ func pageAmount(a money.Amount, currency string) web.Amount {
 func pageUserRow(u models.UserDetail) web.UserRow {
 	row := web.UserRow{
 		Name: u.Username, FullName: u.Profile.Name, Admin: u.Admin, Blocked: u.Blocked,
-		Credit:  pageCredit(u),
+		Credit: pageCredit(u), Promotions: pagePromotions(u),
 		Balance: pageAmount(u.Balance.Balance, u.Currency), Held: pageAmount(u.Held, u.Currency), Available: pageAmount(u.Available, u.Currency),
 	}
 	if u.CLID != nil {
 		row.CLID = *u.CLID
 	}
 	return row
+}
+
+func pagePromotions(u models.UserDetail) []web.Promotion {
+	shown := make([]web.Promotion, len(u.Promotions))
+	for i, p := range u.Promotions {
+		shown[i] = web.Promotion{Balance: pageAmount(p.Balance, u.Currency), Expires: p.Expires}
+	}
+	return shown
 }
 
 // orEmpty is a text that may not be there.
@@ -111,8 +119,14 @@ func entryWords(e models.LedgerEntry) string {
 		return "Taken"
 	case models.KindCall:
 		return "Call"
+	case models.KindRerate:
+		return "Call, priced anew"
 	case models.KindClosed:
 		return "Account closed"
+	case models.KindExpire:
+		return "Promotional credit, expired"
+	case models.KindVoucher:
+		return "Voucher no. " + e.Ref
 	case models.KindTransfer:
 		if e.Amount < 0 {
 			return "Transfer to another user"

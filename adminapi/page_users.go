@@ -79,6 +79,13 @@ func (r *request) userPage(status int, u models.UserDetail, greeting string, for
 			body.Groups = append(body.Groups, g.Name)
 		}
 	}
+	if r.api.Limits != nil {
+		limits, err := r.api.Limits.UserLimits(r.ctx(), u.ID)
+		if err != nil {
+			return err
+		}
+		body.Limits = limitWords(limits, u.Currency)
+	}
 	section := "/users"
 	if !admin {
 		section = "/"
@@ -167,8 +174,12 @@ func (r *request) userForm(o object, faults map[string]string, fresh bool) web.F
 		field("clid", "Phone number (clid)", "As Asterisk delivers it as caller id, such as 555000204.", "tel"),
 		field("imsi", "IMSI", "Of the SIM card, digits only. Empty where there is none.", "numeric"),
 		field("account_id", "Account id", "What other systems call the user. Mostly empty.", ""),
+		field("currency", "Currency", "Of the user's money, such as EUR. SEC is seconds of talk time.", ""),
 		web.Field{Name: "admin", Label: "Administrator: may see and do everything", Type: "checkbox", Checked: string(o["admin"]) == "true", Error: faults["admin"]},
 	)
+	if !fresh {
+		form.Fields = append(form.Fields, field("credit_limit", "Credit limit", "How far below zero the balance may go. Mostly 0.", "decimal"))
+	}
 	return form
 }
 
@@ -180,6 +191,11 @@ func (r *request) typedUser(fresh bool) object {
 		o["admin"] = json.RawMessage("false")
 		if r.PostForm("admin") == "true" {
 			o["admin"] = json.RawMessage("true")
+		}
+		for _, name := range []string{"currency", "credit_limit"} {
+			if text := r.typed(name); text != "" {
+				o[name] = jsonText(text)
+			}
 		}
 	}
 	if fresh {
@@ -247,6 +263,9 @@ func newUserPage(r *request) error {
 }
 
 func (r *request) newUserForm(o object, faults map[string]string) web.Form {
+	if len(o) == 0 {
+		o = object{"currency": jsonText(models.SEC)}
+	}
 	form := r.userForm(o, faults, true)
 	form.Action, form.Cancel = "/new-user", "/users"
 	form.Intro = []string{"A user has no credit until you top up."}
@@ -283,7 +302,10 @@ func editUserPage(r *request) error {
 	if err != nil {
 		return err
 	}
-	o := object{"username": jsonText(user.Username), "name": jsonText(user.Profile.Name), "admin": json.RawMessage("false")}
+	o := object{
+		"username": jsonText(user.Username), "name": jsonText(user.Profile.Name), "admin": json.RawMessage("false"),
+		"currency": jsonText(user.Currency), "credit_limit": jsonText(user.Credit.String()),
+	}
 	for name, value := range map[string]*string{"clid": user.CLID, "imsi": user.IMSI, "account_id": user.AccountID} {
 		o[name] = textOrNone(orEmpty(value))
 	}
@@ -311,6 +333,12 @@ func saveUserPage(r *request) error {
 	}
 	status := http.StatusBadRequest
 	if len(faults) == 0 {
+		if string(o["currency"]) == string(jsonText(user.Currency)) {
+			delete(o, "currency")
+		}
+		if string(o["credit_limit"]) == string(jsonText(user.Credit.String())) {
+			delete(o, "credit_limit")
+		}
 		if err := r.mayChange(o); err != nil {
 			return err
 		}

@@ -199,6 +199,12 @@ func TestUserForms(t *testing.T) {
 			t.Errorf("%v", user)
 		}
 		c.sends("/users/joel/edit", "username", "joel", "clid", "555000205", "account_id", "a-7").is(http.StatusConflict).has("account id already.")
+		c.sends("/new-user", "username", "eva", "password", secret, "currency", "eur").is(http.StatusBadRequest).has("capital letters")
+		c.sends("/new-user", "username", "eva", "password", secret, "currency", "EUR").leads(c, "/users/eva")
+		c.page("/users/eva/edit").has(`name="currency" value="EUR"`, `name="credit_limit" value="0"`)
+		c.sends("/users/eva/edit", "username", "eva", "currency", "EUR", "credit_limit", "-1").is(http.StatusBadRequest).has("field-credit_limit-error")
+		c.sends("/users/eva/edit", "username", "eva", "currency", "EUR", "credit_limit", "20.50").leads(c, "/users/eva")
+		c.page("/users/eva/edit").has(`name="credit_limit" value="20.5"`)
 		c.sends("/users/admin/edit", "username", "admin").is(http.StatusConflict).has("This is the last administrator.")
 
 		// A user changes what is his, and nothing else.
@@ -218,7 +224,7 @@ func TestUserForms(t *testing.T) {
 
 		c.page("/users/joel/delete").has("cannot be undone", "0 s")
 		c.sends("/users/joel/delete").leads(c, "/users")
-		c.page("/users").has("The user joel is deleted. His balance of 0 s went to the house account “closed”.", "2 users")
+		c.page("/users").has("The user joel is deleted. His balance of 0 s went to the house account “closed”.", "3 users")
 		c.get("/users/joel").is(http.StatusNotFound).has("There is no such page.")
 	})
 }

@@ -34,10 +34,15 @@ func (a *api) lookUpPatience() time.Duration { return 3 * a.Patience / 10 }
 // patience is how long a request on a route may take.
 func (a *api) patience(route Route) time.Duration {
 	if route.Method != http.MethodGet && (route.Method == http.MethodPatch && route.Path == "/api/users" ||
-		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/")) {
+		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/") || strings.HasPrefix(route.Path, "/api/rerates") || route.batches()) {
 		return a.bulkPatience()
 	}
 	return a.Patience
+}
+
+// batches reports whether the route makes or changes vouchers or cards, of which a batch has many.
+func (route Route) batches() bool {
+	return route.Path == "/api/vouchers" || route.Path == "/api/cards" || strings.HasSuffix(route.Path, "/:batch")
 }
 
 // csv reports whether the route takes a file of rates.

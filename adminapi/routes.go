@@ -1,6 +1,10 @@
 package adminapi
 
-import "net/http"
+import (
+	"net/http"
+
+	"talktime/models"
+)
 
 // Route is a path with who may use it.
 type Route struct {
@@ -27,6 +31,11 @@ func Routes() []Route {
 	tokens := func(d Deps) bool { return d.Tokens != nil }
 	grants := func(d Deps) bool { return d.Grants != nil }
 	priced := func(d Deps) bool { return d.Tariffs != nil }
+	sold := func(d Deps) bool { return d.Vouchers != nil }
+	limited := func(d Deps) bool { return d.Limits != nil }
+	rerated := func(d Deps) bool { return d.Rerates != nil && d.Tariffs != nil }
+	routed := func(d Deps) bool { return d.Routing != nil && d.Tariffs != nil }
+	noted := func(d Deps) bool { return d.Notices != nil }
 	return []Route{
 		{get, "/healthz", "whether the server runs", blind, false, false, healthz, nil},
 		{get, "/readyz", "whether the server can do its work", blind, false, false, readyz, nil},
@@ -96,6 +105,47 @@ func Routes() []Route {
 		{put, "/api/users/:username/tariff", "gives a user a tariff of his own, or none", scope(ScopeUsers), false, true, tariffs(putUserTariff), priced},
 		{get, "/api/groups/:name/tariff", "the tariff of a group", scope(ScopeRead), false, false, tariffs(getGroupTariff), priced},
 		{put, "/api/groups/:name/tariff", "gives a group a tariff, or none", scope(ScopeUsers), false, true, tariffs(putGroupTariff), priced},
+		{get, "/api/rerates", "lists re-ratings, newest first", scope(ScopeAdmin), false, false, tariffs(listRerates), rerated},
+		{post, "/api/rerates/preview", "what calls would have cost by another version of a tariff", scope(ScopeAdmin), false, true, tariffs(previewRerate), rerated},
+		{post, "/api/rerates", "posts that difference for each call", scope(ScopeAdmin), false, true, tariffs(postRerate), rerated},
+		{get, "/api/rerates/:rerate", "a re-rating", scope(ScopeAdmin), false, false, tariffs(getRerate), rerated},
+		{get, "/api/carriers", "lists carriers", scope(ScopeRead), false, false, tariffs(listCarriers), routed},
+		{post, "/api/carriers", "makes a carrier, to whom routes may give calls", scope(ScopeAdmin), false, true, tariffs(createCarrier), routed},
+		{get, "/api/carriers/:carrier", "a carrier", scope(ScopeRead), false, false, tariffs(getCarrier), routed},
+		{patch, "/api/carriers/:carrier", "changes a carrier", scope(ScopeAdmin), false, true, tariffs(changeCarrier), routed},
+		{del, "/api/carriers/:carrier", "removes a carrier that no route names", scope(ScopeAdmin), false, false, tariffs(deleteCarrier), routed},
+		{get, "/api/routes", "lists routes", scope(ScopeRead), false, false, tariffs(listRoutes), routed},
+		{post, "/api/routes", "gives calls to numbers with a prefix to carriers", scope(ScopeAdmin), false, true, tariffs(createRoute), routed},
+		{get, "/api/routes/explain", "which carriers are tried for a call, and why others are not", scope(ScopeRead), false, false, tariffs(explainRoute), routed},
+		{get, "/api/routes/:route", "a route", scope(ScopeRead), false, false, tariffs(getRoute), routed},
+		{patch, "/api/routes/:route", "changes the carriers of a route, their order or its loss guard", scope(ScopeAdmin), false, true, tariffs(changeRoute), routed},
+		{del, "/api/routes/:route", "removes a route", scope(ScopeAdmin), false, false, tariffs(deleteRoute), routed},
+		{get, "/api/vouchers", "lists batches of vouchers, newest first", scope(ScopeRead), false, false, ofKind(models.BatchVouchers, listBatches), sold},
+		{post, "/api/vouchers", "makes vouchers, whose codes are in the answer and nowhere else", scope(ScopeMoney), false, true, ofKind(models.BatchVouchers, createBatch), sold},
+		{post, "/api/vouchers/redeem", "puts a voucher's amount on a user's account", Access{Scope: ScopeMoney, Login: true}, false, true, redeemVoucher, sold},
+		{get, "/api/vouchers/:batch", "a batch of vouchers", scope(ScopeRead), false, false, ofKind(models.BatchVouchers, getBatch), sold},
+		{patch, "/api/vouchers/:batch", "blocks, unblocks or ends a batch of vouchers or a series", scope(ScopeMoney), false, true, ofKind(models.BatchVouchers, changeBatch), sold},
+		{get, "/api/cards", "lists batches of calling cards, newest first", scope(ScopeRead), false, false, ofKind(models.BatchCards, listBatches), sold},
+		{post, "/api/cards", "makes calling cards, whose PINs are in the answer and nowhere else", scope(ScopeMoney), false, true, ofKind(models.BatchCards, createBatch), sold},
+		{get, "/api/cards/:batch", "a batch of calling cards", scope(ScopeRead), false, false, ofKind(models.BatchCards, getBatch), sold},
+		{patch, "/api/cards/:batch", "blocks, unblocks or ends a batch of calling cards or a series", scope(ScopeMoney), false, true, ofKind(models.BatchCards, changeBatch), sold},
+		{get, "/api/limits", "the limits of everybody who has none", scope(ScopeRead), false, false, getSiteLimits, limited},
+		{put, "/api/limits", "replaces the limits of everybody who has none", scope(ScopeAdmin), false, true, putSiteLimits, limited},
+		{del, "/api/limits", "takes the limits of everybody away", scope(ScopeAdmin), false, false, deleteSiteLimits, limited},
+		{get, "/api/groups/:name/limits", "the limits of a group", scope(ScopeRead), false, false, getGroupLimits, limited},
+		{put, "/api/groups/:name/limits", "replaces the limits of a group", scope(ScopeUsers), false, true, putGroupLimits, limited},
+		{del, "/api/groups/:name/limits", "takes the limits of a group away", scope(ScopeUsers), false, false, deleteGroupLimits, limited},
+		{get, "/api/users/:username/limits", "the limits of a user, and where they come from", self(ScopeRead), false, false, getUserLimits, limited},
+		{put, "/api/users/:username/limits", "replaces the limits that a user has himself", scope(ScopeUsers), false, true, putUserLimits, limited},
+		{del, "/api/users/:username/limits", "takes the limits away that a user has himself", scope(ScopeUsers), false, false, deleteUserLimits, limited},
+		{get, "/api/refusals", "lists the calls that users were refused, newest first", owned(ScopeRead), false, false, listRefusals, limited},
+		{get, "/api/notices", "lists notices with what was done to tell of them, newest first", scope(ScopeAdmin), false, false, listNotices, noted},
+		{get, "/api/webhooks", "lists the addresses to which notices are sent", scope(ScopeAdmin), false, false, tariffs(listWebhooks), noted},
+		{post, "/api/webhooks", "makes a webhook, whose secret is shown once", scope(ScopeAdmin), false, true, tariffs(createWebhook), noted},
+		{get, "/api/webhooks/:webhook", "a webhook, without its secret", scope(ScopeAdmin), false, false, tariffs(getWebhook), noted},
+		{patch, "/api/webhooks/:webhook", "changes a webhook", scope(ScopeAdmin), false, true, tariffs(changeWebhook), noted},
+		{del, "/api/webhooks/:webhook", "removes a webhook", scope(ScopeAdmin), false, false, tariffs(deleteWebhook), noted},
+		{post, "/api/webhooks/:webhook/test", "has a notice sent to this webhook alone", scope(ScopeAdmin), false, false, tariffs(testWebhook), noted},
 		{get, "/api/tokens", "lists tokens", scope(ScopeAdmin), false, false, listTokens, tokens},
 		{get, "/api/tokens/:id", "a token, without its secret", scope(ScopeAdmin), false, false, getToken, tokens},
 		{post, "/api/tokens", "makes a token, whose secret is shown once", scope(ScopeAdmin), false, true, createToken, tokens},
@@ -117,6 +167,7 @@ func Pages() []Route {
 		return Route{Method: http.MethodPost, Path: path, Does: does, Access: access, handle: posted(handle)}
 	}
 	ofGroups := func(r Route) Route { r.needs = groups; return r }
+	ofLimits := func(r Route) Route { r.needs = func(d Deps) bool { return d.Limits != nil }; return r }
 	return []Route{
 		get("/static/:file", "styles and pictures", blind, static),
 		get("/favicon.ico", "nothing: the pages name their icon", blind, noIcon),
@@ -138,6 +189,7 @@ func Pages() []Route {
 		post("/users/:username/delete", "deletes him", admin, removeUserPage),
 
 		get("/calls", "calls, newest first", admin, allCallsPage),
+		ofLimits(get("/refused", "calls that users were refused", admin, refusedPage)),
 		get("/calls/:id", "how the charge of a call came about", login, callPage),
 		get("/holds", "calls that hold money", admin, holdsPage),
 		get("/holds/:id/release", "asks whether a hold is to be released", admin, releasePage),

@@ -30,18 +30,27 @@ type userJSON struct {
 	Originated []cdrJSON        `json:"originated_calls,omitzero"`
 	Received   []cdrJSON        `json:"received_calls,omitzero"`
 
-	Name         string        `json:"name"`
-	Level        int           `json:"level"`
-	AccountID    *string       `json:"account_id"`
-	Currency     string        `json:"currency"`
-	ExactBalance *money.Amount `json:"balance,omitempty"`
-	Held         *money.Amount `json:"held,omitempty"`
-	Available    *money.Amount `json:"available,omitempty"`
-	CreditLimit  *money.Amount `json:"credit_limit,omitempty"`
-	Address      string        `json:"address"`
-	CPF          string        `json:"cpf"`
-	VoiceBalance *int64        `json:"voice_balance,omitempty"` // as BallanceUser
-	Blocked      bool          `json:"blocked"`
+	Name         string          `json:"name"`
+	Level        int             `json:"level"`
+	AccountID    *string         `json:"account_id"`
+	Currency     string          `json:"currency"`
+	ExactBalance *money.Amount   `json:"balance,omitempty"`
+	Held         *money.Amount   `json:"held,omitempty"`
+	Available    *money.Amount   `json:"available,omitempty"`
+	CreditLimit  *money.Amount   `json:"credit_limit,omitempty"`
+	LowBalance   *money.Amount   `json:"low_balance,omitempty"`
+	Promotions   []promotionJSON `json:"promotions,omitempty"`
+	Address      string          `json:"address"`
+	CPF          string          `json:"cpf"`
+	VoiceBalance *int64          `json:"voice_balance,omitempty"` // as BallanceUser
+	Blocked      bool            `json:"blocked"`
+}
+
+// promotionJSON is promotional credit, a part of the balance.
+type promotionJSON struct {
+	Balance money.Amount `json:"balance"`
+	Held    money.Amount `json:"held"`
+	Expires time.Time    `json:"expires"`
 }
 
 // entryJSON is a ledger entry.
@@ -111,7 +120,11 @@ func (r *request) showUser(u models.UserDetail) userJSON {
 	if r.who.reads() {
 		shown.Originated, shown.Received = r.api.showCDRs(u.Originated), r.api.showCDRs(u.Received)
 		shown.ExactBalance, shown.Held, shown.Available, shown.VoiceBalance = &u.Balance.Balance, &u.Held, &u.Available, shown.Balance
-		shown.CreditLimit = &u.Credit
+		shown.LowBalance = u.LowBalance
+		shown.CreditLimit, shown.Promotions = &u.Credit, make([]promotionJSON, len(u.Promotions))
+		for i, p := range u.Promotions {
+			shown.Promotions[i] = promotionJSON(p)
+		}
 	}
 	return shown
 }

@@ -17,6 +17,7 @@ import (
 
 	"talktime/adminapi"
 	"talktime/billing"
+	"talktime/dialcode"
 	"talktime/internal/password"
 	"talktime/models"
 	"talktime/money"
@@ -96,6 +97,7 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 	s.t.Cleanup(s.service.Close)
 	s.deps = adminapi.Deps{
 		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store, Tariffs: s.store, LongestCall: 2 * time.Hour,
+		Limits: s.store, Country: dialcode.Country, Vouchers: s.store, Notices: s.store, Routing: s.store, Rerates: s.store, DialTechs: policy.DialTechs,
 		Figures: s.store, Version: "v1.2.3",
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),

@@ -503,7 +503,7 @@ func TestCallsAtImportedRates(t *testing.T) {
 	})
 }
 
-// TestCurrencyOfUsers is chosen when a user is made, and may be changed while there is nothing in the books about him.
+// TestCurrencyOfUsers is chosen when a user is made, and may be changed while he has nothing.
 func TestCurrencyOfUsers(t *testing.T) {
 	onBoth(t, func(t *testing.T, s *site) {
 		s.marta()
@@ -527,10 +527,18 @@ func TestCurrencyOfUsers(t *testing.T) {
 				t.Errorf("half of it is done: %v", got)
 			}
 		}
-		refused("ana", "there are entries in the ledger")
+		refused("ana", "the balance is not 0")
 		s.admin.post("/api/balance", `{"userId":3,"value":"0.5","signal":"-"}`).is(http.StatusCreated)
-		refused("ana", "there are entries in the ledger") // also with nothing left: they are of that money
+		s.admin.post("/api/balance", `{"userId":3,"value":"0.5","signal":"+","expires":"30d"}`).is(http.StatusCreated)
+		refused("ana", "with all promotional credit")
+		s.promotionsExpire()
+		s.admin.patch("/api/users/ana", `{"currency":"SEC"}`).is(http.StatusOK).shows(map[string]any{"currency": "SEC", "balance": "0"})
+		s.admin.post("/api/balance", `{"userId":3,"value":7,"signal":"+"}`).is(http.StatusCreated)
+		s.admin.get("/api/users/ana").is(http.StatusOK).shows(map[string]any{"balance": "7", "available": "7"})
+		s.admin.post("/api/balance", `{"userId":3,"value":7,"signal":"-"}`).is(http.StatusCreated)
 		s.admin.patch("/api/users/ana", `{"currency":"EUR"}`).is(http.StatusOK)
+		s.admin.post("/api/balance", `{"userId":3,"value":"0.5","signal":"+"}`).is(http.StatusCreated)
+		refused("ana", "the balance is not 0")
 		refused("marta", "the currency of marta stays SEC")
 		s.admin.post("/api/users", newUser("joel", "555000302")).is(http.StatusCreated)
 		s.admin.post("/api/groups", `{"name":"team","day":31,"month":1,"year":2099,"count":1,"users":[4]}`).is(http.StatusCreated)

@@ -21,12 +21,12 @@ var fixedUserFields = []string{
 
 // Fields that a user may not change of himself.
 // Callers are known by their numbers: whoever chose his own could pay for, and be shown, the calls of somebody else's phone.
-var adminUserFields = []string{"admin", "clid", "imsi", "tunel", "level", "account_id", "blocked", "credit_limit", "currency"}
+var adminUserFields = []string{"admin", "clid", "imsi", "tunel", "level", "account_id", "blocked", "credit_limit", "low_balance", "currency"}
 
 // Fields that may be given for a new user, and those that may be changed.
 var (
 	newUserFields = []string{"username", "password", "clid", "imsi", "admin", "name", "level", "account_id", "address", "cpf", "tunel", "currency"}
-	userFields    = append(slices.Clone(newUserFields), "blocked", "credit_limit")
+	userFields    = append(slices.Clone(newUserFields), "blocked", "credit_limit", "low_balance")
 )
 
 // maxChanged is how many users one request may change: an SQLite file that changes more keeps calls waiting meanwhile.
@@ -162,6 +162,8 @@ func (r *request) userChange(o object) (c models.UserChange, secret *string, err
 			if err = r.mayMove("a credit limit is money"); err == nil {
 				c.CreditLimit, err = ptr(o.amount(name))
 			}
+		case "low_balance":
+			c.LowBalance, err = ptr(o.amountOrNull(name))
 		case "level":
 			var level int64
 			level, err = o.whole(name, models.LevelAdmin, models.LevelCollaborator)
@@ -199,6 +201,14 @@ func (o object) textOrNull(name string) (*string, error) {
 		return nil, nil //nolint:nilnil // null is a value here
 	}
 	return ptr(o.text(name))
+}
+
+// amountOrNull reads an amount, or nil for null.
+func (o object) amountOrNull(name string) (*money.Amount, error) {
+	if o.isNull(name) {
+		return nil, nil //nolint:nilnil // null is a value here
+	}
+	return ptr(o.amount(name))
 }
 
 func changeUser(r *request) error {

@@ -12,17 +12,7 @@ import (
 
 // authorize decides as caller does, but leaves the dial to the dialplan: it sets variables and ends.
 func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
-	// What an earlier call on this channel was given must not serve a refused one. That it was an emergency call stays
-	// true until another is dialled: reducer must know.
-	err := tidy(ch, [][2]string{
-		{dialplan.VarStatus, ""},
-		{dialplan.VarSeconds, ""},
-		{dialplan.VarTarget, ""},
-		{dialplan.VarRing, ""},
-		{dialplan.VarOptions, ""},
-		{dialplan.VarDialArgs, ""},
-	})
-	if err != nil {
+	if err := forgetPermission(ch); err != nil {
 		return ignoreHangup(err)
 	}
 	req, auth, ok := s.permit(ctx, ch)
@@ -44,30 +34,81 @@ func (s *Scripts) authorize(ctx context.Context, ch *Channel) error {
 	return nil
 }
 
+// maxAttempts is how many carriers the dialplan is told of: few enough that one command empties all their variables.
+const maxAttempts = 20
+
+// forgetPermission empties what an earlier call on this channel was given, which must not serve a refused one. That it was
+// an emergency call stays true until another is dialled: reducer must know.
+func forgetPermission(ch *Channel) error {
+	earlier, _, err := ch.Get(dialplan.VarAttempts)
+	if err != nil {
+		return err
+	}
+	values := [][2]string{
+		{dialplan.VarStatus, ""},
+		{dialplan.VarSeconds, ""},
+		{dialplan.VarTarget, ""},
+		{dialplan.VarRing, ""},
+		{dialplan.VarOptions, ""},
+		{dialplan.VarDialArgs, ""},
+		{dialplan.VarAttempts, ""},
+		{dialplan.VarAt, ""},
+	}
+	if n := whole(earlier); n != nil {
+		for i := range int(min(*n, maxAttempts)) {
+			values = append(values, numbered(i, "", "", "")...)
+		}
+	}
+	return tidy(ch, values)
+}
+
+// numbered are the variables of the carrier with the index i, whose names end in i+1.
+func numbered(i int, dialArgs, target, carrier string) [][2]string {
+	n := strconv.Itoa(i + 1)
+	return [][2]string{{dialplan.VarDialArgs + "_" + n, dialArgs}, {dialplan.VarTarget + "_" + n, target}, {dialplan.VarCarrier + n, carrier}}
+}
+
+// dialArgs are target, ring time and options as Dial takes them.
+func dialArgs(target string, ring int64, options string) string {
+	return target + "," + strconv.FormatInt(ring, 10) + "," + options
+}
+
 // grant sets all that the dialplan needs to dial, but for the status.
 func grant(ch *Channel, auth billing.Authorization) error {
-	seconds, options, emergency, absolute := "", forwardOption, "1", int64(0)
+	seconds, options, emergency := "", forwardOption, "1"
 	if !auth.Emergency {
 		seconds, emergency = strconv.FormatInt(auth.Seconds, 10), ""
 		options = fmt.Sprintf(limitOption, auth.Seconds*1000)
-		absolute = auth.Ring + auth.Seconds + 1
 	}
-	ring := strconv.FormatInt(auth.Ring, 10)
 	// The longest first: when that cannot be sent, none of them is.
-	if err := ch.Set(dialplan.VarDialArgs, auth.Target+","+ring+","+options); err != nil {
+	if err := ch.Set(dialplan.VarDialArgs, dialArgs(auth.Target, auth.Ring, options)); err != nil {
 		return err
 	}
 	if err := ch.Set(dialplan.VarTarget, auth.Target); err != nil {
 		return err
 	}
-	if err := tidy(ch, append(forgetDial(auth), [][2]string{{dialplan.VarReason, ""}, {dialplan.VarEmergency, emergency}}...)); err != nil {
+	carriers := auth.Attempts[:min(len(auth.Attempts), maxAttempts)]
+	values := append(forgetDial(auth), [][2]string{
+		{dialplan.VarReason, ""},
+		{dialplan.VarEmergency, emergency},
+		{dialplan.VarAttempts, strconv.Itoa(max(len(carriers), 1))},
+		{dialplan.VarAt, strconv.Itoa(auth.At)},
+	}...)
+	for i, a := range carriers {
+		of := numbered(i, dialArgs(a.Target, auth.Ring, options), a.Target, a.Name)
+		if err := ch.Set(of[0][0], of[0][1]); err != nil { // it has commas
+			return err
+		}
+		values = append(values, of[1:]...)
+	}
+	if err := tidy(ch, values); err != nil {
 		return err
 	}
 	return setAll(ch, [][2]string{
 		{dialplan.VarSeconds, seconds},
-		{dialplan.VarRing, ring},
+		{dialplan.VarRing, strconv.FormatInt(auth.Ring, 10)},
 		{dialplan.VarOptions, options},
-		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)},
+		{"TIMEOUT(absolute)", absolute(auth)},
 		{dialplan.VarCelcomStatus, StatusOK},
 	})
 }

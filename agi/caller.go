@@ -11,6 +11,7 @@ import (
 
 	"talktime/billing"
 	"talktime/dialplan"
+	"talktime/models"
 )
 
 // dialMargin is how much longer than ring time and limit together a Dial may take before we stop listening to it.
@@ -22,50 +23,111 @@ func (s *Scripts) caller(ctx context.Context, ch *Channel) error {
 	if !ok {
 		return nil
 	}
+	return s.dial(ctx, ch, req, auth, "")
+}
+
+// dial dials a call that was permitted, at one carrier after the other while they cannot take it, and settles it.
+// extraOptions are further options of Dial, such as "H". Whatever happens, the hold is settled, released, or left to the
+// reducer. As long as the next dial was not sent the channel shows the one before, which nobody answered.
+func (s *Scripts) dial(ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization, extraOptions string) error {
 	args, limit, err := s.prepareDial(ch, auth)
 	if err != nil {
 		return s.giveUp(ctx, ch, req, auth, err)
 	}
-	_, sent, err := ch.Dial(args, limit)
-	switch {
-	case !sent, errors.Is(err, ErrNoApp):
-		return s.giveUp(ctx, ch, req, auth, err)
-	case errors.Is(err, ErrLetGo):
-		return err // Asterisk goes on with the call; its reducer settles it
-	case err != nil && !errors.Is(err, ErrHangup):
-		return fmt.Errorf("the dial is left to the reducer: %w", err)
-	case auth.Emergency:
-		return nil
+	var evidence models.Evidence // of the last dial
+	failed := 0
+	for {
+		result, sent, err := ch.Dial(auth.Target+args+extraOptions, limit)
+		switch {
+		case !sent && failed > 0:
+			return errors.Join(ignoreHangup(err), s.settleDial(ctx, ch, req, auth, evidence, failed))
+		case !sent, errors.Is(err, ErrNoApp):
+			return s.giveUp(ctx, ch, req, auth, err)
+		case errors.Is(err, ErrLetGo):
+			return err // Asterisk goes on with the call; its reducer settles it
+		case err != nil && !errors.Is(err, ErrHangup):
+			return fmt.Errorf("the dial is left to the reducer: %w", err)
+		case auth.Emergency:
+			return nil
+		}
+		seen, err := readEvidence(ch, billing.SourceCaller)
+		if err != nil {
+			return fmt.Errorf("the call is left to the reducer: %w", err)
+		}
+		evidence = seen.Evidence
+		if carrierFailed(evidence) {
+			failed++
+			if result == "0" && !ch.Hungup() && s.nextCarrier(ctx, ch, req, &auth) {
+				continue
+			}
+		}
+		return s.settleDial(ctx, ch, req, auth, evidence, failed)
 	}
-	evidence, err := readEvidence(ch, billing.SourceCaller)
-	if err != nil {
-		return fmt.Errorf("the call is left to the reducer: %w", err)
-	}
-	evidence.Leg, evidence.Dial = auth.Leg, auth.Dial
-	ch.Note(slog.String("dialstatus", evidence.DialStatus), slog.Int("cause", evidence.Cause))
-	return s.settle(ctx, ch, billing.CallResult{
-		CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: evidence.Evidence,
-	})
 }
 
-// prepareDial sets what must be set before each dial, and returns the arguments of Dial and how long to listen.
+// settleDial hands in what the caller's leg saw of its last dial. failed is how many carriers could not take the call.
+func (s *Scripts) settleDial(
+	ctx context.Context, ch *Channel, req billing.CallRequest, auth billing.Authorization, evidence models.Evidence, failed int,
+) error {
+	evidence.Leg, evidence.Dial = auth.Leg, auth.Dial
+	ch.Note(slog.String("dialstatus", evidence.DialStatus), slog.Int("cause", evidence.Cause))
+	if len(auth.Attempts) > 0 {
+		if !carrierFailed(evidence) {
+			ch.Note(slog.String("carrier", auth.Attempts[0].Name))
+		}
+		ch.Note(slog.Int("carriers_failed", failed))
+	}
+	return s.settle(ctx, ch, billing.CallResult{CallID: auth.CallID, Exact: true, Identity: req.Identity, Evidence: evidence})
+}
+
+// carrierFailed reports whether a dial ended in a way that speaks of the carrier, and not of the callee: he cannot be
+// reached, does not know the number, or has no line free. A callee who is busy or does not answer is so at any carrier.
+func carrierFailed(e models.Evidence) bool {
+	return (e.DialStatus == "CHANUNAVAIL" || e.DialStatus == "CONGESTION") && e.Answered == nil && e.AnsweredMS == nil && e.CalleeUpMS == nil
+}
+
+// nextCarrier moves a call to the next carrier who has room for it, and makes the channel ready for the dial. It reports
+// false when there is none, or nobody knows: the dial before was the last then.
+func (s *Scripts) nextCarrier(ctx context.Context, ch *Channel, req billing.CallRequest, auth *billing.Authorization) bool {
+	for i := 1; i < len(auth.Attempts); i++ {
+		attempt, err := s.Billing.Advance(ctx, req.Identity, auth.CallID, auth.At+i, auth.Ring)
+		if errors.Is(err, billing.ErrLimit) {
+			continue
+		}
+		if err != nil {
+			s.Logger.Error("a call was not dialled at its next carrier", "call_id", auth.CallID, "carrier", auth.Attempts[i].Name, "err", err)
+			return false
+		}
+		auth.Target, auth.At, auth.Attempts = attempt.Target, auth.At+i, auth.Attempts[i:]
+		return ch.Set("TIMEOUT(absolute)", absolute(*auth)) == nil
+	}
+	return false
+}
+
+// absolute is when the channel must end, in seconds from the dial on; 0 is never. A redirect sheds L(); this stays.
+func absolute(auth billing.Authorization) string {
+	if auth.Emergency {
+		return "0"
+	}
+	return strconv.FormatInt(auth.Ring+auth.Seconds+1, 10)
+}
+
+// prepareDial sets what must be set before a call's dials, and returns the arguments of Dial behind the target and how
+// long to listen; 0 is for ever.
 func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args string, limit time.Duration, err error) {
-	args = fmt.Sprintf("%s,%d,", auth.Target, auth.Ring)
-	absolute := int64(0) // none
+	args = fmt.Sprintf(",%d,", auth.Ring)
 	emergency := "1"
 	if !auth.Emergency {
 		emergency = "" // as an earlier call of the channel may have left it
 		args += fmt.Sprintf(limitOption, auth.Seconds*1000)
-		// A redirect sheds L(); the channel's own timer stays.
-		absolute = auth.Ring + auth.Seconds + 1
-		limit = time.Duration(absolute)*time.Second + dialMargin
+		limit = time.Duration(auth.Ring+auth.Seconds+1)*time.Second + dialMargin
 		args += forwardOption + s.routines.option(ch)
 	}
 	if err := tidy(ch, append(forgetDial(auth), [][2]string{{dialplan.VarReason, ""}, {dialplan.VarEmergency, emergency}}...)); err != nil {
 		return "", 0, err
 	}
 	return args, limit, setAll(ch, [][2]string{
-		{"TIMEOUT(absolute)", strconv.FormatInt(absolute, 10)}, {dialplan.VarCelcomStatus, StatusOK}, {dialplan.VarStatus, StatusOK},
+		{"TIMEOUT(absolute)", absolute(auth)}, {dialplan.VarCelcomStatus, StatusOK}, {dialplan.VarStatus, StatusOK},
 	})
 }
 
@@ -89,8 +151,9 @@ func setAll(ch *Channel, values [][2]string) error {
 	return nil
 }
 
-// tidy sets what only we read with one command, since each costs a journey to Asterisk and back. The values are our own
-// words and numbers: none has a comma, a quote or an odd parenthesis, which would mean something to MSet.
+// tidy sets several variables with one command, since each costs a journey to Asterisk and back. The values are our own words
+// and numbers, dial targets and the names of carriers: none has a comma, a quote or a parenthesis, which would mean something
+// to MSet.
 func tidy(ch *Channel, values [][2]string) error {
 	pairs := make([]string, len(values))
 	for i, v := range values {

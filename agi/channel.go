@@ -199,6 +199,76 @@ func (c *Channel) GetData(file string, timeout time.Duration, maxKeys int) (keys
 	return unspell(r.ResultString), nil
 }
 
+// An Ending is how the entry of digits ended.
+type Ending int
+
+// What ends an entry. Whoever hangs up in the middle of one ends it with an error.
+const (
+	TimedOut Ending = iota // nothing came for a while; what was typed before that is there
+	Hash                   // the key #
+	Star                   // the key *, by which callers begin anew
+	TooLong                // more digits than there may be
+)
+
+// maxEntry bounds the keys of one entry: more than that is no number, but something that lies on a phone's keys.
+const maxEntry = 100
+
+// WaitForDigit waits for a key of 0 to 9, * and #, and returns "" if there was none in time.
+func (c *Channel) WaitForDigit(timeout time.Duration) (key string, err error) {
+	r, err := c.do(c.server.commandTimeout()+timeout, "WAIT FOR DIGIT", timeout.Milliseconds())
+	if err != nil {
+		return "", err
+	}
+	if r.Result < 0 { // it fails for nothing else, and under AGISIGHUP=no this is all we hear of it
+		c.in.hungup = true
+		return "", ErrHangup
+	}
+	return keyOf(r.Result), nil
+}
+
+// Digits collects digits until #, *, or a pause: first is how long to wait for the first key, next for each further one.
+// key is one that was pressed already, while a prompt was played; "" is none. Of an entry with more than most digits
+// nothing is returned. It does not use GetData, which tells neither * nor a hang-up from the rest before its time is over.
+func (c *Channel) Digits(key string, most int, first, next time.Duration) (digits string, ended Ending, err error) {
+	var typed []byte
+	for range maxEntry {
+		if key == "" {
+			pause := next
+			if len(typed) == 0 {
+				pause = first
+			}
+			if key, err = c.WaitForDigit(pause); err != nil {
+				return "", TimedOut, err
+			}
+		}
+		switch key {
+		case "*":
+			return "", Star, nil
+		case "", "#":
+			if len(typed) > most {
+				return "", TooLong, nil
+			}
+			if key == "#" {
+				ended = Hash
+			}
+			return string(typed), ended, nil
+		}
+		typed, key = append(typed, key...), ""
+	}
+	return "", TooLong, nil
+}
+
+// keypad is the keys of a phone.
+const keypad = "0123456789*#"
+
+// keyOf is the key that a command's result names, "" for what is none.
+func keyOf(result int) string {
+	if result < ' ' || result > '~' || !strings.ContainsRune(keypad, rune(result)) {
+		return ""
+	}
+	return string(rune(result))
+}
+
 // Verbose writes to Asterisk's console.
 func (c *Channel) Verbose(text string, level int) error {
 	_, err := c.do(c.server.commandTimeout(), "VERBOSE", text, int64(level))

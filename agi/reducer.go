@@ -47,7 +47,7 @@ var evidenceVariables = [...]string{
 
 // readEvidence reads what the channel knows of the talk. What is unset or makes no sense stays unknown.
 func readEvidence(ch *Channel, source string) (seen, error) {
-	values, err := readVariables(ch)
+	values, err := readVariables(ch, evidenceVariables[:]...)
 	if err != nil {
 		return seen{}, err
 	}
@@ -92,19 +92,20 @@ const separator = "|"
 
 var dialStatusForm = regexp.MustCompile(`^[A-Z]{1,16}$`)
 
-func readVariables(ch *Channel) ([]string, error) {
-	expression := "${" + strings.Join(evidenceVariables[:], "}"+separator+"${") + "}"
+// readVariables reads variables and functions of the channel with one command; unset ones are empty.
+func readVariables(ch *Channel, names ...string) ([]string, error) {
+	expression := "${" + strings.Join(names, "}"+separator+"${") + "}"
 	text, _, err := ch.GetFull(expression)
 	if err != nil && ch.broken != nil {
 		return nil, err
 	}
 	values := strings.Split(text, separator)
-	if err == nil && len(values) == len(evidenceVariables) && !strings.Contains(text, "${") {
+	if err == nil && len(values) == len(names) && !strings.Contains(text, "${") {
 		return values, nil
 	}
 	// Not every AGI peer expands expressions: ask one by one.
-	values = make([]string, len(evidenceVariables))
-	for i, name := range evidenceVariables {
+	values = make([]string, len(names))
+	for i, name := range names {
 		value, _, err := ch.Get(name)
 		if err != nil && ch.broken != nil {
 			return nil, err

@@ -21,6 +21,7 @@ type Billing interface {
 	Authorize(ctx context.Context, req billing.CallRequest) (billing.Authorization, error)
 	Emergency(req billing.CallRequest) (auth billing.Authorization, ok bool, err error)
 	RecordEmergency(ctx context.Context, req billing.CallRequest) error
+	Advance(ctx context.Context, id billing.Identity, callID string, at int, ring int64) (models.Attempt, error)
 	Settle(ctx context.Context, res billing.CallResult) (billing.Charge, error)
 	Undo(ctx context.Context, id billing.Identity, auth billing.Authorization) error
 	Available(ctx context.Context, id billing.Identity) (money.Amount, models.User, error)
@@ -37,12 +38,18 @@ type Record struct {
 	Emergency *billing.CallRequest `json:"emergency,omitempty"`
 }
 
-// Scripts are the call scripts: caller, authorize, reducer and balance. Set the fields before Register.
+// Scripts are the call scripts: caller, authorize and attempt, reducer and balance; recharge and card where there is
+// somebody to ask about vouchers and cards. Set the fields before Register.
 type Scripts struct {
-	Billing Billing
-	Spool   Spool
-	Prompts string // folder below Asterisk's sounds; empty = refusals are silent
-	Logger  *slog.Logger
+	Billing  Billing
+	Spool    Spool
+	Vouchers Vouchers // nil: there is no recharge
+	Cards    Cards    // nil: there is no card
+	Logger   *slog.Logger
+
+	Prompts       string            // folder below Asterisk's sounds; empty = refusals are silent
+	Recordings    map[string]string // files below Asterisk's sounds that stand for prompts, by name (see Recordings)
+	CardLanguages []string          // that the holder of a card chooses from; none: that of the channel
 
 	routines  routines
 	recording sync.WaitGroup
@@ -57,8 +64,15 @@ func (s *Scripts) Register(m *Mux) {
 	m.Handle("caller", HandlerFunc(s.caller))
 	m.Handle("authorize", HandlerFunc(s.authorize))
 	m.Handle("authorise", HandlerFunc(s.authorize))
+	m.Handle("attempt", HandlerFunc(s.attempt))
 	m.Handle("reducer", HandlerFunc(s.reducer))
 	m.Handle("balance", HandlerFunc(s.balance))
+	if s.Vouchers != nil {
+		m.Handle("recharge", HandlerFunc(s.recharge))
+	}
+	if s.Cards != nil {
+		m.Handle("card", HandlerFunc(s.card))
+	}
 }
 
 // Dial never gets an option that lets somebody transfer, park or forward the call: "i" ignores a callee's phone
@@ -118,6 +132,19 @@ func callRequest(ch *Channel) (billing.CallRequest, error) {
 // permit asks billing for the call, and refuses it to the dialplan when it must. ok is false when the script ends.
 func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequest, auth billing.Authorization, ok bool) {
 	req, err := callRequest(ch)
+	req, auth, err = s.ask(ctx, ch, req, err)
+	if err != nil {
+		s.refuse(ch, err)
+		return req, auth, false
+	}
+	return req, auth, true
+}
+
+// ask asks billing for a call. mistake is what is wrong with the request, which matters to no call for help.
+func (s *Scripts) ask(
+	ctx context.Context, ch *Channel, req billing.CallRequest, mistake error,
+) (asked billing.CallRequest, auth billing.Authorization, err error) {
+	err = mistake
 	ch.Note(slog.String("call_id", short(req.CallID)))
 	if emergency, is, emergencyErr := s.Billing.Emergency(req); is {
 		shown, _, _ := shows(ch) // which this dial wipes out; whatever it is, the call must pass
@@ -136,13 +163,11 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 			}
 		}
 	}
-	if err != nil {
-		s.refuse(ch, err)
-		return req, auth, false
+	if err == nil {
+		ch.SetStatus(StatusOK)
+		ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
 	}
-	ch.SetStatus(StatusOK)
-	ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
-	return req, auth, true
+	return req, auth, err
 }
 
 // shows is what the channel shows of its last dial, if that dial has ended: the dialplan made it and nobody was told, or
@@ -193,31 +218,38 @@ const emergencyTimeout = 10 * time.Second
 // never dials.
 func (s *Scripts) refuse(ch *Channel, err error) {
 	o := outcomeOf(err)
-	q := ch.Request()
-	ch.SetStatus(o.Status)
-	ch.Note(slog.String("reason", o.Reason), slog.String("caller_id", short(q.CallerID)),
-		slog.String("account", short(q.AccountCode)), slog.String("number", short(number(q))))
-	var refusal *billing.Refusal
-	if errors.As(err, &refusal) && refusal.Detail != "" {
-		ch.Note(slog.String("detail", refusal.Detail))
+	if !s.deny(ch, o, number(ch.Request()), err) {
+		return
 	}
-	if o.Internal {
-		ch.Note(slog.Any("err", err))
-	}
-	for _, v := range [][2]string{
-		{dialplan.VarStatus, o.Status}, {dialplan.VarReason, o.Reason}, {dialplan.VarCelcomStatus, o.Celcom},
-	} {
-		if ch.Set(v[0], v[1]) != nil {
-			return
-		}
-	}
-	if s.Prompts == "" {
+	file := s.ownFile(o.prompt())
+	if file == "" {
 		return
 	}
 	// The channel is not answered for a refusal, so the prompt is heard as progress.
 	if _, err := ch.Exec("Progress", ""); err == nil {
-		_, _ = ch.StreamFile(s.Prompts+"/"+o.prompt(), "")
+		_, _ = ch.StreamFile(file, "")
 	}
+}
+
+// deny sets the variables of a refusal, and notes it. It reports whether Asterisk still listens.
+func (s *Scripts) deny(ch *Channel, o Outcome, number string, err error) bool {
+	q := ch.Request()
+	ch.SetStatus(o.Status)
+	ch.Note(slog.String("reason", o.Reason), slog.String("caller_id", short(q.CallerID)),
+		slog.String("account", short(q.AccountCode)), slog.String("number", short(number)))
+	var refusal *billing.Refusal
+	if errors.As(err, &refusal) && refusal.Detail != "" {
+		ch.Note(slog.String("detail", refusal.Detail))
+	}
+	if refusal != nil && refusal.Rule != "" {
+		ch.Note(slog.String("rule", refusal.Rule))
+	}
+	if o.Internal {
+		ch.Note(slog.Any("err", err))
+	}
+	return setAll(ch, [][2]string{
+		{dialplan.VarStatus, o.Status}, {dialplan.VarReason, o.Reason}, {dialplan.VarCelcomStatus, o.Celcom},
+	}) == nil
 }
 
 // release takes back the permission of a call that will not be dialled.

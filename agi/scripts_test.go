@@ -28,11 +28,14 @@ type clerk struct {
 	down      error                 // of everything that needs the database
 	available money.Amount
 	user      models.User
+	carriers  []models.Attempt // of every call
+	advance   map[int]error    // of Advance to one of them
 
 	mu       sync.Mutex
 	requests []billing.CallRequest
 	results  []billing.CallResult
 	undone   []string
+	advanced []int
 	recorded []billing.CallRequest
 }
 
@@ -70,6 +73,16 @@ func (c *clerk) RecordEmergency(_ context.Context, req billing.CallRequest) erro
 	defer c.mu.Unlock()
 	c.recorded = append(c.recorded, req)
 	return c.down
+}
+
+func (c *clerk) Advance(_ context.Context, _ billing.Identity, _ string, at int, _ int64) (models.Attempt, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.advanced = append(c.advanced, at)
+	if at < 0 || at >= len(c.carriers) {
+		return models.Attempt{}, &billing.Refusal{Err: models.ErrNotFound, Reason: "the call has no such carrier"}
+	}
+	return c.carriers[at], errors.Join(c.advance[at], c.down)
 }
 
 func (c *clerk) Settle(_ context.Context, res billing.CallResult) (billing.Charge, error) {
@@ -241,6 +254,7 @@ type office struct {
 	spool   *tray
 	log     *logbook
 	clock   *clock
+	vault   *vault
 	policy  billing.Policy
 	address string
 
@@ -285,7 +299,8 @@ func newOffice(t *testing.T, edit ...func(*billing.Policy)) *office {
 			t.Error(err)
 		}
 	})
-	o.scripts = &agi.Scripts{Billing: o.service, Spool: o.spool}
+	o.vault = &vault{office: o, vouchers: map[string]voucher{}, cards: map[string]models.User{}, errs: map[string]error{}}
+	o.scripts = &agi.Scripts{Billing: o.service, Spool: o.spool, Vouchers: o.vault, Cards: o.vault}
 	o.address = openAt(t, o.scripts, o.log, o.clock.now)
 	return o
 }
@@ -488,6 +503,12 @@ func TestTranscripts(t *testing.T) {
 		CallID: "127.0.0.1/1795210434.0", Target: "PJSIP/59899555000@trunk", Ring: 40, Seconds: 12, Leg: 1, Repeated: true,
 	}
 	noCredit := refuses(billing.ErrInsufficientFunds, "no credit")
+	three := func() *clerk {
+		c := permits()
+		c.carriers = carriers()
+		c.auth.Target, c.auth.Attempts = c.carriers[0].Target, c.carriers
+		return c
+	}
 	for _, test := range []struct {
 		file    string
 		billing *clerk
@@ -498,6 +519,12 @@ func TestTranscripts(t *testing.T) {
 			Source: "caller", DialStatus: "ANSWER", AnsweredMS: n(5006), Answered: n(5), Cause: 16,
 			CalleeUpMS: n(1795210438_126), ChannelUp: n(1795210436_123), EndedMS: n(1795210441_131),
 		}},
+		{"caller-failover", three(), "", models.Evidence{
+			Source: "caller", DialStatus: "ANSWER", AnsweredMS: n(3006), Answered: n(3), Cause: 16,
+			CalleeUpMS: n(1795210438_101), ChannelUp: n(1795210438_101), EndedMS: n(1795210441_107),
+		}},
+		{"authorize-route", three(), "", models.Evidence{}},
+		{"attempt", three(), "", models.Evidence{}},
 		{"caller-busy", permits(), "", models.Evidence{Source: "caller", DialStatus: "BUSY", BillSec: n(0), Cause: 17}},
 		{"caller-without-mset", permits(), "", models.Evidence{Source: "caller", DialStatus: "BUSY", BillSec: n(0), Cause: 17}},
 		{"caller-again", &clerk{auth: second}, "", models.Evidence{

@@ -122,4 +122,3 @@ func (d *database) sql(ctx context.Context, statement string, args ...any) error
 	}
 	return nil
 }
-

@@ -30,7 +30,9 @@ type Policy struct {
 	// Pools are the pools of all carriers that Route may give for a number. Nil: there are none.
 	Pools func(number string) []int64
 	// Country is the calling code of the country of a number; empty for one at home, or which none can be told of. Nil: of none.
-	Country  func(number string) string
+	Country func(number string) string
+	// Warn are balances below which it is told, by currency, of users who have no own one. Nil: none.
+	Warn     map[string]money.Amount
 	Location *time.Location // of hours and days; nil: UTC
 }
 
@@ -133,7 +135,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	if auth.Ring == 0 {
 		auth.Ring = p.RingSeconds
 	}
-	wallet := s.purse(user.ID)
+	wallet := s.purse(user.ID, user.Currency)
 	if wallet.status() != models.AccountActive {
 		return change{}, Authorization{}, refuse(ErrAccountBlocked, "the account is %s", wallet.status())
 	}
@@ -152,7 +154,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 			return change{}, Authorization{}, err
 		}
 		s.apply(c)
-		last, wallet, auth.Told = s.Calls[last.CallID], s.purse(user.ID), true
+		last, wallet, auth.Told = s.Calls[last.CallID], s.purse(user.ID, user.Currency), true
 	}
 	if known && last.State == models.CallOpen {
 		return p.proceed(s, req, last, user, callee, auth, now)
@@ -238,7 +240,7 @@ func (p Policy) proceed(
 	if len(call.Legs) >= maxLegs {
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
 	}
-	wallet := s.purse(call.UserID)
+	wallet := s.purse(call.UserID, call.Rate.Currency)
 	if err := p.restrict(s, user, wallet, req.Number, callee, true, now); err != nil {
 		return change{}, Authorization{}, err
 	}
@@ -355,14 +357,19 @@ func upBefore(last models.Call, now time.Time) int64 {
 	if last.State == models.CallEmergency { // if it was answered, then at this moment or later
 		return -since(authorized)
 	}
-	var up int64           // at least
+	var up int64           // as the channel says
 	if last.UpBefore > 0 { // a channel that is up stays so
 		up = last.UpBefore + since(authorized)
 	}
-	if last.Ended != nil && (last.TalkedMS > 0 || last.Seconds > 0) {
-		up = max(up, max(last.TalkedMS, last.Seconds*1000)+since(*last.Ended))
+	var least, help int64 // by the talk alone; and since a call for help
+	if last.Ended != nil {
+		if last.TalkedMS > 0 {
+			up = max(up, last.TalkedMS+since(*last.Ended))
+		}
+		if last.Seconds > 0 {
+			least = last.Seconds*1000 + since(*last.Ended)
+		}
 	}
-	var help int64 // since a call for help
 	for _, e := range last.Notes {
 		if e.Source == SourceEmergency {
 			help = max(help, since(e.SeenAt))
@@ -370,19 +377,25 @@ func upBefore(last models.Call, now time.Time) int64 {
 		if !saysAnswered(e) || e.SeenAt.IsZero() {
 			continue
 		}
-		talked, _ := channelUp([]models.Evidence{e})
-		if e.BillSec != nil {
-			talked.ms = max(talked.ms, *e.BillSec*1000)
+		if talked, ok := channelUp([]models.Evidence{e}); ok && talked.ms > 0 {
+			up = max(up, talked.ms+since(e.SeenAt))
 		}
-		up = max(up, talked.ms+since(e.SeenAt))
-	}
-	if up > 0 {
-		return up
+		if e.BillSec != nil {
+			least = max(least, *e.BillSec*1000+since(e.SeenAt))
+		} else {
+			least = max(least, since(e.SeenAt))
+		}
 	}
 	if last.UpBefore < 0 {
 		help = max(help, since(authorized)-last.UpBefore)
 	}
-	return -help
+	switch {
+	case up > 0:
+		return max(up, least)
+	case help > 0: // the talk was not all, if somebody had answered before it
+		return -max(help, least)
+	}
+	return least
 }
 
 func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // DecideClose moves what a user has to the house account for deleted users, for a store that deletes him in the same
 // transaction. His accounts must be loaded. While a call of his holds money it is models.ErrHoldIsOpen.
 func DecideClose(st *State, userID int64, actor string, now time.Time) error {
-	wallet := st.purse(userID)
+	wallet := purse{slices.Clone(st.Accounts[userID])}
 	if wallet.held() != 0 {
 		return refuse(models.ErrHoldIsOpen, "the user has a call in progress, which holds money")
 	}

@@ -46,6 +46,46 @@ func Explain(call models.Call) ([]LegPrice, error) {
 	return prices, nil
 }
 
+// TriedCarrier is a carrier to whom a call was to be given.
+type TriedCarrier struct {
+	Name   string      `json:"name"`
+	Target string      `json:"target"`
+	Result string      `json:"result"`
+	Rate   models.Rate `json:"rate"` // what he asks
+}
+
+// Carriers are those to whom a call was to be given, in order; the last one took it, or was dialled last. There are none
+// without a route.
+func Carriers(call models.Call) []TriedCarrier {
+	tried := []TriedCarrier{}
+	last, routed := call.Routing.Carrier()
+	if !routed {
+		return tried
+	}
+	for _, a := range call.Routing.Attempts[:call.Routing.At] {
+		tried = append(tried, TriedCarrier{a.Name, a.Target, "could not take the call, or had no room for it", a.Buy})
+	}
+	result := "is the one the call was given to"
+	switch {
+	case call.State == models.CallSettled:
+		result = "took the call"
+	case call.Status == "CHANUNAVAIL" || call.Status == "CONGESTION":
+		result = "could not take the call"
+	case call.Status != "":
+		result = "took the call, which nobody answered"
+	}
+	return append(tried, TriedCarrier{last.Name, last.Target, result, last.Buy})
+}
+
+// CarrierNames are the names of the carriers to whom a call was to be given, in order; never nil.
+func CarrierNames(call models.Call) []string {
+	names := []string{}
+	for _, c := range Carriers(call) {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
 // measuredStep says what the whole seconds of a call come from: the evidence is judged again, as it was at the
 // settlement, whose last word was that the call is over. There is none for calls that later evidence disputes: that stands
 // among the notes too.

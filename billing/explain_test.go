@@ -196,3 +196,39 @@ func TestEnding(t *testing.T) {
 		}
 	}
 }
+
+// TestCarriersOfACall: those that were tried, and what became of the last one.
+func TestCarriersOfACall(t *testing.T) {
+	t.Parallel()
+	attempts := []models.Attempt{{Name: "alpha", Target: "PJSIP/1@alpha"}, {Name: "beta", Target: "PJSIP/1@beta"}, {Name: "gamma"}}
+	to := func(state models.CallState, status string, at int) models.Call {
+		return models.Call{State: state, Status: status, Routing: models.Routing{Attempts: attempts, At: at}}
+	}
+	for _, test := range []struct {
+		name   string
+		call   models.Call
+		names  string
+		result string
+	}{
+		{"no route", models.Call{State: models.CallSettled}, "", ""},
+		{"the first, in progress", to(models.CallOpen, "", 0), "alpha", "is the one the call was given to"},
+		{"answered by the second", to(models.CallSettled, "ANSWER", 1), "alpha beta", "took the call"},
+		{"nobody answered", to(models.CallReleased, "NOANSWER", 1), "alpha beta", "took the call, which nobody answered"},
+		{"none could", to(models.CallReleased, "CONGESTION", 2), "alpha beta gamma", "could not take the call"},
+		{"never dialled", to(models.CallReleased, "", 0), "alpha", "is the one the call was given to"},
+	} {
+		if got := strings.Join(billing.CarrierNames(test.call), " "); got != test.names {
+			t.Errorf("%s: %q, want %q", test.name, got, test.names)
+		}
+		tried := billing.Carriers(test.call)
+		for i, c := range tried {
+			want := "could not take the call, or had no room for it"
+			if i == len(tried)-1 {
+				want = test.result
+			}
+			if c.Result != want || c.Target != attempts[i].Target {
+				t.Errorf("%s: %+v, want %q", test.name, c, want)
+			}
+		}
+	}
+}

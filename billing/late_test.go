@@ -219,6 +219,36 @@ func TestAPaidCallAfterAnEmergencyCall(t *testing.T) {
 	}
 }
 
+// TestWhatAnEmergencyCallTalkedIsNotPaidLater, not even two calls later: the one between tells of its own talk alone.
+func TestWhatAnEmergencyCallTalkedIsNotPaidLater(t *testing.T) {
+	t.Parallel()
+	d := newDesk(t)
+	if err := d.RecordEmergency(t.Context(), d.request("pbx-1.1", "112")); err != nil {
+		t.Fatal(err)
+	}
+	d.wait(1)
+	d.authorize("pbx-1.1", abroad)
+	d.wait(1)
+	away := redirected(0, 1)
+	away.Dial, away.SeenAt = 1, d.clock
+	d.settle("pbx-1.1#2", away)
+	d.authorize("pbx-1.1", abroad)
+	busy := unanswered("caller", "BUSY", 17)
+	busy.Dial, busy.SeenAt = 2, d.clock
+	d.settle("pbx-1.1#2", busy)
+	req := d.request("pbx-1.1", abroad)
+	req.Shows = &models.Evidence{Source: billing.SourceCaller, DialStatus: "BUSY", BillSec: n(0)}
+	if auth, err := d.Authorize(t.Context(), req); err != nil || auth.CallID != "pbx-1.1#3" {
+		t.Fatalf("%+v, %v", auth, err)
+	}
+	if up := d.call("pbx-1.1#3").UpBefore; up != -2000 {
+		t.Errorf("the channel had been up for %d ms, want at most 2000", up)
+	}
+	d.wait(1)
+	d.settle("pbx-1.1#3", answered("caller", 3000)) // a second with help, one under each call
+	d.money(178, 0)
+}
+
 // TestGivingUpMeansOneDial: the channel has dialled again since the reconciler looked.
 func TestGivingUpMeansOneDial(t *testing.T) {
 	t.Parallel()

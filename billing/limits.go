@@ -22,6 +22,18 @@ func (p Policy) local(now time.Time) time.Time {
 	return now.In(p.Location)
 }
 
+// skew is by how much the clocks of processes may differ that share a database.
+const skew = time.Minute
+
+// counting is the hour, or where per is 100 the day, in which an account goes on to count what it has counted in another one:
+// now's, or the next where somebody whose clock is ahead has begun that. Going back would forget what was counted there.
+func (p Policy) counting(counted int64, now time.Time, per int64) int64 {
+	if ahead := p.clock(now.Add(skew)) / per; counted == ahead {
+		return ahead
+	}
+	return p.clock(now) / per
+}
+
 // spent is what a user's main account says that he has spent on calls in an hour, and in its day.
 func spent(a models.Account, hour int64) (inHour, inDay money.Amount) {
 	if a.Hour == hour {
@@ -33,12 +45,13 @@ func spent(a models.Account, hour int64) (inHour, inDay money.Amount) {
 	return inHour, inDay
 }
 
-// spend counts what a call has cost its user.
-func (p purse) spend(amount money.Amount, hour int64) {
-	main := p.main()
-	if main == nil || amount == 0 {
+// spend counts what a call has cost its user, if that is counted: it is from the first call on that such a limit permits.
+func (p Policy) spend(wallet purse, amount money.Amount, now time.Time) {
+	main := wallet.main()
+	if main == nil || amount == 0 || main.Hour == 0 {
 		return
 	}
+	hour := p.counting(main.Hour, now, 1)
 	inHour, inDay := spent(*main, hour)
 	main.Hour, main.SpentHour, main.SpentDay = hour, inHour+amount, inDay+amount
 }
@@ -70,7 +83,7 @@ func (p Policy) restrict(s *State, user models.User, wallet purse, number string
 			return forbid(models.RuleQuiet, "no calls are permitted in the quiet hours %s", w)
 		}
 	}
-	if len(l.Premium) > 0 && main != nil && longest(l.Premium, number) >= 0 && premiumCalls(*main, p.clock(now)/100) >= l.PremiumCalls {
+	if len(l.Premium) > 0 && main != nil && longest(l.Premium, number) >= 0 && premiumCalls(*main, p.counting(main.PremiumDay, now, 100)) >= l.PremiumCalls {
 		return forbid(models.RulePremium, "the limit of %d calls a day to premium numbers is reached", l.PremiumCalls)
 	}
 	if l.NewCountries != nil && callee == 0 && p.Country != nil {
@@ -159,7 +172,7 @@ func (p Policy) afford(user models.User, wallet purse, rate models.Rate, talked 
 	if l == nil || main == nil || l.Hour == 0 && l.Day == 0 {
 		return seconds, nil
 	}
-	inHour, inDay := spent(*main, p.clock(now))
+	inHour, inDay := spent(*main, p.counting(main.Hour, now, 1))
 	for _, budget := range []struct {
 		rule, words string
 		most, spent money.Amount
@@ -181,8 +194,11 @@ func (p Policy) counted(s *State, user models.User, wallet purse, number string,
 	if l == nil {
 		return nil
 	}
+	if main := wallet.main(); main != nil && main.Hour == 0 && (l.Hour > 0 || l.Day > 0) {
+		main.Hour = p.clock(now)
+	}
 	if main := wallet.main(); main != nil && len(l.Premium) > 0 && longest(l.Premium, number) >= 0 {
-		day := p.clock(now) / 100
+		day := p.counting(main.PremiumDay, now, 100)
 		main.PremiumDay, main.PremiumCalls = day, premiumCalls(*main, day)+1
 	}
 	if l.NewCountries == nil || callee != 0 || p.Country == nil {

@@ -26,15 +26,40 @@ type memory struct {
 	posted   map[models.Ref]models.Transaction
 	lastID   int64
 	commits  int
+	now      func() time.Time // by which money expires; nil: it does not
+
+	pools   map[int64]models.Pool
+	poolsOf map[int64][]int64 // of a user
+	visited map[int64]map[string]time.Time
+	refused []models.Refused
+	notices []models.Notice
+}
+
+func (m *memory) clock() time.Time {
+	if m.now == nil {
+		return time.Time{}
+	}
+	return m.now()
+}
+
+// promoted makes the accounts for promotional credit of users.
+func (m *memory) promoted(users []int64) {
+	for _, user := range users {
+		for n := range billing.MaxPromos {
+			a := models.Account{ID: m.id(), UserID: user, Name: fmt.Sprint("promo", n+1), Currency: m.users[user].Currency, Status: models.AccountActive, Burn: 99}
+			m.accounts[a.ID] = a
+		}
+	}
 }
 
 // ids of the house accounts.
-var houses = map[string]int64{"cash": 1, "revenue": 2, "shortfall": 3, "closed": 4}
+var houses = map[string]int64{"cash": 1, "revenue": 2, "shortfall": 3, "closed": 4, "expired": 5}
 
 func newMemory() *memory {
 	return &memory{
 		users: map[int64]models.User{}, accounts: map[int64]models.Account{}, calls: map[string]models.Call{},
 		posted: map[models.Ref]models.Transaction{}, lastID: 1000,
+		pools: map[int64]models.Pool{}, poolsOf: map[int64][]int64{}, visited: map[int64]map[string]time.Time{},
 	}
 }
 
@@ -97,6 +122,11 @@ func (m *memory) Update(_ context.Context, keys billing.Keys, decide func(*billi
 	for careful := false; ; careful = true {
 		st := m.load(keys, careful)
 		decide(st)
+		if len(st.Lacking) > 0 {
+			m.promoted(st.Lacking)
+			st = m.load(keys, careful)
+			decide(st)
+		}
 		err := m.write(st, keys, careful)
 		if !errors.Is(err, errSeen) {
 			return err
@@ -152,11 +182,28 @@ func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
 	}
 	for _, a := range m.accounts {
 		if payers[a.UserID] {
+			a.Expired = !a.Expires.IsZero() && !a.Expires.After(m.clock())
 			st.Accounts[a.UserID] = append(st.Accounts[a.UserID], a)
 		}
 	}
 	for _, accounts := range st.Accounts {
-		slices.SortFunc(accounts, func(a, b models.Account) int { return (a.Burn-b.Burn)*1_000_000 + int(a.ID-b.ID) })
+		slices.SortFunc(accounts, billing.BurnOrder)
+	}
+	pools := slices.Clone(keys.Pools)
+	for _, c := range st.Calls {
+		pools = append(pools, c.Routing.Pools...)
+	}
+	for id := range st.Accounts {
+		if own := m.poolsOf[id]; len(own) > 0 {
+			st.PoolsOf[id] = own
+			pools = append(pools, own...)
+		}
+		if l := st.Users[id].Limits; l != nil && l.NewCountries != nil {
+			st.Visited[id] = maps.Clone(m.visited[id])
+		}
+	}
+	for _, id := range pools {
+		st.Pools[id] = m.pools[id]
 	}
 	for _, ref := range keys.Refs {
 		if t, ok := m.posted[ref]; ok {
@@ -194,6 +241,15 @@ func (m *memory) write(st *billing.State, _ billing.Keys, careful bool) error {
 	for id, c := range st.ChangedCalls {
 		m.calls[id] = clone(c)
 	}
+	maps.Copy(m.pools, st.ChangedPools)
+	for _, v := range st.NewlyVisited {
+		if m.visited[v.UserID] == nil {
+			m.visited[v.UserID] = map[string]time.Time{}
+		}
+		m.visited[v.UserID][v.Country] = v.First
+	}
+	m.refused = append(m.refused, st.Refused...)
+	m.notices = append(m.notices, st.Notices...)
 	m.commits++
 	return nil
 }
@@ -206,7 +262,7 @@ func (m *memory) checkTransaction(t models.Transaction) error {
 	seen := map[int64]bool{}
 	for _, e := range t.Entries {
 		_, customer := m.accounts[e.AccountID]
-		if e.Amount == 0 || seen[e.AccountID] || !customer && (e.AccountID < 1 || e.AccountID > 4) {
+		if e.Amount == 0 || seen[e.AccountID] || !customer && (e.AccountID < 1 || e.AccountID > 5) {
 			return fmt.Errorf("CHECK: transaction %v has the entry %v", t.Ref, e)
 		}
 		seen[e.AccountID] = true

@@ -24,8 +24,10 @@ func DecideRefill(st *State, users []int64, r Refill, now time.Time) (left map[i
 	for _, user := range users {
 		amount := r.Value
 		if r.Mode == models.ModeTopUp {
-			for _, a := range st.Accounts[user] {
-				amount -= a.Balance
+			for _, a := range st.purse(user, st.Users[user].Currency).accounts {
+				if a.Expires.IsZero() { // a promotion comes on top of it
+					amount -= a.Balance
+				}
 			}
 		}
 		if amount <= 0 {

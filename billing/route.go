@@ -108,6 +108,11 @@ func (p Policy) direct(s *State, call *models.Call, auth *Authorization, user mo
 	if len(attempts) == 0 {
 		return p.follow(auth, *call)
 	}
+	for i, a := range attempts { // a limit that was set a moment ago, after Policy.Pools was asked, is not loaded: the next call counts
+		if _, loaded := s.Pools[a.Pool]; !loaded {
+			attempts[i].Pool = 0
+		}
+	}
 	for i, attempt := range attempts {
 		if !ValidTarget(attempt.Target, p.DialTechs) {
 			return errTarget()

@@ -298,7 +298,7 @@ func (s *Service) Available(ctx context.Context, id Identity) (money.Amount, mod
 	err := s.do(ctx, s.laneKey(id, id.Channel), id.keys(s.policy.Identify), nil, func(st *State) error {
 		var err error
 		if user, err = id.caller(st, s.policy.Identify); err == nil {
-			available = st.purse(user.ID).available()
+			available = st.purse(user.ID, user.Currency).available()
 		}
 		return err
 	})
@@ -583,6 +583,7 @@ func (l *lane) update(batch []*operation) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*operationTimeout)
 	defer cancel()
 	err := l.service.store.Update(ctx, keys, func(st *State) {
+		st.Warn = l.service.policy.Warn
 		for _, op := range batch {
 			op.decide(st)
 		}

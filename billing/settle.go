@@ -174,7 +174,7 @@ func (p Policy) settleOpen(s *State, call models.Call, res CallResult, by string
 		seen = append(slices.Clone(seen), models.Evidence{Leg: len(call.Legs), Over: true})
 	}
 	v := Judge(call, seen)
-	wallet := s.purse(call.UserID)
+	wallet := s.purse(call.UserID, call.Rate.Currency)
 	if !v.Known && !res.GiveUp {
 		if v.Over && !res.Shown && call.Ended == nil {
 			call.Ended = &now
@@ -250,7 +250,7 @@ func (p Policy) settleLate(s *State, call models.Call, res CallResult, by string
 		}
 	}
 	call.Notes = notes
-	return p.closeCall(s, call, v, s.purse(call.UserID), nil, by, now)
+	return p.closeCall(s, call, v, s.purse(call.UserID, call.Rate.Currency), nil, by, now)
 }
 
 // settleUnauthorized records the end of a call that we never authorised. One that nobody answered leaves no
@@ -288,7 +288,7 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 	if err != nil {
 		return change{}, Charge{}, err
 	}
-	return p.closeCall(s, call, v, s.purse(user.ID), nil, res.Evidence.Source, now)
+	return p.closeCall(s, call, v, s.purse(user.ID, user.Currency), nil, res.Evidence.Source, now)
 }
 
 // closeCall charges a call as judged, each leg by its own rate, in one transaction. The hold has been given back
@@ -315,9 +315,9 @@ func (p Policy) closeCall(
 		if revenue == 0 || shortfall == 0 {
 			return change{}, Charge{}, fmt.Errorf("charge call %s: %w", call.CallID, noHouse(call.Rate.Currency))
 		}
-		entries, uncovered := wallet.take(call.Charge, held)
+		entries, uncovered := wallet.take(call.Charge, held, spendable)
 		call.Shortfall = uncovered
-		wallet.spend(call.Charge-uncovered, p.clock(now))
+		p.spend(wallet, call.Charge-uncovered, now)
 		entries = append(entries, models.Entry{AccountID: revenue, Amount: call.Charge})
 		if uncovered > 0 {
 			entries = append(entries, models.Entry{AccountID: shortfall, Amount: -uncovered})
@@ -398,7 +398,7 @@ func (p Policy) release(s *State, callID string, dial int, by string, now time.T
 	if !ok || dial != 0 && dial != call.Dials || call.State != models.CallOpen || slices.ContainsFunc(call.Notes, saysAnswered) {
 		return change{}, chargeOf(call), nil
 	}
-	wallet := s.purse(call.UserID)
+	wallet := s.purse(call.UserID, call.Rate.Currency)
 	if err := wallet.unhold(call.Holds); err != nil {
 		return change{}, Charge{}, fmt.Errorf("release call %s: %w", callID, err)
 	}
@@ -448,6 +448,9 @@ type Movement struct {
 	Amount   money.Amount
 	Ref      string // makes the movement safe to repeat
 	Actor    string
+	// Expires is until when the money is promised, to the second; zero: it stays. Only money that is put in may expire. It
+	// pays for calls, before what stays, and cannot be taken out or transferred.
+	Expires time.Time
 	// Key is the client's; empty: none. Whatever else it may have been used for is in Not, and must not be there. Two
 	// movements at once with one Key are not both done, though they have references of different kinds.
 	Key string
@@ -456,7 +459,8 @@ type Movement struct {
 	// tell what was moved.
 	Note func(Moved) models.AuditLine
 
-	refill bool // posted as one
+	refill  bool // posted as one
+	voucher bool // likewise
 }
 
 // Moved tells what a movement did.
@@ -487,6 +491,9 @@ func (m Movement) kind() string {
 	if m.refill {
 		return models.KindRefill
 	}
+	if m.voucher {
+		return models.KindVoucher
+	}
 	if m.Amount < 0 {
 		return models.KindDebit
 	}
@@ -500,22 +507,34 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 	if err != nil {
 		return change{}, Moved{}, err
 	}
-	wallet := s.purse(user.ID)
+	wallet := s.purse(user.ID, user.Currency)
 	ref := models.Ref{Kind: m.kind(), Ref: m.Ref}
 	if done, ok := s.Transactions[ref]; ok {
-		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, wallet)
+		return change{}, Moved{Transaction: done, UserID: user.ID, Available: wallet.available(), Already: true}, m.same(done, purse{s.Accounts[user.ID]})
 	}
 	for _, other := range append([]models.Ref{{Kind: models.KindTopUp, Ref: m.Ref}, {Kind: models.KindDebit, Ref: m.Ref}}, m.Not...) { // the other way round too
 		if _, ok := s.Transactions[other]; ok {
 			return change{}, Moved{}, refuse(ErrRefUsed, "reference %s was used for another movement", strconv.Quote(m.Ref))
 		}
 	}
-	account, cash := wallet.last(), s.House(user.Currency, models.HouseCash)
+	if err := m.checkExpiry(now); err != nil {
+		return change{}, Moved{}, err
+	}
+	account, cash := wallet.main(), s.House(user.Currency, models.HouseCash)
 	if account == nil {
 		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(user.Username))
 	}
 	if cash == 0 {
 		return change{}, Moved{}, noHouse(user.Currency)
+	}
+	var c change
+	if until := m.until(); !until.IsZero() { // what has expired makes room for it
+		if c.transactions, err = s.expire(wallet, m.Actor, now); err != nil {
+			return change{}, Moved{}, err
+		}
+		if account, err = s.promo(wallet, user.ID, until); err != nil {
+			return change{}, Moved{}, err
+		}
 	}
 	var entries []models.Entry
 	switch {
@@ -529,14 +548,14 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 		account.Balance = sum
 		entries = []models.Entry{{AccountID: account.ID, Amount: m.Amount}}
 	default:
-		if m.Amount < -maxBalance || wallet.available() < -m.Amount {
+		if m.Amount < -maxBalance || wallet.movable() < -m.Amount {
 			return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
 		}
-		entries, _ = wallet.take(-m.Amount, nil)
+		entries, _ = wallet.take(-m.Amount, nil, lasting)
 	}
 	entries = append(entries, models.Entry{AccountID: cash, Amount: -m.Amount})
-	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries, Key: m.Key}
-	c := change{accounts: wallet.changed(s, user.ID), transactions: []models.Transaction{t}}
+	t := models.Transaction{ID: s.NewID(), Ref: ref, PostedAt: now, Actor: m.Actor, Entries: entries, Key: m.Key, Expires: m.until()}
+	c.accounts, c.transactions = wallet.changed(s, user.ID), append(c.transactions, t)
 	return c, Moved{Transaction: t, UserID: user.ID, Available: wallet.available()}, nil
 }
 
@@ -560,7 +579,7 @@ func (m Movement) same(done models.Transaction, wallet purse) error {
 			moved += e.Amount
 		}
 	}
-	if moved != m.Amount {
+	if moved != m.Amount || !done.Expires.Equal(m.until()) {
 		return refuse(ErrRefUsed, "reference %s was used for another movement", strconv.Quote(m.Ref))
 	}
 	return nil

@@ -603,12 +603,12 @@ func TestSeveralAccountsAreSpentInBurnOrder(t *testing.T) {
 	check("at first", "10/0 20/0 30/0")
 	call("pbx-1.1", 60)
 	check("held", "10/10 20/20 30/30")
-	want := []models.HoldPart{{AccountID: first, Amount: 10 * money.Unit}, {AccountID: main, Amount: 20 * money.Unit}, {AccountID: last, Amount: 30 * money.Unit}}
+	want := []models.HoldPart{{AccountID: first, Amount: 10 * money.Unit}, {AccountID: last, Amount: 30 * money.Unit}, {AccountID: main, Amount: 20 * money.Unit}}
 	if diff := cmp.Diff(want, d.call("pbx-1.1").Holds); diff != "" {
 		t.Errorf("hold parts (-want +got)\n%s", diff)
 	}
 	d.settle("pbx-1.1", answered("caller", 25_000))
-	check("25 charged", "0/0 5/0 30/0")
+	check("25 charged", "0/0 20/0 15/0")
 	call("pbx-1.2", 35)
 	if _, err := d.Move(t.Context(), billing.Movement{Username: "joel", Amount: 40 * money.Unit, Ref: "t"}); err != nil {
 		t.Fatal(err)

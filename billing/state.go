@@ -85,6 +85,8 @@ type State struct {
 	House        func(currency, name string) int64 // id of a house account
 	NewID        func() int64                      // id for a new call or transaction
 
+	Warn map[string]money.Amount // balances below which it is told, by currency, of users who have no own one
+
 	Recalled map[int64]bool // users of whom Visited may lack what was added a moment ago
 
 	// What the operations decided. The store writes it.
@@ -96,8 +98,10 @@ type State struct {
 	Refused         []models.Refused
 	Notices         []models.Notice
 	NewlyVisited    []models.Visited
-	Unsure          bool     // a country seems to be new, of which Visited would have to know all: all must be decided again
-	Doubt           []string // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
+	Expiries        map[int64]time.Time // of accounts that got another
+	Lacking         []int64             // users who need accounts for promotional credit: these are made, and all is decided again
+	Unsure          bool                // a country seems to be new, of which Visited would have to know all: all must be decided again
+	Doubt           []string            // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
 }
 
 // NewState makes an empty state to load rows into.
@@ -107,6 +111,7 @@ func NewState() *State {
 		ByUsername: map[string]int64{}, Accounts: map[int64][]models.Account{}, Calls: map[string]models.Call{},
 		Transactions: map[models.Ref]models.Transaction{}, Pools: map[int64]models.Pool{}, PoolsOf: map[int64][]int64{},
 		Visited: map[int64]map[string]time.Time{}, Recalled: map[int64]bool{},
+		Expiries:        map[int64]time.Time{},
 		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{}, ChangedPools: map[int64]models.Pool{},
 	}
 }
@@ -165,6 +170,11 @@ func (s *State) setAccount(a models.Account) {
 	for i, old := range s.Accounts[a.UserID] {
 		if old.ID == a.ID {
 			s.Accounts[a.UserID][i] = a
+			if !old.Expires.Equal(a.Expires) {
+				s.Expiries[a.ID] = a.Expires
+				slices.SortFunc(s.Accounts[a.UserID], BurnOrder)
+				return
+			}
 		}
 	}
 }
@@ -187,15 +197,19 @@ func (s *State) count(call models.Call, n int64) {
 	}
 }
 
-// warn tells of a main account that falls below what its user is to be warned at.
+// warn tells of a main account that falls below what its user is to be warned at, or else everybody with its currency.
 func (s *State) warn(after models.Account, c change) {
-	if after.Warn == nil || after.Balance >= *after.Warn {
+	below, told := s.Warn[after.Currency]
+	if after.Warn != nil {
+		below, told = *after.Warn, true
+	}
+	if !told || after.Name != models.MainAccount || after.Balance >= below {
 		return
 	}
 	for _, before := range s.Accounts[after.UserID] {
-		if before.ID == after.ID && before.Balance >= *after.Warn {
+		if before.ID == after.ID && before.Balance >= below {
 			notice := models.Notice{Kind: models.NoticeLowBalance, UserID: after.UserID, Data: logText(map[string]any{
-				"balance": after.Balance, "below": *after.Warn, "currency": after.Currency,
+				"balance": after.Balance, "below": below, "currency": after.Currency,
 			})}
 			if len(c.transactions) > 0 {
 				notice.At = c.transactions[0].PostedAt
@@ -212,21 +226,31 @@ func (s *State) note(line func(Moved) models.AuditLine, moved Moved) {
 	}
 }
 
-// purse is a user's accounts while one operation spends from them. It works on copies.
+// purse is a user's accounts in one currency while one operation spends from them. It works on copies.
 type purse struct{ accounts []models.Account }
 
-func (s *State) purse(userID int64) purse {
-	return purse{accounts: append([]models.Account(nil), s.Accounts[userID]...)}
+// purse is what a user has in one currency: what he has in another, before or after his was changed, pays for nothing.
+func (s *State) purse(userID int64, currency string) purse {
+	accounts := make([]models.Account, 0, len(s.Accounts[userID]))
+	for _, a := range s.Accounts[userID] {
+		if a.Currency == currency {
+			accounts = append(accounts, a)
+		}
+	}
+	return purse{accounts}
 }
 
 // open reports whether an account's money counts. A blocked one's does: its user may make no new calls, but what he
 // owes is paid, and an operator may take out or put in.
 func open(a models.Account) bool { return a.Status != models.AccountClosed }
 
-func (p purse) available() money.Amount {
-	var sum money.Amount
+// available is what calls may hold or take now.
+func (p purse) available() money.Amount { return p.sum(spendable) }
+
+// sum is what is available on those accounts that count.
+func (p purse) sum(counts func(models.Account) bool) (sum money.Amount) {
 	for _, a := range p.accounts {
-		if open(a) {
+		if counts(a) {
 			sum += max(a.Available(), 0)
 		}
 	}
@@ -255,17 +279,7 @@ func (p purse) status() models.AccountStatus {
 	return status
 }
 
-// last is the open account that is spent last, into which money is paid; nil when there is none.
-func (p purse) last() *models.Account {
-	for i := range slices.Backward(p.accounts) {
-		if open(p.accounts[i]) {
-			return &p.accounts[i]
-		}
-	}
-	return nil
-}
-
-// main is the account that counts its user's calls; nil when there is none.
+// main is the account into which money is paid that stays, and which counts its user's calls; nil when there is none.
 func (p purse) main() *models.Account {
 	for i := range p.accounts {
 		if a := &p.accounts[i]; a.Name == models.MainAccount && open(*a) {
@@ -281,7 +295,7 @@ func (p purse) hold(amount money.Amount) []models.HoldPart {
 	for i := range p.accounts {
 		a := &p.accounts[i]
 		part := min(amount, max(a.Available(), 0))
-		if part == 0 || !open(*a) {
+		if part == 0 || !spendable(*a) {
 			continue
 		}
 		a.Held += part
@@ -303,9 +317,9 @@ func (p purse) unhold(parts []models.HoldPart) error {
 	return nil
 }
 
-// take pays amount, first from the given parts (which are no longer held), then from what is available, and
-// returns the entries of the accounts and what nobody's money covered.
-func (p purse) take(amount money.Amount, first []models.HoldPart) (entries []models.Entry, uncovered money.Amount) {
+// take pays amount, first from the given parts (which are no longer held, and pay even where they have expired), then from
+// what is available on those accounts that count, and returns the entries of the accounts and what nobody's money covered.
+func (p purse) take(amount money.Amount, first []models.HoldPart, counts func(models.Account) bool) (entries []models.Entry, uncovered money.Amount) {
 	paid := make(map[int64]money.Amount)
 	pay := func(a *models.Account, most money.Amount) {
 		part := min(amount, most)
@@ -322,7 +336,7 @@ func (p purse) take(amount money.Amount, first []models.HoldPart) (entries []mod
 		}
 	}
 	for i := range p.accounts {
-		if a := &p.accounts[i]; open(*a) {
+		if a := &p.accounts[i]; counts(*a) {
 			pay(a, max(a.Available(), 0))
 		}
 	}
@@ -346,8 +360,8 @@ func (p purse) account(id int64) *models.Account {
 // changed returns the accounts that differ from those in the state.
 func (p purse) changed(s *State, userID int64) []models.Account {
 	var accounts []models.Account
-	for i, a := range p.accounts {
-		if a != s.Accounts[userID][i] {
+	for _, a := range p.accounts {
+		if before := (purse{s.Accounts[userID]}).account(a.ID); before == nil || a != *before {
 			accounts = append(accounts, a)
 		}
 	}

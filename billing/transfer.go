@@ -53,16 +53,16 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 			return change{}, Moved{}, fmt.Errorf("user %d: %w", id, models.ErrNotFound)
 		}
 	}
-	from, to := s.purse(t.From), s.purse(t.To)
+	from, to := s.purse(t.From, s.Users[t.From].Currency), s.purse(t.To, s.Users[t.To].Currency)
 	if done, ok := s.Transactions[t.ref()]; ok {
-		return change{}, Moved{Transaction: done, UserID: t.From, Available: from.available(), Already: true}, t.same(done, from, to)
+		return change{}, Moved{Transaction: done, UserID: t.From, Available: from.available(), Already: true}, t.same(done, purse{s.Accounts[t.From]}, purse{s.Accounts[t.To]})
 	}
 	for _, other := range t.Not {
 		if _, ok := s.Transactions[other]; ok {
 			return change{}, Moved{}, refuse(ErrRefUsed, "the reference %s belongs to another movement", strconv.Quote(t.Ref))
 		}
 	}
-	account := to.last()
+	account := to.main()
 	switch {
 	case t.From == t.To:
 		return change{}, Moved{}, refuse(models.ErrInvalid, "a transfer needs two users")
@@ -72,7 +72,7 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 		return change{}, Moved{}, refuse(models.ErrConflict, "the users have different currencies")
 	case account == nil:
 		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(s.Users[t.To].Username))
-	case from.available() < t.Amount:
+	case from.movable() < t.Amount:
 		return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
 	}
 	sum, err := money.Add(account.Balance, t.Amount)
@@ -80,7 +80,7 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 		return change{}, Moved{}, refuse(models.ErrInvalid, "the balance would pass %s", maxBalance)
 	}
 	account.Balance = sum
-	entries, _ := from.take(t.Amount, nil)
+	entries, _ := from.take(t.Amount, nil, lasting)
 	done := models.Transaction{
 		ID: s.NewID(), Ref: t.ref(), PostedAt: now, Actor: t.Actor, Key: t.Key,
 		Entries: append(entries, models.Entry{AccountID: account.ID, Amount: t.Amount}),

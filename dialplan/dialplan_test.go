@@ -117,6 +117,13 @@ func TestVariables(t *testing.T) {
 			}
 		}
 	}
+	for _, f := range Files() { // some are only told of
+		if strings.HasPrefix(f.Name, "extensions-") {
+			for _, name := range regexp.MustCompile(`\$\{(TALKTIME_[A-Z_]+)`).FindAllStringSubmatch(read(t, f.Name), -1) {
+				used[name[1]] = true
+			}
+		}
+	}
 	for name, constant := range declared {
 		if !used[name] {
 			t.Errorf("%s (%s) stands in no sample", constant, name)
@@ -190,8 +197,8 @@ func TestFailClosed(t *testing.T) {
 			dials += checkDials(t, e)
 		}
 	}
-	if dials != 3 {
-		t.Errorf("%d Dial() were checked, want 3", dials)
+	if dials != 1 {
+		t.Errorf("%d Dial() were checked, want 1", dials)
 	}
 }
 
@@ -206,9 +213,9 @@ func checkDials(t *testing.T, e extension) (dials int) {
 			emptied = true
 		case strings.HasPrefix(s.app, "AGI(${"+GlobalServer+"}/"):
 			if !emptied && e.pattern != "h" && e.context != "talktime-balance" {
-				t.Errorf("%s: the AGI runs with the status of an earlier call", e)
+				t.Errorf("%s: step %d asks with the status of an earlier answer", e, i+1)
 			}
-			asked = true
+			asked, emptied = true, false
 		case strings.HasPrefix(s.app, `GotoIf($["${`+VarStatus+`}" = "OK"]?`):
 			checked = strings.TrimSuffix(strings.SplitN(s.app, "?", 2)[1], ")")
 		case strings.HasPrefix(s.app, "Dial("):
@@ -251,7 +258,7 @@ func TestHangupExtension(t *testing.T) {
 			}
 		}
 	}
-	want := []string{"talktime-caller", "talktime-authorize", "talktime-failover", "talktime-range"}
+	want := []string{"talktime-caller", "talktime-authorize", "talktime-card", "talktime-range"}
 	if diff := cmp.Diff(want, contexts); diff != "" {
 		t.Errorf("contexts with h differ:\n%s", diff)
 	}

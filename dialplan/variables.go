@@ -19,10 +19,23 @@ const (
 	VarOptions = "TALKTIME_OPTIONS"
 	// VarDialArgs is the three joined by commas.
 	VarDialArgs = "TALKTIME_DIALARGS"
+	// VarAttempts is how many carriers the call may be dialled at, one after the other; 1 when it does not go by a route.
+	// Of a call with a route VarTarget and VarDialArgs with "_1", "_2"… behind them are those of each; without, they are those
+	// of the carrier who is to be dialled now.
+	VarAttempts = "TALKTIME_ATTEMPTS"
+	// VarCarrier with 1, 2… behind it is the name of each carrier.
+	VarCarrier = "TALKTIME_CARRIER_"
+	// VarAt is where the first of these carriers stands among all of the call's. Only agi reads it.
+	VarAt = "TALKTIME_AT"
 	// VarEmergency is 1 on a call to an emergency number, which the reducer leaves alone.
 	VarEmergency = "TALKTIME_EMERGENCY"
-	// VarBalance is what the balance script found available, as a decimal number.
+	// VarBalance is what the scripts balance and recharge found available, as a decimal number.
 	VarBalance = "TALKTIME_BALANCE"
+	// VarRecharge is what came of the recharge script: OK, UNKNOWN, USED, BLOCKED, EXPIRED, LIMIT, ERROR; empty when no
+	// code was entered.
+	VarRecharge = "TALKTIME_RECHARGE"
+	// VarAmount is what the recharge script put on the account, as a decimal number; empty for nothing.
+	VarAmount = "TALKTIME_AMOUNT"
 )
 
 // Channel variables that the dialplan sets and agi reads. Both are epoch seconds with a fraction.

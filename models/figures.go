@@ -22,4 +22,7 @@ type Figures struct {
 	// What a node manager is still to be told, counted up to 10,000; how much of it failed at least once, and how much was
 	// given up.
 	Provisions, ProvisionsFailing, ProvisionsGivenUp int64
+
+	// Deliveries of notices that wait, counted up to 10,000; how many of them failed at least once, and how many were given up.
+	Notices, NoticesFailing, NoticesGivenUp int64
 }

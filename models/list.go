@@ -86,10 +86,11 @@ type UserChange struct {
 	AccountID    **string
 	Address      *string
 	CPF          *string
-	Blocked      *bool         // whether all his accounts refuse new calls
-	Currency     *string       // of his money; it stays once there is anything in the books about him
-	CreditLimit  *money.Amount // how far below zero he may go; what he owes or has held already must fit in
-	Groups       *Membership   // which he belongs to
+	Blocked      *bool          // whether all his accounts refuse new calls
+	Currency     *string        // of his money; his balance must be 0, and no call in progress
+	CreditLimit  *money.Amount  // how far below zero he may go; what he owes or has held already must fit in
+	LowBalance   **money.Amount // a balance of his below it is told; nil behind the pointer: as the settings say
+	Groups       *Membership    // which he belongs to
 }
 
 // MaxCredit is the highest credit limit: sums with balances must not overflow.
@@ -116,6 +117,9 @@ func (c UserChange) Validate() error {
 	}
 	if c.CreditLimit != nil && (*c.CreditLimit < 0 || *c.CreditLimit > MaxCredit) {
 		err = errors.Join(err, fmt.Errorf("%w: a credit limit must not be negative, and be at most %s", ErrInvalid, MaxCredit))
+	}
+	if c.LowBalance != nil && *c.LowBalance != nil && (**c.LowBalance < -MaxCredit || **c.LowBalance > MaxCredit) {
+		err = errors.Join(err, fmt.Errorf("%w: low_balance must be from -%s to %s", ErrInvalid, MaxCredit, MaxCredit))
 	}
 	if c.CLID != nil && *c.CLID != nil && u.CLID == "" {
 		err = errors.Join(err, fmt.Errorf(`%w: clid must be 1 to 20 digits, with an optional leading +`, ErrInvalid))
@@ -147,6 +151,7 @@ type LedgerEntry struct {
 	TransactionID int64
 	UserID        int64
 	AccountID     int64
+	Account       string // its name: main, or one of those for promotional credit
 	Currency      string
 	Amount        money.Amount // signed
 	Kind          string

@@ -42,13 +42,13 @@ func Scopes() []string {
 func ScopePermits(scope string) string {
 	switch scope {
 	case "read":
-		return "users with their balances and calls, groups, the ledger, holds, tariffs and what calls would cost, metrics"
+		return "users with their balances and calls, groups, the ledger, holds, tariffs and what calls would cost, batches of vouchers and cards, metrics"
 	case "cdr":
 		return "call records; of the users beside them the names and numbers only"
 	case "users":
 		return "making and changing users, which tariff they and groups have, and what they may see of statistics; the answers and the searches leave money and calls out"
 	case "money":
-		return "top-ups, removals, transfers, release of holds; with users: groups, their members and refills, and deleting"
+		return "top-ups, removals, transfers, release of holds, vouchers and calling cards; with users: groups, their members and refills, and deleting"
 	case "admin":
 		return "tokens, the audit log, making and changing tariffs and their rates; with users: making and changing administrators"
 	}

@@ -15,6 +15,9 @@ const (
 
 	KindTransfer = "transfer" // from one user to another; Ref is the payer's, or one we made
 	KindRefill   = "refill"   // a group's, on one of its dates; Ref is the date's id and the member's
+	KindVoucher  = "voucher"  // money in by a voucher that was sold before; Ref is its serial
+	KindExpire   = "expire"   // promotional credit that was not used in time; Ref is the account's id and the transaction's
+	KindRerate   = "rerate"   // adjusts the charge of a call; Ref is the re-rating's id and the call's CallID
 )
 
 // Ref names a transaction for everybody, before and after it is posted.
@@ -30,7 +33,8 @@ type Transaction struct {
 	PostedAt time.Time
 	Actor    string // who caused it, for people
 	Entries  []Entry
-	Key      string // a client's: no other transaction of any kind may have it; empty: none. It is written and never read
+	Key      string    // a client's: no other transaction of any kind may have it; empty: none. It is written and never read
+	Expires  time.Time // of promotional credit, as it was promised: it may live longer beside other; zero: the money stays
 }
 
 // Entry adds a signed amount to one account.

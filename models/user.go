@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -87,14 +88,14 @@ type AccountStatus string
 const (
 	AccountActive  AccountStatus = "active"
 	AccountBlocked AccountStatus = "blocked" // no new calls
-	AccountClosed  AccountStatus = "closed"  // its user was deleted
+	AccountClosed  AccountStatus = "closed"  // its user was deleted, or has another currency now
 )
 
 // Account holds money of one user in one currency.
 type Account struct {
 	ID          int64
 	UserID      int64
-	Name        string // main, or what a promotion calls it
+	Name        string // main, or promo1 to promo3 for money that expires
 	Currency    string
 	Balance     money.Amount // sum of its ledger entries
 	Held        money.Amount // sum of its parts of open holds
@@ -117,17 +118,51 @@ type Account struct {
 // MainAccount is the name of the account into which money is paid, and which counts its user's calls.
 const MainAccount = "main"
 
+// PromoAccount is the name of the accounts for promotional credit, before their number.
+const PromoAccount = "promo"
+
 // Available is what may be held or taken now.
 func (a Account) Available() money.Amount { return a.Balance - a.Held + a.CreditLimit }
 
 // Balance is a user with the sums over his accounts, as lists show him.
 type Balance struct {
 	User
-	Balance   money.Amount
-	Held      money.Amount
-	Available money.Amount // with the credit limit
-	Credit    money.Amount // the credit limit: how far below zero he may go
-	Blocked   bool         // makes no new calls: one of his accounts is AccountBlocked
+	Balance    money.Amount
+	Held       money.Amount
+	Available  money.Amount  // with the credit limit, without what has expired
+	Credit     money.Amount  // the credit limit: how far below zero he may go
+	LowBalance *money.Amount // a balance below it is told; nil: as the settings say
+	Blocked    bool          // makes no new calls: one of his accounts is AccountBlocked
+	Promotions []Promotion   // a part of Balance: what expires, the earliest first
+}
+
+// Promotion is promotional credit of a user that has not expired yet.
+type Promotion struct {
+	Balance money.Amount // of which Held
+	Held    money.Amount // by calls in progress
+	Expires time.Time
+}
+
+// Add takes an account of the user into the sums. One that is closed, since his currency was changed, is in none.
+func (b *Balance) Add(a Account) {
+	if a.Currency != b.Currency {
+		return
+	}
+	b.Balance += a.Balance
+	b.Held += a.Held
+	b.Credit += a.CreditLimit
+	if a.Warn != nil {
+		b.LowBalance = a.Warn
+	}
+	b.Blocked = b.Blocked || a.Status == AccountBlocked
+	if a.Expired {
+		return
+	}
+	b.Available += a.Available()
+	if !a.Expires.IsZero() && a.Balance > 0 {
+		b.Promotions = append(b.Promotions, Promotion{a.Balance, a.Held, a.Expires.UTC()})
+		slices.SortFunc(b.Promotions, func(a, b Promotion) int { return a.Expires.Compare(b.Expires) })
+	}
 }
 
 // The house accounts: the other side of every customer's entry. They exist once for each currency and carry no
@@ -137,4 +172,5 @@ const (
 	HouseRevenue   = "revenue"   // what calls were charged
 	HouseShortfall = "shortfall" // charged, but covered by nobody's money; negative
 	HouseClosed    = "closed"    // balances of deleted users
+	HouseExpired   = "expired"   // promotional credit that nobody used in time
 )

@@ -26,7 +26,7 @@ func (s *Store) Audit(ctx context.Context) (billing.AuditReport, error) {
 			txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[holder]money.Amount{},
 			open: map[int64]int64{}, pooled: map[int64]int64{},
 		}
-		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.accounts, a.pools, a.strays} {
+		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.rerates, a.accounts, a.pools, a.strays} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -51,6 +51,7 @@ type auditor struct {
 	entries int64                   // that belong to a transaction
 	charges int64                   // transactions that are a call's
 	posted  int64                   // of them, those whose call was found
+	adjusts int64                   // transactions of re-ratings
 }
 
 func (a *auditor) counts(ctx context.Context) error {
@@ -95,8 +96,11 @@ func (a *auditor) transactions(ctx context.Context) error {
 			if id != t.id {
 				check()
 				t.id, t.kind, t.ref, t.entries, t.zeros, t.sums = id, kind, ref, 0, 0, make(map[string]money.Amount, 1)
-				if kind == models.KindCall {
+				switch kind {
+				case models.KindCall:
 					a.charges++
+				case models.KindRerate:
+					a.adjusts++
 				}
 			}
 			if !account.Valid {
@@ -159,6 +163,51 @@ func (a *auditor) calls(ctx context.Context) error {
 	})
 }
 
+// rerates: each adjustment follows the one before it, beginning with the charge of its call, never makes that negative, and the
+// ledger says the same of the call's own user.
+func (a *auditor) rerates(ctx context.Context) error {
+	var call int64
+	var charge, shortfall money.Amount
+	found := int64(0)
+	err := a.query(ctx, `SELECT r.call_key, r.charge_before, r.charge_after, r.shortfall_before, r.shortfall_after, c.charge, c.shortfall, COUNT(DISTINCT t.id),
+			COALESCE(SUM(CASE WHEN acc.user_id <> 0 AND acc.user_id = c.user_id THEN e.amount ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'revenue' THEN e.amount ELSE 0 END), 0),
+			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'shortfall' THEN e.amount ELSE 0 END), 0)
+		FROM rerated_calls r LEFT JOIN calls c ON c.id = r.call_key AND c.state = 'settled' LEFT JOIN transactions t ON t.id = r.tx_id AND t.kind = 'rerate'
+			LEFT JOIN entries e ON e.tx_id = t.id LEFT JOIN accounts acc ON acc.id = e.account_id
+		WHERE r.tx_id <> 0 GROUP BY r.call_key, r.rerate_id ORDER BY r.call_key, r.rerate_id`, nil, func(rows *sql.Rows) error {
+		var key, posted int64
+		var before, after, shortBefore, shortAfter, customer, revenue, house money.Amount
+		var first, firstShort sql.NullInt64
+		if err := rows.Scan(&key, &before, &after, &shortBefore, &shortAfter, &first, &firstShort, &posted, &customer, &revenue, &house); err != nil {
+			return err
+		}
+		if key != call {
+			call, charge, shortfall = key, money.Amount(first.Int64), money.Amount(firstShort.Int64)
+		}
+		found += posted
+		switch {
+		case !first.Valid:
+			a.report.Differ("call %d was re-rated, but there is no such settled call", key)
+		case posted != 1:
+			a.report.Differ("call %d was re-rated from %s to %s, but the ledger has nothing of it", key, before, after)
+		case before != charge || shortBefore != shortfall:
+			a.report.Differ("call %d was re-rated from %s with a shortfall of %s, but was charged %s with a shortfall of %s", key, before, shortBefore, charge, shortfall)
+		case after < 0 || shortAfter < 0 || shortAfter > after:
+			a.report.Differ("call %d was re-rated to %s with a shortfall of %s", key, after, shortAfter)
+		case revenue != after-before || house != shortBefore-shortAfter || customer != -revenue-house:
+			a.report.Differ("call %d was re-rated from %s to %s, with a shortfall of %s and then %s, but the ledger has customer %s, revenue %s, shortfall %s",
+				key, before, after, shortBefore, shortAfter, customer, revenue, house)
+		}
+		charge, shortfall = after, shortAfter
+		return nil
+	})
+	if err == nil && found != a.adjusts {
+		a.report.Differ("%d adjustments are without a call", a.adjusts-found)
+	}
+	return err
+}
+
 // accounts: balance is the sum of the entries, held the sum of the open holds, and available is not negative.
 func (a *auditor) accounts(ctx context.Context) error {
 	err := a.query(ctx, `SELECT a.id, a.user_id, a.name, a.status, a.balance, a.held, a.credit_limit, a.open_calls, COALESCE(SUM(e.amount), 0)
@@ -218,6 +267,8 @@ func (a *auditor) strays(ctx context.Context) error {
 	for _, stray := range []struct{ what, query string }{
 		{"house account with a balance", "SELECT id FROM accounts WHERE user_id = 0 AND (balance <> 0 OR held <> 0)"},
 		{"account of no user", "SELECT a.id FROM accounts a LEFT JOIN users u ON u.id = a.user_id WHERE a.user_id <> 0 AND u.id IS NULL"},
+		{"redeemed voucher without its money", "SELECT v.serial FROM vouchers v WHERE v.state = 'used' AND NOT EXISTS (SELECT 1 FROM transactions t WHERE t.kind = 'voucher' AND t.ref = v.serial)"},
+		{"voucher that was posted, but is not redeemed", "SELECT t.id FROM transactions t WHERE t.kind = 'voucher' AND NOT EXISTS (SELECT 1 FROM vouchers v WHERE v.serial = t.ref AND v.state = 'used')"},
 		{"user without an account", "SELECT u.id FROM users u LEFT JOIN accounts a ON a.user_id = u.id WHERE a.id IS NULL"},
 	} {
 		err := a.query(ctx, stray.query, nil, func(rows *sql.Rows) error {

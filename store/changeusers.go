@@ -92,6 +92,7 @@ type userFacts struct {
 	Currency  string  `json:"currency,omitempty"` // of a new user where it is not SEC, and when it is changed
 
 	CreditLimit *money.Amount `json:"credit_limit,omitempty"` // likewise
+	LowBalance  *string       `json:"low_balance,omitempty"`  // likewise; empty: none
 
 	Balance money.Amount `json:"balance,omitempty"` // that he begins or ends with
 }
@@ -150,6 +151,13 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			return 0, err
 		}
 	}
+	var warned map[int64]*money.Amount
+	if c.LowBalance != nil {
+		var err error
+		if warned, err = s.warnBelow(db, ids, *c.LowBalance); err != nil {
+			return 0, err
+		}
+	}
 	if c.Currency != nil {
 		if err := s.lockAccounts(db, ids); err != nil {
 			return 0, err
@@ -196,6 +204,9 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 		}
 		if was := limits[u.ID]; c.CreditLimit != nil {
 			before.CreditLimit = &was
+		}
+		if c.LowBalance != nil {
+			before.LowBalance = amountText(warned[u.ID])
 		}
 		if err := s.changeUser(db, u.ID, c); err != nil {
 			return 0, err
@@ -260,6 +271,36 @@ func (s *Store) limitCredit(db *gorm.DB, ids []int64, to money.Amount) (before m
 	return before, nil
 }
 
+// warnBelow lets the balances of these users' main accounts be told below an amount, or as the settings say, and returns the amounts
+// before. Like block it comes before the users are locked.
+func (s *Store) warnBelow(db *gorm.DB, ids []int64, to *money.Amount) (before map[int64]*money.Amount, err error) {
+	var accounts []struct {
+		UserID int64
+		Warn   *money.Amount
+	}
+	of := s.dialect.useOwner + " WHERE user_id IN ? AND name = 'main' AND status <> ?"
+	if err := db.Raw("SELECT user_id, warn FROM accounts"+of+s.dialect.forUpdate, ids, models.AccountClosed).Scan(&accounts).Error; err != nil {
+		return nil, err
+	}
+	before = make(map[int64]*money.Amount, len(accounts))
+	for _, a := range accounts {
+		before[a.UserID] = a.Warn
+	}
+	var warn any
+	if to != nil {
+		warn = int64(*to)
+	}
+	return before, db.Exec("UPDATE accounts"+s.dialect.useOwner+" SET warn = ? WHERE user_id IN ? AND name = 'main' AND status <> ?", warn, ids, models.AccountClosed).Error
+}
+
+func amountText(a *money.Amount) *string {
+	text := ""
+	if a != nil {
+		text = a.String()
+	}
+	return &text
+}
+
 // lockAccounts keeps everybody else from these users' money until the transaction ends. It comes before the users are locked, as in
 // block.
 func (s *Store) lockAccounts(db *gorm.DB, users []int64) error {
@@ -267,16 +308,17 @@ func (s *Store) lockAccounts(db *gorm.DB, users []int64) error {
 	return db.Raw("SELECT id FROM accounts"+s.dialect.useOwner+" WHERE user_id IN ?"+s.dialect.forUpdate, users).Scan(&ids).Error
 }
 
-// changeCurrency makes a user's money another, which is models.ErrConflict once there is anything in the books about him: what he
-// was charged stays what it is, and what is learned later of a call is charged in the currency of that call. His own rate deck
-// is taken away when it is in another currency. His accounts must be locked.
+// changeCurrency makes a user's money another. His old account is closed and stays in the books; if he comes back to its
+// currency it is opened again. He must have nothing and owe nothing, and no call in progress, else it is models.ErrConflict: what
+// is learned later of a call is charged in the currency of that call, of which he has nothing then. His own rate deck is
+// taken away when it is in another currency. His accounts must be locked.
 func (s *Store) changeCurrency(db *gorm.DB, u userRow, to string) error {
 	if u.Currency == to {
 		return nil
 	}
 	for _, reason := range []struct{ query, words string }{
-		{"SELECT EXISTS (SELECT 1 FROM accounts a JOIN entries e ON e.account_id = a.id WHERE a.user_id = ?)", "there are entries in the ledger; make another user for the other money"},
-		{"SELECT EXISTS (SELECT 1 FROM calls WHERE user_id = ?)", "there are calls, which may still be charged; make another user for the other money"},
+		{"SELECT EXISTS (SELECT 1 FROM calls WHERE state = 'open' AND user_id = ?)", "a call is in progress"},
+		{"SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ? AND balance <> 0)", "the balance is not 0, with all promotional credit; take what is left, or have paid what is owed"},
 		{"SELECT EXISTS (SELECT 1 FROM accounts WHERE user_id = ? AND credit_limit <> 0)", "there is a credit limit; make it 0 first"},
 		{"SELECT EXISTS (SELECT 1 FROM members WHERE user_id = ?)", "refills of a group are in each member's currency; take the user out of all groups first"},
 	} {
@@ -291,11 +333,25 @@ func (s *Store) changeCurrency(db *gorm.DB, u userRow, to string) error {
 	if err := s.openHouse(db, to); err != nil {
 		return err
 	}
-	if err := db.Exec("UPDATE accounts SET currency = ? WHERE user_id = ?", to, u.ID).Error; err != nil {
+	var status string
+	err := db.Raw("SELECT status FROM accounts WHERE user_id = ? AND name = ? AND currency = ?", u.ID, models.MainAccount, u.Currency).Row().Scan(&status)
+	if err != nil {
 		return err
 	}
-	return db.Exec("UPDATE users SET currency = ?, deck_id = COALESCE((SELECT d.id FROM decks d WHERE d.id = users.deck_id AND d.currency = ?), 0) WHERE id = ?",
-		to, to, u.ID).Error
+	for _, step := range []struct {
+		statement string
+		args      []any
+	}{
+		{"UPDATE accounts SET status = ? WHERE user_id = ?", []any{models.AccountClosed, u.ID}},
+		{s.dialect.insertIgnore + " INTO accounts (user_id, name, currency) VALUES (?, ?, ?)", []any{u.ID, models.MainAccount, to}},
+		{"UPDATE accounts SET status = ? WHERE user_id = ? AND currency = ?", []any{status, u.ID, to}},
+		{"UPDATE users SET currency = ?, deck_id = COALESCE((SELECT d.id FROM decks d WHERE d.id = users.deck_id AND d.currency = ?), 0) WHERE id = ?", []any{to, to, u.ID}},
+	} {
+		if err := db.Exec(step.statement, step.args...).Error; err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *Store) changeUser(db *gorm.DB, id int64, c models.UserChange) error {
@@ -367,6 +423,9 @@ func changedFacts(f userFacts, c models.UserChange) userFacts {
 	set(&f.Address, c.Address)
 	set(&f.CPF, c.CPF)
 	f.Blocked, f.CreditLimit = c.Blocked, c.CreditLimit
+	if c.LowBalance != nil {
+		f.LowBalance = amountText(*c.LowBalance)
+	}
 	set(&f.Currency, c.Currency)
 	if c.PasswordHash != nil {
 		f.Password = "changed"

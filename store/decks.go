@@ -106,7 +106,7 @@ func freeDefault(db *gorm.DB, row deckRow) error {
 
 // openHouse makes the house's accounts of a currency, unless they are there.
 func (s *Store) openHouse(db *gorm.DB, currency string) error {
-	for _, name := range []string{models.HouseCash, models.HouseRevenue, models.HouseShortfall, models.HouseClosed} {
+	for _, name := range []string{models.HouseCash, models.HouseRevenue, models.HouseShortfall, models.HouseClosed, models.HouseExpired} {
 		if err := db.Exec(s.dialect.insertIgnore+" INTO accounts (user_id, name, currency) VALUES (0, ?, ?)", name, currency).Error; err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor 
 	}))
 }
 
-// RemoveDeck removes a deck with all its versions. While it is assigned to somebody, or the default, it is models.ErrConflict.
+// RemoveDeck removes a deck with all its versions. While it is assigned to somebody, what a carrier asks, or the default, it is models.ErrConflict.
 // Calls keep the rates that they were made at.
 func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 	var versions []int64
@@ -170,6 +170,13 @@ func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 		}
 		if users+groups > 0 {
 			return fmt.Errorf("%w: the tariff %q is assigned: to users %d, to groups %d; give them another first", models.ErrConflict, name, users, groups)
+		}
+		carriers, err := carriersOfDeck(db, row.ID)
+		if err != nil {
+			return err
+		}
+		if carriers > 0 {
+			return fmt.Errorf("%w: the tariff %q is what %d carriers ask; give them another first", models.ErrConflict, name, carriers)
 		}
 		if err := db.Raw("SELECT id FROM deck_versions WHERE deck_id = ?", row.ID).Scan(&versions).Error; err != nil {
 			return err

@@ -21,7 +21,7 @@ func Columns() (byGORM, byHand map[string][]string, err error) {
 	}
 	return byGORM, map[string][]string{
 		"users":        append(splitColumns(userColumns), "deleted_at"),
-		"accounts":     splitColumns(accountColumns),
+		"accounts":     splitColumns(accountColumns + "," + accountExtras),
 		"calls":        append(splitColumns(callColumns), "claimed_until", "writes"),
 		"transactions": {"id", "kind", "ref", "posted_at", "actor"},
 		"entries":      {"account_id", "tx_id", "amount"},

@@ -37,6 +37,14 @@ func (s *Store) Figures(ctx context.Context) (models.Figures, error) {
 	if err != nil {
 		return f, translate(err)
 	}
+	err = s.read.WithContext(ctx).Raw(`SELECT COUNT(*), COALESCE(SUM(CASE WHEN try > 1 AND state = 'waiting' THEN 1 ELSE 0 END), 0), COALESCE(SUM(CASE WHEN state = 'given-up' THEN 1 ELSE 0 END), 0)
+		FROM (SELECT * FROM (SELECT try, state FROM notice_deliveries WHERE state = 'waiting' LIMIT ?) w
+			UNION ALL SELECT * FROM (SELECT try, state FROM notice_deliveries WHERE state = 'given-up' LIMIT ?) g) d`, maxProvisions, maxProvisions).
+		Row().Scan(&f.Notices, &f.NoticesFailing, &f.NoticesGivenUp)
+	if err != nil {
+		return f, translate(err)
+	}
+	f.Notices -= f.NoticesGivenUp
 	// Only who has an open call can have money held.
 	err = s.each(ctx, "SELECT a.currency, "+s.dialect.sum("a.held")+` FROM (SELECT DISTINCT user_id FROM calls WHERE state = 'open') c
 		JOIN accounts a ON a.user_id = c.user_id WHERE a.held > 0 GROUP BY a.currency`, nil, func(rows *sql.Rows) error {

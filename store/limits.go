@@ -217,7 +217,7 @@ func (t *txn) writeNotices(ctx context.Context, notices []models.Notice) error {
 		if at.IsZero() {
 			at = t.store.now()
 		}
-		query := t.dialect.insertIgnore + " notices (at, kind, user_id, data, once) VALUES (?, ?, ?, ?, ?)"
+		query := t.dialect.insertIgnore + " INTO notices (at, kind, user_id, data, once) VALUES (?, ?, ?, ?, ?)"
 		_, err := t.conn.ExecContext(ctx, query, stamp(at), n.Kind, n.UserID, n.Data, sql.NullString{String: n.Once, Valid: n.Once != ""})
 		if err != nil {
 			return err

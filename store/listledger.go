@@ -30,13 +30,13 @@ var (
 const entryRank = "(SELECT COUNT(*) FROM entries r WHERE r.tx_id = e.tx_id AND r.account_id < e.account_id" +
 	" AND (SELECT ra.user_id FROM accounts ra WHERE ra.id = r.account_id) <> 0)"
 
-const entryColumns = "e.tx_id, a.user_id, e.account_id, a.currency, e.amount, t.kind, t.ref, t.actor, t.posted_at"
+const entryColumns = "e.tx_id, a.user_id, e.account_id, a.name, a.currency, e.amount, t.kind, t.ref, t.actor, t.posted_at"
 
 // scanEntry reads entryColumns, and into more what was selected behind them. The id is that of the first entry.
 func scanEntry(rows *sql.Rows, more ...any) (models.LedgerEntry, error) {
 	var e models.LedgerEntry
 	err := rows.Scan(append([]any{
-		&e.TransactionID, &e.UserID, &e.AccountID, &e.Currency, &e.Amount, &e.Kind, &e.Ref, &e.Actor, &e.PostedAt,
+		&e.TransactionID, &e.UserID, &e.AccountID, &e.Account, &e.Currency, &e.Amount, &e.Kind, &e.Ref, &e.Actor, &e.PostedAt,
 	}, more...)...)
 	e.ID = e.TransactionID
 	return e, err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"talktime/models"
@@ -137,15 +138,15 @@ func detailsOf[T comparable](ctx context.Context, s *Store, column string, value
 	var accounts []int64
 	// CROSS: see balanceQuery.
 	err := eachOf(ctx, s, `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
-		a.id, a.balance, a.held, a.credit_limit, a.status, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id,
+		a.id, `+strings.ReplaceAll(s.sumColumns(), "%", "%%")+`, COALESCE(p.name, ''), COALESCE(p.level, 1), p.account_id,
 		COALESCE(p.address, ''), COALESCE(p.cpf, '')
 		FROM users u CROSS JOIN accounts a ON a.user_id = u.id LEFT JOIN profiles p ON p.user_id = u.id
 		WHERE `+column+` IN (%s) AND u.deleted_at IS NULL`, values, func(rows *sql.Rows) error {
 		var u models.UserDetail
-		var a models.Account
-		err := rows.Scan(&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt,
-			&a.ID, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &u.Profile.Name, &u.Level, &u.AccountID, &u.Address, &u.CPF)
-		if err != nil {
+		var a scannedSums
+		fields := []any{&u.ID, &u.Username, &u.PasswordHash, &u.CLID, &u.IMSI, &u.Admin, &u.Currency, &u.Epoch, &u.CreatedAt, &a.ID}
+		fields = append(append(fields, a.fields()...), &u.Profile.Name, &u.Level, &u.AccountID, &u.Address, &u.CPF)
+		if err := rows.Scan(fields...); err != nil {
 			return err
 		}
 		accounts = append(accounts, a.ID)
@@ -155,11 +156,7 @@ func detailsOf[T comparable](ctx context.Context, s *Store, column string, value
 		if u.Admin {
 			u.Level = models.LevelAdmin
 		}
-		u.Balance.Balance += a.Balance
-		u.Held += a.Held
-		u.Available += a.Available()
-		u.Credit += a.CreditLimit
-		u.Blocked = u.Blocked || a.Status == models.AccountBlocked
+		u.Add(a.account())
 		users[u.ID] = u
 		return nil
 	})

@@ -63,6 +63,8 @@ func (s *Store) searchable(l listing, r models.ListRequest) *filter.Table {
 		return s.cdrFields(r.Only)
 	case callsListing.name, holdsListing.name:
 		return callFields()
+	case refusalsListing.name:
+		return refusalFields()
 	case entriesListing.name:
 		return s.entryFields()
 	case ledgerListing.name:
@@ -73,6 +75,8 @@ func (s *Store) searchable(l listing, r models.ListRequest) *filter.Table {
 		return &filter.Table{Fields: map[string]filter.Field{
 			"id": whole("k.id"), "name": text("k.name"), "account": text("k.account"), "created_at": instant("k.created_at"), "expires_at": instant("k.expires_at"),
 		}}
+	case noticesListing.name:
+		return noticeFields()
 	case auditListing.name:
 		return &filter.Table{Fields: map[string]filter.Field{
 			"id": whole("l.id"), "at": instant("l.at"), "actor": text("l.actor"), "action": text("l.action"), "target": text("l.target"),
@@ -117,7 +121,7 @@ func (s *Store) plainUserFields() *filter.Table {
 	return &filter.Table{Fields: map[string]filter.Field{
 		"id_": whole("u.id"), "username": text("u.username"), "clid": text("u.clid"), "imsi": text("u.imsi"), "admin": truth("u.admin"),
 		"currency": text("u.currency"), "BallanceUser": s.units(sum("ua.balance")), "balance": amount(sum("ua.balance")), "held": amount(sum("ua.held")),
-		"available": amount(sum("ua.balance - ua.held + ua.credit_limit")), "name": text("COALESCE(" + profile("name") + ", '')"),
+		"available": amount(sum("CASE WHEN " + s.expired("ua") + " THEN 0 ELSE ua.balance - ua.held + ua.credit_limit END")), "name": text("COALESCE(" + profile("name") + ", '')"),
 		"level":      whole("CASE WHEN u.admin THEN 0 ELSE COALESCE(" + profile("level") + ", 1) END"),
 		"account_id": text(profile("account_id")), "address": text("COALESCE(" + profile("address") + ", '')"),
 		"cpf": text("COALESCE(" + profile("cpf") + ", '')"), "voice_balance": s.units(sum("ua.balance")),

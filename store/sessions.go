@@ -18,7 +18,7 @@ func (s *Store) SessionUser(ctx context.Context, userID int64, session string) (
 	err = s.read.WithContext(ctx).Raw("SELECT "+userColumns+", EXISTS (SELECT 1 FROM ended_sessions WHERE id = ?)"+
 		" FROM users WHERE id = ? AND deleted_at IS NULL", session, userID).Row().
 		Scan(&user.ID, &user.Username, &user.PasswordHash, &user.CLID, &user.IMSI, &user.Admin, &user.Currency, &user.Epoch,
-			&user.CreatedAt, &user.Deck, &ended)
+			&user.CreatedAt, &user.Deck, new(sql.NullString), &ended)
 	return user, ended, translate(err)
 }
 

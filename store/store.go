@@ -336,7 +336,9 @@ var serverDialect = dialect{
 }
 
 // stamp is how instants are written: fixed width, so that they also compare as text.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
+func stamp(t time.Time) string { return t.UTC().Format(stampLayout) }
+
+const stampLayout = "2006-01-02 15:04:05.000000"
 
 func stampPtr(t *time.Time) any {
 	if t == nil {

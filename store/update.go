@@ -10,6 +10,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 
 	"talktime/billing"
 	"talktime/models"
+	"talktime/money"
 )
 
 // maxTries bounds how often a transaction is done, and maxLost how often when the database cannot be reached. A deadlock
@@ -33,6 +35,11 @@ const (
 // decision finds its work done. That is also how an unknown commit is resolved: by asking again, under the refs.
 func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*billing.State)) error {
 	careful, uncertain := false, false
+	if s.limits.Load() == nil { // nobody calls before it is known what bounds him
+		if err := s.loadLimits(ctx); err != nil {
+			return err
+		}
+	}
 	for try := 1; ; try++ {
 		err := s.updateOnce(ctx, keys, careful, decide)
 		uncertain = uncertain || errors.Is(err, billing.ErrUncertain)
@@ -125,7 +132,16 @@ func (t *txn) decide(ctx context.Context, keys billing.Keys, careful bool, decid
 	if err != nil {
 		return err
 	}
+	if !careful && t.closed { // or was given other accounts while we waited for these
+		return errLookAgain
+	}
 	decide(st)
+	if len(st.Lacking) > 0 {
+		if st, err = t.promoted(ctx, st.Lacking, keys, careful); err != nil {
+			return err
+		}
+		decide(st)
+	}
 	if !careful && st.Unsure {
 		return errLookAgain
 	}
@@ -165,6 +181,7 @@ type txn struct {
 	dialect dialect
 	loaded  map[string]bool // CallIDs that are in the table
 	opened  []models.Call   // that it makes
+	closed  bool            // a user has no open account
 
 	disputed map[string]bool                // CallIDs that were disputed already
 	visited  map[int64]map[string]time.Time // countries of the users who have called a new one
@@ -200,7 +217,9 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 		return nil, fmt.Errorf("load countries: %w", err)
 	}
 	for id, accounts := range st.Accounts {
-		if u, known := st.Users[id]; known && slices.ContainsFunc(accounts, func(a models.Account) bool { return a.Currency != u.Currency }) {
+		u, known := st.Users[id]
+		t.closed = t.closed || known && !slices.ContainsFunc(accounts, func(a models.Account) bool { return a.Status != models.AccountClosed })
+		if known && slices.ContainsFunc(accounts, func(a models.Account) bool { return a.Currency != u.Currency && a.Status != models.AccountClosed }) {
 			return nil, fmt.Errorf("%w: %w", errLookAgain, models.ErrUnavailable) // it was changed between the two
 		}
 	}
@@ -409,32 +428,68 @@ func scanLimitedUser(rows *sql.Rows, more ...any) (u models.User, limits string,
 	return u, own.String, err
 }
 
-const accountColumns = "id, user_id, name, currency, balance, held, credit_limit, status, burn, open_calls, hour, spent_hour, spent_day," +
-	" premium_day, premium_calls, warn, expires_at"
+const (
+	accountColumns = "id, user_id, name, currency, balance, held, credit_limit, status, burn, open_calls"
+	// Few accounts have any of these: the others need not pay for them.
+	accountExtras = "hour, spent_hour, spent_day, premium_day, premium_calls, warn, expires_at"
+)
+
+// extras is an expression for accountExtras, and whether the account has expired, as an array in JSON; NULL where there are none.
+func (d dialect) extras() string {
+	return ", CASE WHEN hour = 0 AND premium_day = 0 AND warn IS NULL AND expires_at IS NULL THEN NULL ELSE JSON_ARRAY(" + accountExtras +
+		", CASE WHEN expires_at <= " + d.now + " THEN 1 ELSE 0 END) END"
+}
+
+// readExtras gives an account what extras has read of it.
+func readExtras(a *models.Account, text string) error {
+	fields := strings.Split(strings.Trim(text, "[]"), ",")
+	if len(fields) != 8 {
+		return fmt.Errorf("account %d: %w: %s", a.ID, errUnreadable, text)
+	}
+	var numbers [8]int64
+	for i, field := range fields {
+		field = strings.TrimSpace(field)
+		var err error
+		switch {
+		case field == "null":
+			continue
+		case i == 6:
+			a.Expires, err = time.Parse(stampLayout, strings.Trim(field, `"`))
+		default:
+			numbers[i], err = strconv.ParseInt(field, 10, 64)
+		}
+		if err != nil {
+			return fmt.Errorf("account %d: %w: %w", a.ID, errUnreadable, err)
+		}
+		if i == 5 {
+			warn := money.Amount(numbers[i])
+			a.Warn = &warn
+		}
+	}
+	a.Hour, a.SpentHour, a.SpentDay = numbers[0], money.Amount(numbers[1]), money.Amount(numbers[2])
+	a.PremiumDay, a.PremiumCalls, a.Expired = numbers[3], numbers[4], numbers[7] == 1
+	return nil
+}
 
 func (t *txn) loadAccounts(ctx context.Context, st *billing.State, users []int64) error {
 	slices.Sort(users)
 	users = slices.Compact(users)
 	err := chunks(t.dialect.maxParams, users, func(users []int64) error {
-		query := "SELECT " + accountColumns + ", expires_at IS NOT NULL AND expires_at <= " + t.dialect.now + " FROM accounts" + t.dialect.useOwner +
+		query := "SELECT " + accountColumns + t.dialect.extras() + " FROM accounts" + t.dialect.useOwner +
 			" WHERE user_id IN (" + marks(len(users)) + ")" + t.dialect.forUpdate
 		return t.query(ctx, query, anys(users), func(rows *sql.Rows) error {
 			var a models.Account
-			var expires sql.NullTime
-			err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Burn,
-				&a.OpenCalls, &a.Hour, &a.SpentHour, &a.SpentDay, &a.PremiumDay, &a.PremiumCalls, &a.Warn, &expires, &a.Expired)
-			a.Expires = expires.Time
+			var extras sql.NullString
+			err := rows.Scan(&a.ID, &a.UserID, &a.Name, &a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Burn, &a.OpenCalls, &extras)
+			if err == nil && extras.Valid {
+				err = readExtras(&a, extras.String)
+			}
 			st.Accounts[a.UserID] = append(st.Accounts[a.UserID], a)
 			return err
 		})
 	})
 	for _, accounts := range st.Accounts {
-		slices.SortFunc(accounts, func(a, b models.Account) int {
-			if a.Burn != b.Burn {
-				return a.Burn - b.Burn
-			}
-			return int(a.ID - b.ID)
-		})
+		slices.SortFunc(accounts, billing.BurnOrder)
 	}
 	return err
 }
@@ -442,12 +497,13 @@ func (t *txn) loadAccounts(ctx context.Context, st *billing.State, users []int64
 func (t *txn) loadTransactions(ctx context.Context, st *billing.State, refs []models.Ref) error {
 	for _, ref := range refs {
 		var found models.Transaction
-		query := "SELECT t.id, t.posted_at, t.actor, e.account_id, e.amount FROM transactions t JOIN entries e ON e.tx_id = t.id" +
-			" WHERE t.kind = ? AND t.ref = ?"
+		query := "SELECT t.id, t.posted_at, t.actor, e.account_id, e.amount, p.expires_at FROM transactions t JOIN entries e ON e.tx_id = t.id" +
+			" LEFT JOIN promotions p ON p.tx_id = t.id WHERE t.kind = ? AND t.ref = ?"
 		err := t.query(ctx, query, []any{ref.Kind, ref.Ref}, func(rows *sql.Rows) error {
 			var e models.Entry
-			err := rows.Scan(&found.ID, &found.PostedAt, &found.Actor, &e.AccountID, &e.Amount)
-			found.Entries = append(found.Entries, e)
+			var expires sql.NullTime
+			err := rows.Scan(&found.ID, &found.PostedAt, &found.Actor, &e.AccountID, &e.Amount, &expires)
+			found.Entries, found.Expires = append(found.Entries, e), expires.Time
 			return err
 		})
 		if err != nil {
@@ -569,14 +625,27 @@ func (t *txn) writeAccounts(ctx context.Context, st *billing.State) error {
 		return nil
 	}
 	// The credit limit is for the CHECK constraint, which the database also holds against the row that is not inserted.
-	w := t.insert("accounts", "id", "balance", "held", "credit_limit", "open_calls", "hour", "spent_hour", "spent_day", "premium_day", "premium_calls")
-	w.update("balance", "held", "open_calls", "hour", "spent_hour", "spent_day", "premium_day", "premium_calls")
+	w := t.insert("accounts", "id", "balance", "held", "credit_limit", "open_calls")
+	w.update("balance", "held", "open_calls")
+	// Few users have limits for which there is more to count.
+	counting := t.insert("accounts", append(slices.Clone(w.columns), "hour", "spent_hour", "spent_day", "premium_day", "premium_calls")...)
+	counting.update(append(slices.Clone(w.updates), counting.columns[len(w.columns):]...)...)
 	for _, id := range sortedKeys(st.ChangedAccounts) {
 		a := st.ChangedAccounts[id]
-		w.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit), a.OpenCalls, a.Hour, int64(a.SpentHour), int64(a.SpentDay),
-			a.PremiumDay, a.PremiumCalls)
+		if a.Hour == 0 && a.PremiumDay == 0 {
+			w.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit), a.OpenCalls)
+		} else {
+			counting.row(a.ID, int64(a.Balance), int64(a.Held), int64(a.CreditLimit), a.OpenCalls, a.Hour, int64(a.SpentHour), int64(a.SpentDay),
+				a.PremiumDay, a.PremiumCalls)
+		}
 	}
-	return w.exec(ctx)
+	if err := w.exec(ctx); err != nil {
+		return err
+	}
+	if err := counting.exec(ctx); err != nil {
+		return err
+	}
+	return t.writeExpiries(ctx, st.Expiries)
 }
 
 func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction) error {
@@ -585,11 +654,14 @@ func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction
 	}
 	transactions := t.insert("transactions", "id", "kind", "ref", "posted_at", "actor")
 	entries := t.insert("entries", "tx_id", "account_id", "amount")
-	keys := t.insert("client_keys", "client_key", "tx_id")
+	keys, promotions := t.insert("client_keys", "client_key", "tx_id"), t.insert("promotions", "tx_id", "expires_at")
 	for _, tx := range posted {
 		transactions.row(tx.ID, tx.Ref.Kind, tx.Ref.Ref, stamp(tx.PostedAt), truncate(tx.Actor, 80))
 		if tx.Key != "" {
 			keys.row(tx.Key, tx.ID)
+		}
+		if !tx.Expires.IsZero() {
+			promotions.row(tx.ID, stamp(tx.Expires))
 		}
 		for _, e := range tx.Entries {
 			entries.row(tx.ID, e.AccountID, int64(e.Amount))
@@ -601,13 +673,17 @@ func (t *txn) writeTransactions(ctx context.Context, posted []models.Transaction
 	if err := keys.exec(ctx); err != nil {
 		return err
 	}
+	if err := promotions.exec(ctx); err != nil {
+		return err
+	}
 	return entries.exec(ctx)
 }
 
 // writeCalls inserts new calls with what an authorisation knows, and closed or otherwise changed ones whole.
 func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) error {
 	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
-		"holds", "authorized_at", "due_at", "routing", "carrier_id")
+		"holds", "authorized_at", "due_at")
+	routed := t.insert("calls", append(slices.Clone(opened.columns), "routing", "carrier_id")...)
 	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by", "buy_cost")
 	ended.update(append(slices.Clone(ended.columns[1:]), "holds")...) // holds becomes what it would be in a new row: NULL
 	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
@@ -628,8 +704,12 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		switch {
 		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
 			len(c.Legs) == 0 && len(c.Notes) == 0 && c.BuyCost == 0:
-			opened.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit,
-				holds, stamp(c.Authorized), stamp(c.Due), jsonText(c.Routing), carrierOf(c))
+			fields := []any{c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit, holds, stamp(c.Authorized), stamp(c.Due)}
+			if c.Routing.Empty() {
+				opened.row(fields...)
+			} else {
+				routed.row(append(fields, jsonText(c.Routing), carrierOf(c))...)
+			}
 			c.CallerID, c.Authorized, c.Due = truncate(c.CallerID, 80), asStored(c.Authorized), asStored(c.Due)
 			t.opened = append(t.opened, c)
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
@@ -648,7 +728,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		}
 	}
 	ended.counted, whole.counted = "writes", "writes"
-	for _, w := range []*inserter{opened, fresh, ended, whole} {
+	for _, w := range []*inserter{opened, routed, fresh, ended, whole} {
 		if err := w.exec(ctx); err != nil {
 			return err
 		}

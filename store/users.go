@@ -214,18 +214,45 @@ func optional(s string) *string {
 }
 
 // CROSS makes SQLite go through the users in their order, instead of sorting all of them in memory.
-const balanceQuery = `SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at,
-	a.balance, a.held, a.credit_limit, a.status FROM users u CROSS JOIN accounts a ON a.user_id = u.id WHERE u.deleted_at IS NULL `
+func (s *Store) balanceQuery(and string) string {
+	return "SELECT u.id, u.username, u.password_hash, u.clid, u.imsi, u.admin, u.currency, u.epoch, u.created_at, " + s.sumColumns() +
+		" FROM users u CROSS JOIN accounts a ON a.user_id = u.id WHERE u.deleted_at IS NULL " + and
+}
+
+// sumColumns are what a models.Balance needs of an account.
+func (s *Store) sumColumns() string {
+	return "a.currency, a.balance, a.held, a.credit_limit, a.status, a.warn, a.expires_at, " + s.expired("a")
+}
+
+// expired is the condition that the money of an account has expired.
+func (s *Store) expired(account string) string {
+	return "COALESCE(" + account + ".expires_at <= " + s.dialect.now + ", FALSE)"
+}
+
+// scannedSums takes in sumColumns.
+type scannedSums struct {
+	models.Account
+	expires sql.NullTime
+}
+
+func (a *scannedSums) fields() []any {
+	return []any{&a.Currency, &a.Balance, &a.Held, &a.CreditLimit, &a.Status, &a.Warn, &a.expires, &a.Expired}
+}
+
+func (a *scannedSums) account() models.Account {
+	a.Expires = a.expires.Time
+	return a.Account
+}
 
 // Users hands over every user with his balance, in the order of their ids, one at a time.
 func (s *Store) Users(ctx context.Context, each func(models.Balance) error) error {
-	return s.balances(ctx, each, balanceQuery+"ORDER BY u.id, a.id")
+	return s.balances(ctx, each, s.balanceQuery("ORDER BY u.id, a.id"))
 }
 
 // UserByName returns one user with his balance, or models.ErrNotFound.
 func (s *Store) UserByName(ctx context.Context, username string) (models.Balance, error) {
 	var found *models.Balance
-	err := s.balances(ctx, func(b models.Balance) error { found = &b; return nil }, balanceQuery+"AND u.username = ?", username)
+	err := s.balances(ctx, func(b models.Balance) error { found = &b; return nil }, s.balanceQuery("AND u.username = ?"), username)
 	if err == nil && (found == nil || found.Username != username) { // MySQL does not look at blanks behind a name
 		err = fmt.Errorf("user %q: %w", username, models.ErrNotFound)
 	}
@@ -245,10 +272,9 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 	var user *models.Balance
 	for rows.Next() {
 		var b models.Balance
-		var a models.Account
-		err := rows.Scan(&b.ID, &b.Username, &b.PasswordHash, &b.CLID, &b.IMSI, &b.Admin, &b.Currency, &b.Epoch, &b.CreatedAt,
-			&a.Balance, &a.Held, &a.CreditLimit, &a.Status)
-		if err != nil {
+		var a scannedSums
+		fields := []any{&b.ID, &b.Username, &b.PasswordHash, &b.CLID, &b.IMSI, &b.Admin, &b.Currency, &b.Epoch, &b.CreatedAt}
+		if err := rows.Scan(append(fields, a.fields()...)...); err != nil {
 			return translate(err)
 		}
 		if user != nil && user.ID != b.ID {
@@ -260,11 +286,7 @@ func (s *Store) balances(ctx context.Context, each func(models.Balance) error, q
 		if user == nil {
 			user = &b
 		}
-		user.Balance += a.Balance
-		user.Held += a.Held
-		user.Available += a.Available()
-		user.Credit += a.CreditLimit
-		user.Blocked = user.Blocked || a.Status == models.AccountBlocked
+		user.Add(a.account())
 	}
 	if err := rows.Err(); err != nil {
 		return translate(err)

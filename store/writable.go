@@ -53,6 +53,7 @@ func writtenTables() []writtenTable {
 		{"entries", ""},
 		{"audit_log", ""},
 		{"client_keys", ""},
+		{"promotions", ""},
 		{"accounts", "id"},
 		{"calls", "id"},
 		{"users", "id"},
@@ -76,6 +77,16 @@ func writtenTables() []writtenTable {
 		{"settings", "name"},
 		{"user_countries", "user_id"},
 		{"notices", "id"},
+		{"notice_deliveries", "id"},
+		{"webhooks", "id"},
+		{"voucher_batches", "id"},
+		{"vouchers", "serial"},
+		{"voucher_tries", "who"},
+		{"carriers", "id"},
+		{"routes", "id"},
+		{"route_carriers", "n"},
+		{"rerates", "id"},
+		{"rerated_calls", "call_key"},
 	}
 }
 

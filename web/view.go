@@ -80,7 +80,17 @@ type FormPage struct {
 type Home struct {
 	Greeting string
 	Figures  []Figure
+	Notices  []NoticeRow
 	Calls    []CallRow
+}
+
+// NoticeRow is something that happened which somebody wants to hear of.
+type NoticeRow struct {
+	At    time.Time
+	What  string
+	User  string // whom it is about; empty: nobody
+	Told  string // what became of telling it
+	Alert bool   // somebody was not told
 }
 
 // Figure is a number at a glance: a Text, or Amounts.
@@ -106,6 +116,13 @@ type UserRow struct {
 	Admin, Blocked           bool
 	Balance, Held, Available Amount
 	Credit                   *Amount // how far below zero he may go; nil: not at all
+	Promotions               []Promotion
+}
+
+// Promotion is a part of a user's balance that expires.
+type Promotion struct {
+	Balance Amount
+	Expires time.Time
 }
 
 // User is everything of one user.
@@ -114,6 +131,7 @@ type User struct {
 	UserRow
 	IMSI, AccountID, Currency string
 	Groups                    []string
+	Limits                    []string // that count for him, in words
 	Created                   time.Time
 	Manage                    bool  // an administrator looks at him
 	Money                     *Form // for top-ups; nil: not for whoever looks
@@ -146,6 +164,23 @@ type Calls struct {
 	Total  string
 	Rows   []CallRow
 	Next   string
+}
+
+// Refused is a list of calls that users were refused.
+type Refused struct {
+	Filter *Form // sent by GET
+	Total  string
+	Rows   []RefusedRow
+	Next   string
+}
+
+// RefusedRow is one of those calls.
+type RefusedRow struct {
+	At       time.Time
+	User     string // empty: deleted
+	CallerID string
+	Number   string
+	Reason   string
 }
 
 // CallRow is a call in a list.
@@ -259,6 +294,7 @@ func (Users) template() string    { return "users" }
 func (User) template() string     { return "user" }
 func (Entries) template() string  { return "entries" }
 func (Calls) template() string    { return "calls" }
+func (Refused) template() string  { return "refused" }
 func (Call) template() string     { return "call" }
 func (Holds) template() string    { return "holds" }
 func (Groups) template() string   { return "groups" }

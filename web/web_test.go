@@ -25,6 +25,7 @@ func bodies() []web.Body {
 		web.User{},
 		web.Entries{},
 		web.Calls{},
+		web.Refused{},
 		web.Call{},
 		web.Holds{},
 		web.Groups{},

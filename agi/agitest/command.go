@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -16,6 +17,12 @@ const (
 
 // answer answers the command in words. goOn is false when the connection ends then.
 func (p *Peer) answer(words []string) (goOn bool) {
+	if p.Reply != nil {
+		if text := p.Reply(strings.Join(words, " ")); text != "" {
+			p.say(text)
+			return true
+		}
+	}
 	name, args, arity, live := verb(words)
 	switch {
 	case name == "":
@@ -56,7 +63,9 @@ func (p *Peer) answer(words []string) (goOn bool) {
 			p.say("200 result=4")
 		}
 	case "STREAM FILE":
-		p.say("200 result=0 endpos=3520")
+		p.stream(args[0], args[1])
+	case "WAIT FOR DIGIT":
+		p.say("200 result=", p.pressed(keypad))
 	case "GET DATA":
 		p.keys(args)
 	case "HANGUP":
@@ -85,6 +94,7 @@ func verb(words []string) (name string, args []string, arity int, live bool) {
 		{"HANGUP", 0, true},
 		{"CHANNEL STATUS", 0, true},
 		{"STREAM FILE", 2, true},
+		{"WAIT FOR DIGIT", 1, true},
 		{"GET DATA", 1, true},
 		{"SAY NUMBER", 2, true},
 		{"SAY DIGITS", 2, true},
@@ -153,6 +163,30 @@ func (p *Peer) dial(args string) (goOn bool) {
 		return p.hangUp()
 	}
 	return true
+}
+
+const keypad = "0123456789*#"
+
+// stream answers STREAM FILE file escape.
+func (p *Peer) stream(file, escape string) {
+	if p.Missing != nil && p.Missing(file) {
+		p.say("200 result=-1 endpos=0")
+		return
+	}
+	if p.Types != nil {
+		p.typed += p.Types(file)
+	}
+	p.say("200 result=", p.pressed(escape), " endpos=3520")
+}
+
+// pressed takes the next key that was typed, if it is one of keys, and returns its code: "0" is none.
+func (p *Peer) pressed(keys string) (code string) {
+	if p.typed == "" || !strings.Contains(keys, p.typed[:1]) {
+		return "0"
+	}
+	code = strconv.Itoa(int(p.typed[0]))
+	p.typed = p.typed[1:]
+	return code
 }
 
 // keys answers GET DATA file timeout keys.

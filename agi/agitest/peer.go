@@ -46,6 +46,9 @@ type Peer struct {
 	Vars    map[string]string                 // channel variables and functions, kept for [Peer.H]; made if nil
 	Dial    func(*Dial)                       // what comes of Dial; nil: answered, 10 s of talk, the callee hangs up
 	Keys    func(file string) string          // the keys pressed at GET DATA; nil: none
+	Types   func(file string) string          // what is typed on hearing a file: for STREAM FILE and WAIT FOR DIGIT; nil: nothing
+	Missing func(file string) bool            // there is no such recording; nil: all are there
+	Reply   func(command string) string       // answers a command instead; "" or nil: as Asterisk does
 	Event   func(n int, command string) Event // before command n, from 1, is answered; nil: nothing happens
 	Hangups Hangups
 	Dead    bool // the channel is gone, as in h
@@ -53,6 +56,7 @@ type Peer struct {
 	Lines   []string
 
 	commands int
+	typed    string        // keys that wait for whoever asks for them
 	hangup   bool          // HANGUP is to be sent
 	away     time.Duration // talk of a call that was redirected
 	up       bool          // ANSWER was given

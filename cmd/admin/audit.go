@@ -118,14 +118,19 @@ type callJSON struct {
 	Status       string           `json:"status"`
 	SettledBy    string           `json:"settled_by"`
 	Unauthorized bool             `json:"unauthorized"`
+	Carriers     []string         `json:"carriers"` // to whom it was to be given, in order
+	BuyCost      money.Amount     `json:"buy_cost"`
+	BuyCurrency  string           `json:"buy_currency"`
 }
 
 func showCall(call models.Call, names map[int64]string) callJSON {
+	carrier, _ := call.Routing.Carrier()
 	return callJSON{
 		ID: call.ID, CallID: call.CallID, UserID: call.UserID, User: names[call.UserID], CallerID: call.CallerID, Number: call.Number, State: call.State,
 		Authorized: call.Authorized.UTC(), Due: call.Due.UTC(), Ended: call.Ended, Limit: call.Limit, Seconds: call.Seconds,
 		Disputed: call.Disputed, Currency: call.Rate.Currency, Held: call.Held(), Charge: call.Charge, Shortfall: call.Shortfall,
 		Status: call.Status, SettledBy: call.SettledBy, Unauthorized: call.Unauthorized,
+		Carriers: billing.CarrierNames(call), BuyCost: call.BuyCost, BuyCurrency: carrier.Buy.Currency,
 	}
 }
 

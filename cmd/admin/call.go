@@ -23,6 +23,9 @@ type explainJSON struct {
 	Legs     []billing.LegPrice `json:"legs"`   // none before the call is settled
 	Charge   money.Amount       `json:"charge"`
 	Entries  []postedJSON       `json:"entries"`
+
+	Carriers    []billing.TriedCarrier `json:"carriers"`
+	Adjustments []models.Adjustment    `json:"adjustments"` // by re-ratings, oldest first, with those that left it
 }
 
 // postedJSON is an entry on an account of a user or of the house.
@@ -48,7 +51,7 @@ func callExplain(c *command) action {
 			if err != nil {
 				return err
 			}
-			e := explainJSON{Call: showCall(call, names), Evidence: call.Notes, Legs: []billing.LegPrice{}, Charge: call.Charge, Entries: []postedJSON{}}
+			e := explainJSON{Call: showCall(call, names), Evidence: call.Notes, Legs: []billing.LegPrice{}, Charge: call.Charge, Entries: []postedJSON{}, Carriers: billing.Carriers(call)}
 			if e.Evidence == nil {
 				e.Evidence = []models.Evidence{}
 			}
@@ -78,10 +81,14 @@ func callExplain(c *command) action {
 				}
 				e.Entries = append(e.Entries, posted)
 			}
+			if e.Adjustments, err = db.CallAdjustments(ctx, call.ID); err != nil {
+				return err
+			}
 			if c.json {
 				return c.out.json(e)
 			}
 			c.printExplanation(call, e, names)
+			c.printAdjustments(e.Adjustments)
 			return nil
 		})
 	}
@@ -120,6 +127,17 @@ func (c *command) printExplanation(call models.Call, e explainJSON, names map[in
 		rows = append(rows, []string{"  " + note.SeenAt.UTC().Format(time.DateTime), note.Source, orNone(note.DialStatus), seen(note)})
 	}
 	table{{}, {}, {}, {}}.write(c.out, rows)
+	if len(e.Carriers) > 0 {
+		c.out.f("\nwhere it went:\n")
+		rows = [][]string{}
+		for _, carrier := range e.Carriers {
+			rows = append(rows, []string{"  " + carrier.Name, carrier.Result, buyWords(carrier.Rate)})
+		}
+		table{{}, {}, {}}.write(c.out, rows)
+		if e.Call.BuyCurrency != "" && call.State == models.CallSettled {
+			c.out.f("  in all: %s %s\n", e.Call.BuyCost, e.Call.BuyCurrency)
+		}
+	}
 	if e.Hold != nil {
 		c.out.f("\nwhat it holds, at %s:\n", rateWords(call.Rate))
 		c.printSteps(*e.Hold)
@@ -150,6 +168,23 @@ func (c *command) printExplanation(call models.Call, e explainJSON, names map[in
 	table{{}, {right: true}, {}, {}}.write(c.out, rows)
 }
 
+// printAdjustments shows what re-ratings did to a call, if there were any.
+func (c *command) printAdjustments(all []models.Adjustment) {
+	if len(all) == 0 {
+		return
+	}
+	c.out.f("\nhow it was re-rated:\n")
+	rows := [][]string{}
+	for _, a := range all {
+		what := a.Left
+		if a.PostedAt != nil {
+			what = a.PostedAt.Format(time.DateTime)
+		}
+		rows = append(rows, []string{"  " + a.Rerate, a.Before.String(), a.After.String(), a.Difference.String(), what})
+	}
+	table{{"  RE-RATING", false}, {"BEFORE", true}, {"AFTER", true}, {"DIFFERENCE", true}, {"POSTED", false}}.write(c.out, rows)
+}
+
 // printSteps shows the steps of a price.
 func (c *command) printSteps(leg billing.LegPrice) {
 	rows := [][]string{}
@@ -157,6 +192,14 @@ func (c *command) printSteps(leg billing.LegPrice) {
 		rows = append(rows, []string{"  " + leg.Number, step.Amount.String(), step.Does})
 	}
 	table{{}, {right: true}, {}}.write(c.out, rows)
+}
+
+// buyWords is what a carrier asks.
+func buyWords(r models.Rate) string {
+	if r.Currency == "" {
+		return "at a price that is not known"
+	}
+	return "for " + rateWords(r)
 }
 
 func rateWords(r models.Rate) string {
@@ -201,7 +244,7 @@ It ends no talk. Where a witness has seen an answer the call is charged for it; 
 evidence comes later the call is still charged, and until then it is listed as unreconciled.`
 	c.examples = []string{"admin hold release pbx1-1700000000.17"}
 	return func(ctx context.Context, operands []string) error {
-		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
+		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
 			call, err := findCall(ctx, db, operands[0])
 			if err != nil {
 				return err
@@ -209,7 +252,7 @@ evidence comes later the call is still charged, and until then it is listed as u
 			if call.State != models.CallOpen {
 				return fmt.Errorf("call %s holds nothing: it is %s", call.CallID, call.State)
 			}
-			service := billing.New(billing.Options{Store: db})
+			service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Warn: cfg.Notices.LowBalance}})
 			defer service.Close()
 			held, charge, err := service.GiveUp(ctx, call.CallID, actor())
 			if errors.Is(err, models.ErrNotFound) {

@@ -11,11 +11,13 @@ import (
 
 	"talktime/internal/config"
 	"talktime/internal/wiring"
+	"talktime/models"
+	"talktime/routing"
 	"talktime/store"
 )
 
 // checkDatabase looks at our own database. What follows from an unreachable one is not told again.
-func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []finding {
+func checkDatabase(ctx context.Context, db *store.Store, d config.Database, techs []string) []finding {
 	err := db.CheckSchema(ctx)
 	switch {
 	case errors.Is(err, store.ErrNewerSchema):
@@ -35,7 +37,7 @@ func checkDatabase(ctx context.Context, db *store.Store, d config.Database) []fi
 	}
 	findings := []finding{fine("database", "%s answers", d.Redacted()), fine("schema", "fits this version")}
 	findings = append(findings, checkWrites(ctx, db, d), checkClock(ctx, db), checkLedger(ctx, db, d))
-	return append(append(findings, checkCalls(ctx, db)...), checkTariffs(ctx, db), checkAdmin(ctx, db))
+	return append(append(findings, checkCalls(ctx, db)...), checkTariffs(ctx, db), checkRoutes(ctx, db, techs), checkLimits(ctx, db), checkAdmin(ctx, db))
 }
 
 // checkTariffs looks for users whose money no tariff takes.
@@ -53,6 +55,61 @@ func checkTariffs(ctx context.Context, db *store.Store) finding {
 			warn("make a tariff in the currency the default, see admin tariff -h, or give them one by admin tariff assign")
 	}
 	return fine("tariffs", "everybody's money is taken by one")
+}
+
+// checkRoutes looks for carriers that get no calls, routes that refuse all, and prices that the loss guard cannot compare.
+func checkRoutes(ctx context.Context, db *store.Store, techs []string) finding {
+	now := time.Now()
+	table, err := routing.Load(ctx, db, techs)
+	if err != nil {
+		return unasked("routes", err)
+	}
+	decks, err := db.DecksFor(ctx, now, "")
+	if err != nil {
+		return unasked("routes", err)
+	}
+	currencies, err := db.Currencies(ctx)
+	if err != nil {
+		return unasked("routes", err)
+	}
+	if faults := table.Faults(decks, now); len(faults) > 0 {
+		return fine("routes", "%s", strings.Join(faults, "; ")).warn("correct or enable the carriers by admin carrier change; activate a version of their tariffs")
+	}
+	if unguarded := table.Unguarded(nil, currencies); len(unguarded) > 0 {
+		return fine("routes", "%s", strings.Join(unguarded, "; ")).warn("give the carriers a tariff in the currency that is charged, or say --loss allow of the route")
+	}
+	return fine("routes", "each has a carrier that can be dialled")
+}
+
+// checkLimits looks for limits that contradict each other, or leave no call at all.
+func checkLimits(ctx context.Context, db *store.Store) finding {
+	shortest, err := db.ShortestFirst(ctx)
+	if err != nil {
+		return unasked("limits", err)
+	}
+	var found []string
+	n := 0
+	err = db.EachLimits(ctx, func(whose string, l models.Limits) error {
+		n++
+		if l.Seconds > 0 && l.Seconds < shortest {
+			found = append(found, fmt.Sprintf("%s: calls of at most %d seconds, but no tariff bills less than %d: there are none", whose, l.Seconds, shortest))
+		}
+		for _, text := range l.Contradictions() {
+			found = append(found, whose+": "+text)
+		}
+		return nil
+	})
+	const shown = 10
+	switch {
+	case err != nil:
+		return unasked("limits", err)
+	case len(found) > shown:
+		found = append(found[:shown], fmt.Sprintf("and %d more", len(found)-shown))
+	}
+	if len(found) > 0 {
+		return fine("limits", "%s", strings.Join(found, "; ")).warn("correct them by admin limit set")
+	}
+	return fine("limits", "those of %d users and groups make sense", n)
 }
 
 func checkWrites(ctx context.Context, db *store.Store, d config.Database) finding {

@@ -54,6 +54,13 @@ func readHeader(r io.Reader) (*userRows, error) {
 	rows := &userRows{csv: csv.NewReader(text)}
 	rows.csv.ReuseRecord = true
 	rows.csv.FieldsPerRecord = -1
+	start, _ := text.Peek(text.Size())
+	first, _, _ := bytes.Cut(start, []byte("\n"))
+	for _, comma := range ";\t" { // as spreadsheets write them where a comma is in numbers
+		if bytes.ContainsRune(first, comma) && !bytes.ContainsRune(first, ',') {
+			rows.csv.Comma = comma
+		}
+	}
 	header, err := rows.csv.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, errors.New("the file is empty; its first line must name the columns: " + strings.Join(csvColumns(), ","))
@@ -64,8 +71,6 @@ func readHeader(r io.Reader) (*userRows, error) {
 	for _, field := range header {
 		name := strings.ToLower(strings.TrimSpace(field))
 		switch {
-		case len(header) == 1 && strings.ContainsAny(name, ";\t"):
-			return nil, errors.New("line 1: the columns must be separated by commas")
 		case !slices.Contains(csvColumns(), name):
 			return nil, fmt.Errorf("line 1: there is no column %q; the columns are %s", name, strings.Join(csvColumns(), ","))
 		case slices.Contains(rows.columns, name):

@@ -97,7 +97,7 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 	}
 	defer func() { _ = db.Close() }()
 	for _, check := range []func() []finding{
-		func() []finding { return checkDatabase(ctx, db, cfg.Database) },
+		func() []finding { return checkDatabase(ctx, db, cfg.Database, cfg.Calls.DialTechs) },
 		func() []finding { return checkFastAGI(ctx, cfg.FastAGI) },
 		func() []finding { return checkCDRs(ctx, cfg) },
 		func() []finding { return checkAMI(ctx, cfg.AMI) },

@@ -28,10 +28,12 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 	for _, table := range []string{
 		"users", "accounts", "calls", "counters", "profiles", "login_failures", "ended_sessions", "secrets", "user_groups", "members",
 		"refill_dates", "tokens", "grants", "provisions", "decks", "deck_versions", "deck_activations", "deck_rates",
+		"pools", "refusals", "settings", "user_countries", "notices", "notice_deliveries", "webhooks", "carriers", "routes", "route_carriers",
+		"voucher_batches", "vouchers", "voucher_tries", "rerates", "rerated_calls",
 	} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
-	for _, table := range []string{"transactions", "entries", "audit_log", "client_keys"} {
+	for _, table := range []string{"transactions", "entries", "audit_log", "client_keys", "promotions"} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}
 	statements += fmt.Sprintf("; GRANT SELECT ON `%s`.goose_db_version TO '%s'@'%%'", schema, name)

@@ -126,6 +126,7 @@ type ledgerJSON struct {
 	UserID        int64        `json:"user_id"`
 	User          string       `json:"user"` // empty: deleted
 	AccountID     int64        `json:"account_id"`
+	Account       string       `json:"account"` // its name
 	Currency      string       `json:"currency"`
 	Amount        money.Amount `json:"amount"`
 	Kind          string       `json:"kind"`
@@ -161,15 +162,15 @@ func ledger(c *command) action {
 			shown := make([]ledgerJSON, len(entries))
 			rows := make([][]string, len(entries))
 			for i, e := range entries {
-				shown[i] = ledgerJSON{e.ID, e.TransactionID, e.UserID, names[e.UserID], e.AccountID, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
+				shown[i] = ledgerJSON{e.ID, e.TransactionID, e.UserID, names[e.UserID], e.AccountID, e.Account, e.Currency, e.Amount, e.Kind, e.Ref, e.Note(), e.Actor, e.PostedAt.UTC()}
 				rows[i] = []string{
-					e.PostedAt.UTC().Format(time.DateTime), userCell(e.UserID, names), e.Kind, e.Amount.String(), e.Currency, cmp.Or(e.Note(), e.Ref), e.Actor,
+					e.PostedAt.UTC().Format(time.DateTime), userCell(e.UserID, names), e.Account, e.Kind, e.Amount.String(), e.Currency, cmp.Or(e.Note(), e.Ref), e.Actor,
 				}
 			}
 			if c.json {
 				return c.out.json(shown)
 			}
-			table{{"POSTED", false}, {"USER", false}, {"KIND", false}, {"AMOUNT", true}, {"CURRENCY", false}, {"REF OR NOTE", false}, {"BY", false}}.write(c.out, rows)
+			table{{"POSTED", false}, {"USER", false}, {"ACCOUNT", false}, {"KIND", false}, {"AMOUNT", true}, {"CURRENCY", false}, {"REF OR NOTE", false}, {"BY", false}}.write(c.out, rows)
 			return nil
 		})
 	}

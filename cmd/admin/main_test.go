@@ -70,7 +70,7 @@ func TestServerScripts(t *testing.T) {
 func helpers() map[string]func(*testscript.TestScript, bool, []string) {
 	return map[string]func(*testscript.TestScript, bool, []string){
 		"utf16": write("\xff\xfeu\x00s\x00"), "binary": write("\x7fELF\x02\x01\x01\x00\x00"), "long": write("username\n" + strings.Repeat("x", 20<<20) + "\n"),
-		"exits": exits, "json": jsonIs, "keys": jsonKeys, "sql": runSQL, "fastagi": startFastAGI, "users": writeUsers, "queries": runQueries,
+		"exits": exits, "digest": keepDigest, "json": jsonIs, "keys": jsonKeys, "sql": runSQL, "fastagi": startFastAGI, "users": writeUsers, "queries": runQueries,
 	}
 }
 
@@ -176,6 +176,15 @@ func jsonKeys(ts *testscript.TestScript, _ bool, args []string) {
 	if !slices.Equal(got, want) {
 		ts.Fatalf("%s has the keys %q, want %q", args[1], got, want)
 	}
+}
+
+// keepDigest makes $DIGEST what the preview of a re-rating asks to be given back.
+func keepDigest(ts *testscript.TestScript, _ bool, args []string) {
+	_, digest, found := strings.Cut(ts.ReadFile(args[0]), "--expect ")
+	if !found {
+		ts.Fatalf("there is no digest")
+	}
+	ts.Setenv("DIGEST", strings.TrimSpace(digest))
 }
 
 func runSQL(ts *testscript.TestScript, _ bool, args []string) {

@@ -7,6 +7,7 @@ import (
 
 	"talktime/internal/config"
 	"talktime/models"
+	"talktime/routing"
 	"talktime/store"
 	"talktime/tariff"
 )
@@ -36,13 +37,26 @@ func rateExplain(c *command) action {
 			if err != nil {
 				return unknownUser(*user, aboutTariff(err))
 			}
+			way, err := explainWay(ctx, db, cfg, *user, operands[0], when)
+			if err != nil {
+				return aboutTariff(err)
+			}
 			if c.json {
-				return c.out.json(told)
+				return c.out.json(explainedJSON{told, way})
 			}
 			c.printExplained(told, cfg.Location)
+			c.out.f("\n")
+			c.printWay(way)
 			return nil
 		})
 	}
+}
+
+// explainedJSON is the price of a call and its way, as --json shows them.
+type explainedJSON struct {
+	tariff.Explanation
+
+	Routing routing.Way `json:"routing"`
 }
 
 // zonedTime is for people who must know in which zone a time is.

@@ -49,7 +49,7 @@ func (c *command) reconcile(ctx context.Context, db *store.Store, cfg config.Con
 	if _, err := tariffs.Refresh(ctx, db); err != nil {
 		return err
 	}
-	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Rate: tariffs.Rate, Location: cfg.Location}})
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Rate: tariffs.Rate, Location: cfg.Location, Warn: cfg.Notices.LowBalance}})
 	defer service.Close()
 	r := billing.Reconciler{Service: service, Calls: db, CDRs: witnesses(databases), Logger: slog.New(slog.DiscardHandler)}
 	if cfg.AMI.Addr != "" {

@@ -14,6 +14,7 @@ import (
 
 	"talktime/adminapi"
 	"talktime/billing"
+	"talktime/dialcode"
 	"talktime/internal/config"
 	"talktime/internal/nodemanager"
 	"talktime/internal/password"
@@ -32,6 +33,8 @@ const (
 	requestTimeout = 30 * time.Second
 	idleTimeout    = 2 * time.Minute
 	refillPause    = 30 * time.Second
+	expirePause    = time.Minute
+	forgetPause    = 10 * time.Minute
 	schemaPause    = time.Second // between two tries to reach a database that was away at the start
 )
 
@@ -70,7 +73,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	if ready != nil && !errors.Is(ready, models.ErrUnavailable) {
 		return ready
 	}
-	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Location: cfg.Location}, Logger: log, Lanes: db.Lanes()})
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Location: cfg.Location, Warn: cfg.Notices.LowBalance}, Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	handler, err := api(db, service, cfg, log)
 	if err != nil {
@@ -102,6 +105,35 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 				return nil
 			})
 		}
+		group.Go(func() error {
+			expireDue(ctx, db, log)
+			return nil
+		})
+		group.Go(func() error {
+			forgetRefusals(ctx, db, cfg.KeepRefusals, log)
+			return nil
+		})
+		notices := newCourier(db, cfg.Notices, log)
+		for range senders {
+			group.Go(func() error {
+				notices.deliverDue(ctx)
+				return nil
+			})
+		}
+		group.Go(func() error {
+			notices.spreadDue(ctx)
+			return nil
+		})
+		group.Go(func() error {
+			notices.forgetDue(ctx)
+			return nil
+		})
+		if cfg.Notices.Refusals > 0 {
+			group.Go(func() error {
+				notices.watchRefusals(ctx, cfg.Notices.Refusals, cfg.Notices.Window)
+				return nil
+			})
+		}
 		refillDue(ctx, db, log)
 		return nil
 	})
@@ -115,8 +147,8 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 // api puts the services together that the API stands on.
 func api(db *store.Store, service *billing.Service, cfg config.Config, log *slog.Logger) (http.Handler, error) {
 	return adminapi.New(adminapi.Deps{
-		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max,
-		Figures: db, Version: version.String(),
+		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max, Limits: db, Country: dialcode.Abroad(cfg.Calls.Country), Routing: db, Rerates: db, Vouchers: db, DialTechs: cfg.Calls.DialTechs,
+		Notices: db, Figures: db, Version: version.String(),
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
 		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
 		Location: cfg.Location, Logger: log,
@@ -207,6 +239,35 @@ func refillDue(ctx context.Context, db *store.Store, log *slog.Logger) {
 			log.Error("due refills were not applied; trying again", "err", err)
 		case applied > 0:
 			log.Info("due refills are applied", "dates", applied)
+		}
+	}
+}
+
+// expireDue takes promotional credit away that was not used in time. It may run in any number of processes.
+func expireDue(ctx context.Context, db *store.Store, log *slog.Logger) {
+	for ; ctx.Err() == nil; wiring.Pause(ctx, expirePause) {
+		expired, err := db.ExpirePromotions(ctx, byItself)
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Error("promotional credit that has expired was not taken away; trying again", "err", err)
+		case expired > 0:
+			log.Info("promotional credit has expired", "accounts", expired)
+		}
+	}
+}
+
+// forgetRefusals deletes the records of refused calls that are older than they are kept; 0: none. It may run in any number of
+// processes.
+func forgetRefusals(ctx context.Context, db *store.Store, keep time.Duration, log *slog.Logger) {
+	for ; ctx.Err() == nil && keep > 0; wiring.Pause(ctx, forgetPause) {
+		deleted, err := db.ForgetRefusals(ctx, time.Now().Add(-keep))
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			log.Error("old refusals were not deleted; trying again", "err", err)
+		case deleted > 0:
+			log.Info("old refusals are deleted", "calls", deleted)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -23,7 +24,8 @@ type movedJSON struct {
 	Amount    money.Amount `json:"amount"`
 	Ref       string       `json:"ref"`
 	Available money.Amount `json:"available"`
-	Already   bool         `json:"already"` // it had been done before; nothing was changed now
+	Already   bool         `json:"already"`           // it had been done before; nothing was changed now
+	Expires   *time.Time   `json:"expires,omitempty"` // nil: the money stays
 }
 
 // maxRef is the longest reference in characters; the ledger would keep a few more.
@@ -32,9 +34,11 @@ const maxRef = 128
 func topUp(c *command) action {
 	c.reports()
 	ref := c.flags.String("ref", "", "REF|name the movement, for instance by a receipt's number: the same again is done once; made when left out")
+	expires := c.flags.String("expires", "", "DATE|DAYSd|TIME|until when the money is for calls: the end of a day, or of the day so many days from now; the money stays when left out")
 	c.about = `
-A negative AMOUNT takes money, at most what is available. AMOUNT is in the user's currency; SEC, a second of talk, is whole.`
-	c.examples = []string{"admin topup marta 600 --ref receipt-1017", "admin topup marta -5"}
+A negative AMOUNT takes money, at most what is available. AMOUNT is in the user's currency; SEC, a second of talk, is whole.
+Money that expires is promotional credit: calls spend it first, and it cannot be taken out or transferred.`
+	c.examples = []string{"admin topup marta 600 --ref receipt-1017", "admin topup marta -5", "admin topup marta 120 --expires 30d"}
 	return func(ctx context.Context, operands []string) error {
 		m := billing.Movement{Username: operands[0], Ref: *ref, Actor: actor()}
 		var err error
@@ -49,8 +53,13 @@ A negative AMOUNT takes money, at most what is available. AMOUNT is in the user'
 		case m.Ref == "":
 			m.Ref = "cli-" + rand.Text()
 		}
-		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
-			return c.move(ctx, db, m)
+		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+			if c.isGiven("expires") {
+				if m.Expires, err = models.ParseExpiry(*expires, time.Now(), cfg.Location); err != nil {
+					return usageError{fmt.Errorf("--expires: %w", err)}
+				}
+			}
+			return c.move(ctx, db, m, cfg.Notices.LowBalance)
 		})
 	}
 }
@@ -62,7 +71,7 @@ func goodRef(ref string) bool {
 		strings.TrimSpace(ref) == ref && strings.IndexFunc(ref, odd) < 0
 }
 
-func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement) error {
+func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement, warn map[string]money.Amount) error {
 	user, err := db.UserByName(ctx, m.Username)
 	if err != nil {
 		return unknownUser(m.Username, err)
@@ -73,12 +82,16 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 		}
 	}
 	shown := func(done billing.Moved) movedJSON {
-		return movedJSON{m.Username, user.Currency, m.Amount, m.Ref, done.Available, done.Already}
+		moved := movedJSON{Username: m.Username, Currency: user.Currency, Amount: m.Amount, Ref: m.Ref, Available: done.Available, Already: done.Already}
+		if until := done.Transaction.Expires; !until.IsZero() {
+			moved.Expires = &until
+		}
+		return moved
 	}
 	m.Note = func(done billing.Moved) models.AuditLine {
 		return auditLine(done.Transaction, "balance.add", m.Username, shown(done))
 	}
-	service := billing.New(billing.Options{Store: db})
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Warn: warn}})
 	defer service.Close()
 	moved, err := service.Move(ctx, m)
 	var refusal *billing.Refusal
@@ -96,6 +109,9 @@ func (c *command) move(ctx context.Context, db *store.Store, m billing.Movement)
 	did := fmt.Sprintf("%s %s added", m.Amount, user.Currency)
 	if m.Amount < 0 {
 		did = fmt.Sprintf("%s %s taken", -m.Amount, user.Currency)
+	}
+	if until := moved.Transaction.Expires; !until.IsZero() {
+		did += ", which expires at " + until.UTC().Format(time.RFC3339)
 	}
 	if moved.Already {
 		did += " already, nothing is changed now"

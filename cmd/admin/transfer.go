@@ -46,13 +46,13 @@ func transfer(c *command) action {
 		case t.Ref == "":
 			t.Ref = "cli-" + rand.Text()
 		}
-		return c.withStore(ctx, func(db *store.Store, _ config.Config) error {
-			return c.transfer(ctx, db, t, operands[0], operands[1])
+		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+			return c.transfer(ctx, db, t, operands[0], operands[1], cfg.Notices.LowBalance)
 		})
 	}
 }
 
-func (c *command) transfer(ctx context.Context, db *store.Store, t billing.Transfer, from, to string) error {
+func (c *command) transfer(ctx context.Context, db *store.Store, t billing.Transfer, from, to string, warn map[string]money.Amount) error {
 	payer, err := db.UserByName(ctx, from)
 	if err != nil {
 		return unknownUser(from, err)
@@ -73,7 +73,7 @@ func (c *command) transfer(ctx context.Context, db *store.Store, t billing.Trans
 	t.Note = func(m billing.Moved) models.AuditLine {
 		return auditLine(m.Transaction, "transfer.add", from, shown(m.Transaction))
 	}
-	service := billing.New(billing.Options{Store: db})
+	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Warn: warn}})
 	defer service.Close()
 	moved, err := service.Transfer(ctx, t)
 	var refusal *billing.Refusal

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"time"
 
 	"talktime/internal/config"
 	"talktime/internal/password"
@@ -27,6 +28,17 @@ type userJSON struct {
 	Available money.Amount `json:"available"`
 	Credit    money.Amount `json:"credit_limit"`
 	Blocked   bool         `json:"blocked"`
+
+	LowBalance *money.Amount `json:"low_balance"`
+
+	Promotions []promotionJSON `json:"promotions"` // a part of the balance
+}
+
+// promotionJSON is promotional credit as --json shows it.
+type promotionJSON struct {
+	Balance money.Amount `json:"balance"`
+	Held    money.Amount `json:"held"`
+	Expires time.Time    `json:"expires"`
 }
 
 // madeUserJSON is a user who was just made, with his password when that was made here: it is shown this once.
@@ -36,10 +48,15 @@ type madeUserJSON struct {
 }
 
 func showUser(b models.Balance) userJSON {
-	return userJSON{
+	shown := userJSON{
 		ID: b.ID, Username: b.Username, CLID: b.CLID, IMSI: b.IMSI, Admin: b.Admin, Currency: b.Currency,
-		Balance: b.Balance, Held: b.Held, Available: b.Available, Credit: b.Credit, Blocked: b.Blocked,
+		Balance: b.Balance, Held: b.Held, Available: b.Available, Credit: b.Credit, Blocked: b.Blocked, LowBalance: b.LowBalance,
+		Promotions: make([]promotionJSON, len(b.Promotions)),
 	}
+	for i, p := range b.Promotions {
+		shown.Promotions[i] = promotionJSON(p)
+	}
+	return shown
 }
 
 func userTable() table {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"talktime/billing"
 	"talktime/internal/config"
@@ -69,7 +70,9 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 		rows = append(rows, []string{strings.ToLower(column.title), cells[i]})
 	}
 	rows = append(rows, [][]string{
+		{"promotional", orNone(promotionWords(u.Promotions))},
 		{"credit limit", u.Credit.String()},
+		{"low balance", orNone(lowBalance(u.LowBalance))},
 		{"blocked", yesNo(u.Blocked)},
 		{"name", orNone(shown.Name)},
 		{"level", strconv.Itoa(shown.Level)},
@@ -86,6 +89,22 @@ func (c *command) showUserDetail(ctx context.Context, db *store.Store, username 
 	return nil
 }
 
+// promotionWords are what of a balance expires, and when.
+func promotionWords(promotions []models.Promotion) string {
+	words := make([]string, len(promotions))
+	for i, p := range promotions {
+		words[i] = fmt.Sprintf("%s until %s", p.Balance, p.Expires.UTC().Format(time.RFC3339))
+	}
+	return strings.Join(words, ", ")
+}
+
+func lowBalance(a *money.Amount) string {
+	if a == nil {
+		return ""
+	}
+	return a.String()
+}
+
 func orNone(text string) string { return orElse(text, "-") }
 
 func userChange(c *command) action {
@@ -97,6 +116,8 @@ func userChange(c *command) action {
 	blocked := c.flags.Bool("blocked", false, "he can make no new calls; --blocked=false: he can again")
 	var credit money.Amount
 	c.amount(&credit, "credit-limit", "AMOUNT|how far below zero he may go: what he may talk for before he pays")
+	currency := c.flags.String("currency", "", "CODE|of his money, such as EUR; his balance must be 0, with all promotional credit, and no call in progress")
+	low := c.flags.String("low-balance", "", "AMOUNT|a notice is made when his balance falls below it; empty: as TALKTIME_LOW_BALANCE says")
 	name := c.flags.String("name", "", "TEXT|what he is called")
 	level := c.wholeNumber("level", models.LevelUser, models.LevelAdmin, models.LevelCollaborator, "N|0 administrator, 1 user, 2 collaborator")
 	account := c.flags.String("account-id", "", "ID|what other systems call him; empty: nothing")
@@ -116,6 +137,7 @@ Whoever is blocked can still log in. His calls in progress go on to their limit,
 			"blocked":  func() { change.Blocked = blocked },
 
 			"credit-limit": func() { change.CreditLimit = &credit },
+			"currency":     func() { change.Currency = currency },
 			"name":         func() { change.Name = name },
 			"level":        func() { change.Level = level },
 			"account-id":   func() { change.AccountID = orNull(account) },
@@ -125,6 +147,17 @@ Whoever is blocked can still log in. His calls in progress go on to their limit,
 			if c.isGiven(flag) {
 				field()
 			}
+		}
+		if c.isGiven("low-balance") {
+			var amount *money.Amount
+			if *low != "" {
+				below, err := money.Parse(*low)
+				if err != nil {
+					return usagef("--low-balance is %q, but must be an amount such as 60 or 12.50, or empty", *low)
+				}
+				amount = &below
+			}
+			change.LowBalance = &amount
 		}
 		if change.Empty() {
 			return usagef("nothing is to be changed; admin user change -h shows what can be")
@@ -162,7 +195,10 @@ func changeUser(ctx context.Context, db *store.Store, username string, change mo
 		return unknownUser(username, err)
 	}
 	_, err = db.ChangeUsers(ctx, []int64{user.ID}, change, actor())
+	var refusal *billing.Refusal
 	switch {
+	case errors.As(err, &refusal):
+		return refusal
 	case errors.Is(err, models.ErrLastAdmin):
 		return fmt.Errorf("%s is the last administrator", username)
 	case errors.Is(err, models.ErrConflict):

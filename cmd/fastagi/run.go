@@ -15,12 +15,14 @@ import (
 
 	"talktime/agi"
 	"talktime/billing"
+	"talktime/dialcode"
 	"talktime/internal/config"
 	"talktime/internal/spool"
 	"talktime/internal/version"
 	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/pbx"
+	"talktime/routing"
 	"talktime/store"
 	"talktime/tariff"
 )
@@ -66,7 +68,7 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 		return exitUsage
 	}
 	c, err := config.Load(env.getenv, env.environ(), ".")
-	for _, name := range c.Unknown {
+	for _, name := range append(c.Unknown, unknownPrompts(c)...) {
 		_, _ = fmt.Fprintf(env.stderr, "fastagi: warning: %s is not a setting of Talktime and has no effect\n", name)
 	}
 	for _, text := range c.Warnings {
@@ -95,6 +97,17 @@ func run(ctx context.Context, restore func(), args []string, env environment) in
 	return 0
 }
 
+// unknownPrompts are the settings of prompts that nobody plays.
+func unknownPrompts(c config.Config) (settings []string) {
+	for name := range c.Calls.Recordings {
+		if !slices.ContainsFunc(agi.Recordings(), func(r agi.Recording) bool { return r.Name == name }) {
+			settings = append(settings, "TALKTIME_PROMPT_"+strings.ReplaceAll(strings.ToUpper(name), "-", "_"))
+		}
+	}
+	slices.Sort(settings)
+	return settings
+}
+
 // tell prints an error, of which each line is a sentence of its own.
 func tell(env environment, err error) {
 	for line := range strings.SplitSeq(err.Error(), "\n") {
@@ -114,7 +127,9 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	}
 	tariffs := &tariff.Tariffs{}
 	_, _ = tariffs.Refresh(ctx, db) // so that the first call finds them; what fails is logged and tried again below
-	service := billing.New(billing.Options{Store: db, Policy: policy(c, tariffs), Logger: log, Lanes: db.Lanes()})
+	routes := routing.New(tariffs, c.Calls.DialTechs, int64(c.Calls.Max/time.Second))
+	_, _ = routes.Refresh(ctx, db) // the same
+	service := billing.New(billing.Options{Store: db, Policy: policy(c, tariffs, routes), Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
 	waiting := spool.New(c.Spool)
 	if err := wiring.TryWriting(c.Spool); err != nil {
@@ -127,7 +142,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	defer closeSources()
 
 	mux := agi.NewMux()
-	scripts := &agi.Scripts{Billing: service, Spool: records{waiting}, Prompts: c.Calls.Prompts, Logger: log}
+	scripts := &agi.Scripts{
+		Billing: service, Spool: records{waiting}, Vouchers: db, Cards: db, Logger: log,
+		Prompts: c.Calls.Prompts, Recordings: c.Calls.Recordings, CardLanguages: c.Calls.CardLanguages,
+	}
 	scripts.Register(mux)
 	server := &agi.Server{Handler: mux, Allow: c.FastAGI.Allow, MaxSessions: c.FastAGI.Sessions, Logger: log}
 	listener, err := agi.Listen(ctx, c.FastAGI.Listen)
@@ -141,6 +159,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	group.Go(func() error { return watchSchema(running, db, c.Database, log) })
 	group.Go(func() error {
 		tariffs.Watch(running, db, log)
+		return nil
+	})
+	group.Go(func() error {
+		routes.Watch(running, db, log)
 		return nil
 	})
 	group.Go(func() error {
@@ -172,10 +194,10 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	return err
 }
 
-func policy(cfg config.Config, tariffs *tariff.Tariffs) billing.Policy {
+func policy(cfg config.Config, tariffs *tariff.Tariffs, routes *routing.Routes) billing.Policy {
 	c := cfg.Calls
 	return billing.Policy{
-		Rate: tariffs.Rate, Location: cfg.Location,
+		Rate: tariffs.Rate, Route: routes.Route, Pools: routes.Pools, Location: cfg.Location, Warn: cfg.Notices.LowBalance, Country: dialcode.Abroad(c.Country),
 		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
 		Dial: c.Dial, SubscriberDial: c.SubscriberDial, DialTechs: c.DialTechs, Emergency: c.Emergency, EmergencyDial: c.EmergencyDial,
 	}

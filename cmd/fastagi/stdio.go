@@ -20,6 +20,7 @@ import (
 	"talktime/internal/spool"
 	"talktime/internal/wiring"
 	"talktime/models"
+	"talktime/routing"
 	"talktime/tariff"
 )
 
@@ -143,8 +144,9 @@ func bridge(conn net.Conn, greeting string, in io.Reader, out io.Writer) (served
 // emergency number is dialled, and what must be kept goes to the spool.
 func withoutServer(ctx context.Context, greeting string, in io.Reader, c config.Config, env environment, kept *counted) error {
 	log := wiring.Logger(env.stderr)
+	tariffs := &tariff.Tariffs{}
 	// Its log would speak of the database, which nobody has asked.
-	service := billing.New(billing.Options{Store: noStore{c.FastAGI.Listen}, Policy: policy(c, &tariff.Tariffs{}), Logger: slog.New(slog.DiscardHandler)})
+	service := billing.New(billing.Options{Store: noStore{c.FastAGI.Listen}, Policy: policy(c, tariffs, routing.New(tariffs, nil, 0)), Logger: slog.New(slog.DiscardHandler)})
 	defer service.Close()
 	mux := agi.NewMux()
 	scripts := &agi.Scripts{Billing: noServer{service, c.FastAGI.Listen}, Spool: kept, Prompts: c.Calls.Prompts, Logger: log}

@@ -42,6 +42,8 @@ type CallSpec struct {
 	// RingGiveUp is how long the caller waits for an answer after the last he has heard, normally the ringing. Zero: two minutes.
 	RingGiveUp time.Duration
 
+	Keypad *Keypad // of the calling phone, whose keys are to be pressed; nil: it has none
+
 	Count       int     // of calls, 1 when zero
 	Rate        float64 // of new calls a second; all at once when zero
 	Concurrency int     // at most so many at a time; no limit when zero
@@ -125,6 +127,7 @@ func writeCaller(dir string, spec CallSpec, parties []Party) error {
 		return err
 	}
 	files, err := render("sipp", map[string]any{
+		"Audio":       spec.Keypad.offer(),
 		"TalkMS":      cmp.Or(spec.Talk, 10*time.Minute).Milliseconds(),
 		"RingMS":      cmp.Or(spec.RingGiveUp, 2*time.Minute).Milliseconds(),
 		"Provisional": []int{100, 180, 181, 182, 183},

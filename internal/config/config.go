@@ -13,6 +13,9 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // TALKTIME_TIMEZONE works on a host without zone files
+
+	"talktime/dialcode"
+	"talktime/money"
 )
 
 // Config is everything both commands may be told. Each command takes the parts it needs.
@@ -41,6 +44,10 @@ type Config struct {
 	Spool string
 	// ReconcileEvery is the pause between two looks for lost calls.
 	ReconcileEvery time.Duration
+	// KeepRefusals is for how long the records of refused calls are kept; 0: for ever.
+	KeepRefusals time.Duration
+	// Notices is what is told, and by which mail server.
+	Notices Notices
 	// ShutdownTimeout is how long open work may take after the first signal.
 	ShutdownTimeout time.Duration
 	// Location is the zone of reports, schedules and naive timestamps; never nil.
@@ -110,7 +117,28 @@ type Calls struct {
 
 	Identify  []string // IdentifyCallerID, IdentifyAccount, IdentifyIMSI in the order of trying
 	Emergency []string // exact numbers
-	Prompts   string   // folder below Asterisk's sounds folder; empty: say nothing
+	Country   string   // calling code of the own country; empty: none is
+	Prompts   string   // folder below Asterisk's sounds folder; empty: say nothing of refusals
+
+	Recordings    map[string]string // files that stand for single prompts, by the names of those; nil: none
+	CardLanguages []string          // from which the holder of a card chooses; none: the channel's
+}
+
+// Notices is what is told of, and to whom by mail.
+type Notices struct {
+	LowBalance map[string]money.Amount // balances below which it is told, by currency; nil: none
+	Refusals   int                     // of a user within Window; 0: nobody is told
+	Window     time.Duration
+	Mail       []string // addresses; none: no mail is sent
+	SMTP       SMTP
+}
+
+// SMTP is a mail server.
+type SMTP struct {
+	Addr     string // host:port; empty: off
+	User     string // empty: no login
+	Password Secret
+	From     string // an address
 }
 
 // Inside says which numbers and channels are ours, from which the direction of a call follows.
@@ -214,7 +242,10 @@ func Load(getenv func(string) (string, bool), environ []string, dir string) (Con
 	c.Calls = l.calls()
 	c.Spool = l.path("TALKTIME_SPOOL")
 	c.ReconcileEvery = l.seconds("TALKTIME_RECONCILE_SECONDS", 1, 3600)
+	const day = 24 * time.Hour
+	c.KeepRefusals = time.Duration(l.number("TALKTIME_KEEP_REFUSALS_DAYS", 0, 3650)) * day
 	c.ShutdownTimeout = l.seconds("TALKTIME_SHUTDOWN_SECONDS", 0, 600)
+	c.Notices = l.notices()
 	c.Location = l.location("TALKTIME_TIMEZONE")
 	c.Inside = Inside{
 		Extensions: l.regexp("TALKTIME_EXTENSIONS"),
@@ -268,7 +299,14 @@ func (l *loader) calls() Calls {
 		DialTechs: l.list("TALKTIME_DIAL_TECHS"),
 		Identify:  l.list("TALKTIME_IDENTIFY"),
 		Emergency: l.list("TALKTIME_EMERGENCY"),
+		Country:   l.text("TALKTIME_COUNTRY"),
 		Prompts:   l.prompts("TALKTIME_PROMPTS"),
+
+		Recordings:    l.recordings(),
+		CardLanguages: l.languages("TALKTIME_CARD_LANGUAGES"),
+	}
+	if c.Country != "" && !dialcode.Valid(c.Country) {
+		l.mistake("TALKTIME_COUNTRY", "must be the calling code of a country, such as 49, without + or 00")
 	}
 	l.distinct("TALKTIME_DIAL_TECHS", c.DialTechs)
 	for _, tech := range c.DialTechs {

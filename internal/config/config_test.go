@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"talktime/money"
 )
 
 // load loads from a map, without a .env file.
@@ -77,6 +79,8 @@ func TestDefaults(t *testing.T) {
 		Callstat:        Callstat{FirstExtension: 2000, LastExtension: 3999},
 		Recordings:      "/var/spool/asterisk/monitor",
 		Spool:           "data/spool",
+		KeepRefusals:    90 * 24 * time.Hour,
+		Notices:         Notices{Refusals: 20, Window: 5 * time.Minute},
 		PBX:             PBX{Backend: PBXOff},
 		ReconcileEvery:  30 * time.Second,
 		ShutdownTimeout: 10 * time.Second,
@@ -141,9 +145,21 @@ func TestEverySetting(t *testing.T) {
 		"TALKTIME_EMERGENCY":                   "112, 911 *5",
 		"TALKTIME_EMERGENCY_DIAL":              "PJSIP/{number}@emergency",
 		"TALKTIME_PROMPTS":                     "talktime/en/",
+		"TALKTIME_PROMPT_CARD_PIN":             "site/pin",
+		"TALKTIME_PROMPT_GOODBYE":              " ",
+		"TALKTIME_CARD_LANGUAGES":              "en, pt_BR",
 		"TALKTIME_SPOOL":                       "/var/lib/talktime/spool",
 		"TALKTIME_RECONCILE_SECONDS":           "5",
 		"TALKTIME_SHUTDOWN_SECONDS":            "0",
+		"TALKTIME_KEEP_REFUSALS_DAYS":          "7",
+		"TALKTIME_LOW_BALANCE":                 "EUR:5.5, SEC:-300",
+		"TALKTIME_NOTICE_REFUSALS":             "off",
+		"TALKTIME_NOTICE_MAIL":                 "ops@example.net, boss@example.net",
+		"TALKTIME_SMTP_ADDR":                   "mail.example.net",
+		"TALKTIME_SMTP_USER":                   "talk",
+		"TALKTIME_SMTP_PASSWORD":               "smtp-password",
+		"TALKTIME_SMTP_FROM":                   "talktime@example.net",
+		"TALKTIME_COUNTRY":                     "598",
 		"TALKTIME_TIMEZONE":                    "Pacific/Auckland",
 		"TALKTIME_EXTENSIONS":                  "^2...$",
 		"TALKTIME_TRUNKS":                      "^PJSIP/trunk-",
@@ -196,7 +212,8 @@ func TestEverySetting(t *testing.T) {
 			Max: time.Hour, Ring: 25 * time.Second,
 			Dial: "PJSIP/{number}@a&IAX2/b/{number}", SubscriberDial: "PJSIP/{clid}", EmergencyDial: "PJSIP/{number}@emergency",
 			DialTechs: []string{"PJSIP", "IAX2"}, Identify: []string{"account", "callerid"},
-			Emergency: []string{"112", "911", "*5"}, Prompts: "talktime/en",
+			Emergency: []string{"112", "911", "*5"}, Country: "598", Prompts: "talktime/en",
+			Recordings: map[string]string{"card-pin": "site/pin"}, CardLanguages: []string{"en", "pt_BR"},
 		},
 		AMI:         AMI{Addr: "192.0.2.1:5038", User: "talktime", Secret: "ami-secret"},
 		NodeManager: "192.0.2.9:45064",
@@ -213,9 +230,14 @@ func TestEverySetting(t *testing.T) {
 		QueueLog:            QueueLog{Table: true},
 		Recordings:          "/srv/monitor",
 		Spool:               "/var/lib/talktime/spool",
-		PBX:                 PBX{Backend: PBXFreePBX, Database: Database{Dialect: MySQL, Host: "2001:db8::1", Port: 3310, User: "pbx", Name: "asterisk"}},
-		ShowFirewallRules:   true,
-		ReconcileEvery:      5 * time.Second,
+		KeepRefusals:        7 * 24 * time.Hour,
+		Notices: Notices{
+			LowBalance: map[string]money.Amount{"EUR": 5_500_000, "SEC": -300_000_000}, Mail: []string{"ops@example.net", "boss@example.net"},
+			SMTP: SMTP{Addr: "mail.example.net:587", User: "talk", Password: "smtp-password", From: "talktime@example.net"},
+		},
+		PBX:               PBX{Backend: PBXFreePBX, Database: Database{Dialect: MySQL, Host: "2001:db8::1", Port: 3310, User: "pbx", Name: "asterisk"}},
+		ShowFirewallRules: true,
+		ReconcileEvery:    5 * time.Second,
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("settings differ (-want +got):\n%s", diff)
@@ -253,6 +275,17 @@ func TestMistakes(t *testing.T) {
 		{"seconds with a fraction", m("TALKTIME_RING_SECONDS", "1.5"), []string{"TALKTIME_RING_SECONDS"}},
 		{"ringing for ever", m("TALKTIME_RING_SECONDS", "601"), []string{"from 1 to 600"}},
 		{"no pause between reconciliations", m("TALKTIME_RECONCILE_SECONDS", "0"), []string{"from 1 to 3600"}},
+		{"country", m("TALKTIME_COUNTRY", "+49"), []string{"without + or 00"}},
+		{"no country", m("TALKTIME_COUNTRY", "999"), []string{"calling code of a country"}},
+		{"a low balance without a currency", m("TALKTIME_LOW_BALANCE", "5"), []string{`must be amounts by currency such as EUR:5,SEC:300, each currency once; "5" is none`}},
+		{"a low balance twice", m("TALKTIME_LOW_BALANCE", "EUR:5,EUR:6"), []string{`"EUR:6" is none`}},
+		{"refusals without minutes", m("TALKTIME_NOTICE_REFUSALS", "20"), []string{"must be off, or a number from 1 to 100000 and minutes from 1 to 1440"}},
+		{"mail to a name", m("TALKTIME_NOTICE_MAIL", "ops", "TALKTIME_SMTP_ADDR", "mx", "TALKTIME_SMTP_FROM", "a@example.net"), []string{`"ops" is none`}},
+		{"mail to a header", m("TALKTIME_NOTICE_MAIL", "Ops<ops@example.net>", "TALKTIME_SMTP_ADDR", "mx", "TALKTIME_SMTP_FROM", "a@example.net"), []string{`"Ops<ops@example.net>" is none`}},
+		{"mail without a server", m("TALKTIME_NOTICE_MAIL", "ops@example.net"), []string{"TALKTIME_SMTP_ADDR must be given with TALKTIME_NOTICE_MAIL"}},
+		{"mail from nobody", m("TALKTIME_NOTICE_MAIL", "ops@example.net", "TALKTIME_SMTP_ADDR", "mx"), []string{"TALKTIME_SMTP_FROM must be a mail address, and given with TALKTIME_SMTP_ADDR"}},
+		{"a mail password of nobody", m("TALKTIME_NOTICE_MAIL", "ops@example.net", "TALKTIME_SMTP_ADDR", "mx", "TALKTIME_SMTP_FROM", "a@example.net", "TALKTIME_SMTP_PASSWORD", "x"), []string{"TALKTIME_SMTP_USER must be given"}},
+		{"refusals kept too long", m("TALKTIME_KEEP_REFUSALS_DAYS", "4000"), []string{"from 0 to 3650"}},
 		{"negative shutdown", m("TALKTIME_SHUTDOWN_SECONDS", "-1"), []string{"from 0 to 600"}},
 		{"dial without a technology", m("TALKTIME_DIAL", "{number}@trunk"), []string{"must have the form Tech/resource"}},
 		{"dial with a forbidden technology", m("TALKTIME_DIAL", "Local/{number}@x"), []string{`names the technology "Local"`}},
@@ -277,6 +310,10 @@ func TestMistakes(t *testing.T) {
 		{"emergency target that is none", m("TALKTIME_EMERGENCY_DIAL", "trunk"), []string{"TALKTIME_EMERGENCY_DIAL"}},
 		{"prompts outside the sounds folder", m("TALKTIME_PROMPTS", "../etc"), []string{"below Asterisk's sounds folder"}},
 		{"prompts as an absolute path", m("TALKTIME_PROMPTS", "/srv/sounds"), []string{"below Asterisk's sounds folder"}},
+		{"a prompt outside the sounds folder", m("TALKTIME_PROMPT_CARD_PIN", "/etc/x"), []string{`TALKTIME_PROMPT_CARD_PIN is "/etc/x", but must be a file below`}},
+		{"a language that is none", m("TALKTIME_CARD_LANGUAGES", "en,../x"), []string{`"../x" is none`}},
+		{"a language twice", m("TALKTIME_CARD_LANGUAGES", "en,en"), []string{`must not name "en" twice`}},
+		{"more languages than keys", m("TALKTIME_CARD_LANGUAGES", "aa,ab,ac,ad,ae,af,ag,ah,ai,aj"), []string{"at most 9 languages"}},
 		{"prompts joined as Playback joins them", m("TALKTIME_PROMPTS", "a&b"), []string{"TALKTIME_PROMPTS"}},
 		{"unknown time zone", m("TALKTIME_TIMEZONE", "Mars/Olympus"), []string{`TALKTIME_TIMEZONE is "Mars/Olympus"`}},
 		{"extensions no regular expression", m("TALKTIME_EXTENSIONS", "^[0-9"), []string{"TALKTIME_EXTENSIONS"}},
@@ -567,13 +604,14 @@ func TestSecretsAreNeverShown(t *testing.T) {
 // nothing else.
 func TestTableIsComplete(t *testing.T) {
 	t.Parallel()
-	env := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "sqlite:x")
+	env := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "sqlite:x",
+		"TALKTIME_PROMPT_CARD_PIN", "x")
 	asked := make(map[string]bool)
 	_, err := Load(func(name string) (string, bool) {
 		asked[generic(name)] = true
 		value, set := env[name]
 		return value, set
-	}, []string{"DB1_HOST=h"}, "")
+	}, []string{"DB1_HOST=h", "TALKTIME_PROMPT_CARD_PIN=x"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -405,6 +405,45 @@ func (l *loader) prompts(name string) string {
 	return value
 }
 
+// recordings are the files of single prompts, by the name of the prompt in small letters with hyphens.
+func (l *loader) recordings() map[string]string {
+	var files map[string]string
+	for _, name := range l.names {
+		prompt, ours := strings.CutPrefix(name, promptPrefix)
+		if !ours || l.text(name) == "" {
+			continue
+		}
+		file := l.text(name)
+		if !promptsFolder.MatchString(file) {
+			l.mistake(name, "must be a file below Asterisk's sounds folder without its ending, such as site/welcome: letters, digits, _ - and /")
+			continue
+		}
+		if files == nil {
+			files = make(map[string]string)
+		}
+		files[strings.ReplaceAll(strings.ToLower(prompt), "_", "-")] = file
+	}
+	return files
+}
+
+// languageName is a language as Asterisk names the folders of its sounds: en, pt_BR, en_US_f_Allison.
+var languageName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]{1,39}$`)
+
+// languages is a list of languages that fit on the keys 1 to 9.
+func (l *loader) languages(name string) []string {
+	items := l.list(name)
+	l.distinct(name, items)
+	for _, item := range items {
+		if !languageName.MatchString(item) {
+			l.mistake(name, "must be a list of languages such as en,pt_BR; %q is none", item)
+		}
+	}
+	if len(items) > 9 {
+		l.mistake(name, "must name at most 9 languages, for they are chosen by one key")
+	}
+	return items
+}
+
 func (l *loader) url(name string) string {
 	value := l.text(name)
 	if value == "" {

@@ -115,8 +115,20 @@ func Describe() []Setting {
 			Meaning: "where emergency numbers go",
 		},
 		{
+			Name: "TALKTIME_COUNTRY", Unset: "none",
+			Meaning: "calling code of the own country, such as 49: numbers in it are no new country to a user whose limits count these",
+		},
+		{
 			Name: "TALKTIME_PROMPTS", Unset: "none",
-			Meaning: "folder below Asterisk's sounds folder with recordings played before a refusal returns: nocredit, unknowncaller, unknowncallee, blocked, limit, norate, error",
+			Meaning: "folder below Asterisk's sounds folder with recordings played before a refusal returns: nocredit, unknowncaller, unknowncallee, blocked, limit, norate, error; and with those of recharge and card (operations manual)",
+		},
+		{
+			Name: "TALKTIME_PROMPT_NAME", Unset: "none",
+			Meaning: "file below Asterisk's sounds folder, without its ending, to be played for one prompt instead, whose name stands in place of NAME with _ for -: TALKTIME_PROMPT_CARD_PIN",
+		},
+		{
+			Name: "TALKTIME_CARD_LANGUAGES", Unset: "the channel's",
+			Meaning: "languages of Asterisk's sounds from which the holder of a calling card chooses by a key from 1 on, such as en,es; at most 9",
 		},
 		{
 			Name: "TALKTIME_SPOOL", Default: "data/spool",
@@ -125,6 +137,38 @@ func Describe() []Setting {
 		{
 			Name: "TALKTIME_RECONCILE_SECONDS", Default: "30",
 			Meaning: "how often lost calls are looked for, 1 to 3600",
+		},
+		{
+			Name: "TALKTIME_KEEP_REFUSALS_DAYS", Default: "90",
+			Meaning: "for how many days it is kept which calls were refused, 0 to 3650; 0: for ever",
+		},
+		{
+			Name: "TALKTIME_LOW_BALANCE", Unset: "none",
+			Meaning: "balances below which a notice is made, by currency, such as EUR:5,SEC:300, for users who have no own one",
+		},
+		{
+			Name: "TALKTIME_NOTICE_REFUSALS", Default: "20/5",
+			Meaning: "how many refused calls of a user within how many minutes make a notice, 1 to 100000 within 1 to 1440; off: none do",
+		},
+		{
+			Name: "TALKTIME_NOTICE_MAIL", Unset: "none",
+			Meaning: "addresses to which notices are sent by mail, such as ops@example.net,boss@example.net; needs TALKTIME_SMTP_ADDR",
+		},
+		{
+			Name: "TALKTIME_SMTP_ADDR", Unset: "off",
+			Meaning: "mail server for notices, host or host:port (587); at port 465 with TLS from the start, else with STARTTLS, without which mails go only to the same machine",
+		},
+		{
+			Name: "TALKTIME_SMTP_USER", Unset: "none",
+			Meaning: "user of the mail server; without one nobody logs in",
+		},
+		{
+			Name: "TALKTIME_SMTP_PASSWORD", Unset: "none", Secret: true,
+			Meaning: "password of that user",
+		},
+		{
+			Name: "TALKTIME_SMTP_FROM", Unset: "none",
+			Meaning: "address that mails come from; must be given with TALKTIME_SMTP_ADDR",
 		},
 		{
 			Name: "TALKTIME_SHUTDOWN_SECONDS", Default: "10",
@@ -278,8 +322,14 @@ func MarkdownTable() string {
 // slotName matches the variables of one CDR database: DB1_HOST, DB12_PASSWORD.
 var slotName = regexp.MustCompile(`^DB([1-9][0-9]{0,3})_([A-Z_]+)$`)
 
+// promptPrefix begins the variable of one prompt.
+const promptPrefix = "TALKTIME_PROMPT_"
+
 // generic returns the name under which the table knows a variable: DB7_HOST is DBn_HOST.
 func generic(name string) string {
+	if strings.HasPrefix(name, promptPrefix) {
+		return promptPrefix + "NAME"
+	}
 	if m := slotName.FindStringSubmatch(name); m != nil {
 		return "DBn_" + m[2]
 	}

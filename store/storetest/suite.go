@@ -21,7 +21,7 @@ import (
 // Run checks that a Store keeps what billing promises, on a kind of database. Each test gets an empty one from fresh.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	t.Helper()
-	for _, group := range []map[string]func(*testing.T, Database){callTests, rowTests, raceTests, ledgerTests, userTests, schemaTests} {
+	for _, group := range []map[string]func(*testing.T, Database){callTests, rowTests, raceTests, limitTests, ledgerTests, userTests, schemaTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -343,13 +343,13 @@ func severalAccounts(t *testing.T, d Database) {
 	db := d.SQL(t)
 	addAccount(t, db, joelID, "bonus", 1, 10*money.Unit)
 	addAccount(t, db, joelID, "late", 200, 30*money.Unit)
-	k.move(joel, 5, "into the one that burns last")
+	k.move(joel, 5, "into the main one, which burns last")
 	k.has(joel, 45, 0)
 	auth, err := k.Authorize(t.Context(), request(joelCLID, "pbx-1.1", abroad))
 	if err != nil || auth.Seconds != 45 {
 		t.Fatalf("%+v, %v", auth, err)
 	}
-	if parts := k.call("pbx-1.1").Holds; len(parts) != 2 || parts[0].Amount != 10*money.Unit || parts[1].Amount != 35*money.Unit {
+	if parts := k.call("pbx-1.1").Holds; len(parts) != 3 || parts[0].Amount != 10*money.Unit || parts[1].Amount != 30*money.Unit || parts[2].Amount != 5*money.Unit {
 		t.Errorf("held %v", parts)
 	}
 	if _, err := k.Settle(t.Context(), result(joelCLID, "pbx-1.1", answered("caller", 12_000))); err != nil {
@@ -358,7 +358,7 @@ func severalAccounts(t *testing.T, d Database) {
 	k.has(joel, 33, 0)
 	var bonus, late int64
 	row := db.QueryRowContext(t.Context(), "SELECT MAX(CASE WHEN name = 'bonus' THEN balance END), MAX(CASE WHEN name = 'late' THEN balance END) FROM accounts")
-	if err := row.Scan(&bonus, &late); err != nil || bonus != 0 || late != 33_000_000 {
+	if err := row.Scan(&bonus, &late); err != nil || bonus != 0 || late != 28_000_000 {
 		t.Errorf("bonus %d, late %d, %v", bonus, late, err)
 	}
 }

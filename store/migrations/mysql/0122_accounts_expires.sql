@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX accounts_expires ON accounts (expires_at);

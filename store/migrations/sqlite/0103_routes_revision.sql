@@ -1,0 +1,2 @@
+-- +goose Up
+INSERT INTO counters (name, value) VALUES ('routes', 1);

@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX vouchers_user ON vouchers (user_id);

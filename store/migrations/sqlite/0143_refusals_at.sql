@@ -1,0 +1,2 @@
+-- +goose Up
+CREATE INDEX refusals_at ON refusals (at, user_id);
