@@ -62,11 +62,13 @@ func accounts(s *site) {
 	s.call("eves-done", "555000206", "600", 917)
 	s.call("eves-to-joel", "555000206", "555000205", 919)
 	s.call("own-open", "555000204", "600", -1)
+	s.refused("own-refused", "555000204", "600")
+	s.refused("joels-refused", "555000205", "600")
 }
 
 // strange is what a program that is bound to marta's account must not read anywhere.
 var strange = []string{
-	`"joel"`, "Joel Quill", "8 Far Lane", "888.111", "shop-8", "001010000000205", "555000205", "queue-of-joel", "for-joel", "7771", "joels-to-marta", "joels-open", "913",
+	`"joel"`, "Joel Quill", "8 Far Lane", "888.111", "shop-8", "001010000000205", "555000205", "queue-of-joel", "for-joel", "7771", "joels-to-marta", "joels-open", "joels-refused", "913",
 	`"eve"`, "Eve Zander", "9 Far Lane", "999.111", "shop-9", "001010000000206", "555000206", "queue-of-eve", "for-eve", "7772", "eves-done", "eves-to-joel", "917", "919", "1717",
 }
 

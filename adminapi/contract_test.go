@@ -381,6 +381,9 @@ func TestCallsOfABusyUser(t *testing.T) {
 
 // TestGroupOfManyUsers: in lists it shows some, alone all that a page can bear, and says so.
 func TestGroupOfManyUsers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; a run that is not short has it")
+	}
 	onBoth(t, func(t *testing.T, s *site) {
 		const users = 10_001
 		err := s.store.ImportUsers(t.Context(), "test", "test", func(yield func(models.NewUser) error) error {

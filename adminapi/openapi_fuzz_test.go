@@ -19,6 +19,8 @@ func FuzzBodies(f *testing.F) {
 	s := newSite(f, storetest.SQLite(f))
 	s.user(models.NewUser{Username: "marta", CLID: "555000204", IMSI: "001010000000204", Balance: 180 * money.Unit})
 	s.user(models.NewUser{Username: "joel", CLID: "555000205", IMSI: "001010000000205"})
+	s.deck("retail", models.SEC)
+	s.carrier("north")
 	handler, err := adminapi.New(s.deps)
 	if err != nil {
 		f.Fatal(err)

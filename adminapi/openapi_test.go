@@ -211,15 +211,15 @@ func TestDocs(t *testing.T) {
 // TestContract asks for every operation of the document in every way it forbids and in some that it allows, and holds each
 // answer against the document.
 func TestContract(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; a run that is not short has it")
+	}
 	t.Parallel()
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
 		contract(t, storetest.SQLite(t))
 	})
 	t.Run("MariaDB", func(t *testing.T) {
-		if testing.Short() {
-			t.Skip("SQLite is enough for a short run")
-		}
 		t.Parallel()
 		contract(t, storetest.OnShared(t))
 	})

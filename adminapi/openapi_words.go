@@ -331,7 +331,7 @@ func glossary() map[string]word {
 		"ChangeBatchRequest.from":  {about: "the serial of the first of a series; of the batch unless given"}, "ChangeBatchRequest.to": {about: "the serial of the last of a series; of the batch unless given"},
 		"code": {about: "16 digits, also with blanks, hyphens or points between them", example: "0000 0000 0000 0098"}, "RedeemRequest.user": {about: "for whom; whoever asks unless given", example: "marta"}, "Redeemed.user": {about: "whose account it is", example: "marta"},
 		"serial": {about: "the number that is printed beside the code", example: "00001000001"}, "Redeemed.amount": {about: "what was added", example: "600"}, "Redeemed.currency": {about: "of that", example: "SEC"},
-		"Redeemed.expires_at": {about: "until when the credit is good; null: for ever"}, "Redeemed.available": {about: "what the user may spend now", example: "780"}, "already": {about: "the same user had redeemed it before; nothing was added now", example: false},
+		"Redeemed.expires_at": {about: "until when the credit is good; null: for ever", example: instant}, "Redeemed.available": {about: "what the user may spend now", example: "780"}, "already": {about: "the same user had redeemed it before; nothing was added now", example: false},
 
 		// re-ratings
 		"Rerate.id": {about: "the key", example: 1}, "Rerate.name": {about: "the name; unique", example: "january"}, "NewRerateRequest.name": {about: "the name; unique", example: "january"},

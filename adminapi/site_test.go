@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -158,6 +159,18 @@ func (s *site) call(id, clid, number string, seconds int64) {
 	}
 	if seconds >= 0 { // else it goes on
 		s.settle(id, clid, seconds)
+	}
+}
+
+// refused asks for a call that is not permitted.
+func (s *site) refused(id, clid, number string) {
+	s.t.Helper()
+	service := billing.New(billing.Options{Store: s.store, Policy: policy})
+	defer service.Close()
+	var refusal *billing.Refusal
+	_, err := service.Authorize(s.t.Context(), billing.CallRequest{CallID: id, Identity: billing.Identity{CallerID: clid}, Number: number})
+	if !errors.As(err, &refusal) {
+		s.t.Fatalf("call %s: %v", id, err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (s *Scripts) attempt(ctx context.Context, ch *Channel) error {
 	ch.Note(slog.String("carrier", to.Name))
 	args := dialArgs(to.Target, auth.Ring, fmt.Sprintf(limitOption, auth.Seconds*1000))
 	if err := setAll(ch, [][2]string{
-		{dialplan.VarDialArgs, args}, {dialplan.VarTarget, to.Target}, {"TIMEOUT(absolute)", absolute(auth)},
+		{dialplan.VarDialArgs, args}, {dialplan.VarTarget, to.Target}, {"TIMEOUT(absolute)", absolute(auth)}, {dialplan.VarReason, ""},
 	}); err != nil {
 		return s.refuseAttempt(ch, err)
 	}

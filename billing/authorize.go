@@ -97,6 +97,8 @@ func (r CallRequest) check(p Policy) error {
 		return refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
 	case !numberForm.matches(r.Number):
 		return refuse(models.ErrInvalid, "the dialled number may have only digits, +, * and #")
+	case strings.LastIndexByte(r.Number, '+') > 0: // it would hide from limits, rates and routes what carriers may dial
+		return refuse(models.ErrInvalid, "the dialled number may have + only as its first character")
 	case r.Target != "" && !ValidTarget(r.Target, p.DialTechs):
 		return refuse(models.ErrInvalid, "the dial target is not of the form Tech/resource with an allowed technology")
 	case r.Ring < 0 || r.Ring > maxRing:
@@ -255,6 +257,8 @@ func (p Policy) proceed(
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the first leg of call %s: %w", call.CallID, err)
 	}
+	kept, covered := wallet.keep(call.Holds, talked)
+	talked -= covered
 	if auth.Seconds, err = p.afford(user, wallet, rate, talked, now); err != nil {
 		return change{}, Authorization{}, err
 	}
@@ -272,7 +276,7 @@ func (p Policy) proceed(
 		return change{}, Authorization{}, err
 	}
 	call.Authorized, call.Due = now, now.Add(seconds(auth.Ring+auth.Seconds))
-	call.Holds = wallet.hold(talked + further)
+	call.Holds = append(kept, wallet.hold(talked+further)...)
 	auth.Leg = len(call.Legs)
 	c := change{visited: p.counted(s, user, wallet, req.Number, callee, now), notices: losses(call, now), calls: []models.Call{call}}
 	c.accounts = wallet.changed(s, call.UserID)

@@ -75,6 +75,8 @@ func TestRefusals(t *testing.T) {
 		"nowhere to dial":      {options: func(p *billing.Policy) { p.Dial = "" }, kind: billing.ErrUnknownCallee},
 		"a route of nonsense":  {options: func(p *billing.Policy) { p.Dial = "Local/{number}" }, kind: models.ErrInvalid},
 		"half a minute is due": {options: func(p *billing.Policy) { p.Rate = halfAnHour }, kind: billing.ErrInsufficientFunds, reason: "no credit"},
+		"a + in the number":    {edit: func(r *billing.CallRequest) { r.Number = "59+899123000" }, kind: models.ErrInvalid},
+		"two of them":          {edit: func(r *billing.CallRequest) { r.Number = "++" + r.Number }, kind: models.ErrInvalid},
 		"ring time below 0":    {edit: func(r *billing.CallRequest) { r.Ring = -1 }, kind: models.ErrInvalid},
 		"ring time of a day":   {edit: func(r *billing.CallRequest) { r.Ring = 86400 }, kind: models.ErrInvalid},
 		"no unique id":         {edit: func(r *billing.CallRequest) { r.CallID = "" }, kind: models.ErrInvalid},

@@ -153,6 +153,41 @@ func TestHeldMoneyDoesNotExpire(t *testing.T) {
 	d.has(170, map[int64]int64{})
 }
 
+// TestRedirectKeepsWhatHasExpired: what was talked before a redirect is paid by the credit that was held for it, even if that has
+// expired meanwhile; what comes after the redirect is not.
+func TestRedirectKeepsWhatHasExpired(t *testing.T) {
+	t.Parallel()
+	d := promoDesk(t)
+	d.promote(100, 1)
+	d.wait(3590)
+	d.authorize("pbx-1.1", abroad) // holds 60 of it
+	d.wait(30)
+	auth := d.authorize("pbx-1.1", "5511999999")
+	if auth.Leg != 1 || auth.Seconds != 60 {
+		t.Errorf("the redirect got %+v", auth)
+	}
+	promo := money.Amount(0)
+	for _, part := range d.call("pbx-1.1").Holds {
+		if part.AccountID != d.accountsOf(d.marta)[models.MainAccount].ID {
+			promo += part.Amount
+		}
+	}
+	if promo != 30*money.Unit {
+		t.Errorf("%s of what has expired are held, want what was talked for", promo)
+	}
+	d.expire()
+	d.has(180, map[int64]int64{0: 30})
+	e := answered(billing.SourceReducer, 50_000)
+	e.Leg = 1
+	if charge := d.settle("pbx-1.1", e); charge.Amount != 50*money.Unit {
+		t.Errorf("%+v", charge)
+	}
+	d.has(160, map[int64]int64{})
+	if found := d.store.audit(); len(found) > 0 {
+		t.Error(found)
+	}
+}
+
 // TestPromisesAreKept: with three accounts in use a further promotion never shortens what another was promised.
 func TestPromisesAreKept(t *testing.T) {
 	t.Parallel()

@@ -94,7 +94,11 @@ func (p Policy) route(s *State, req CallRequest, caller models.User) (target str
 // the trunk; and in which pools it counts.
 func (p Policy) direct(s *State, call *models.Call, auth *Authorization, user models.User, now time.Time) error {
 	before, _ := call.Routing.Carrier()
-	call.Routing = models.Routing{Pools: s.PoolsOf[call.UserID]}
+	groups := s.PoolsOf[call.UserID]
+	if call.ID != 0 { // it is in progress, and counts where it has counted
+		groups = slices.DeleteFunc(slices.Clone(call.Routing.Pools), func(id int64) bool { return id == before.Pool })
+	}
+	call.Routing = models.Routing{Pools: groups}
 	if auth.Target != "" {
 		return nil
 	}
@@ -120,7 +124,7 @@ func (p Policy) direct(s *State, call *models.Call, auth *Authorization, user mo
 		if attempt.Pool != before.Pool && !s.room(attempt.Pool) { // a call that is dialled on has its place already
 			continue
 		}
-		call.Routing = models.Routing{Attempts: attempts[i:], Pools: counting(s.PoolsOf[call.UserID], attempt.Pool)}
+		call.Routing = models.Routing{Attempts: attempts[i:], Pools: counting(groups, attempt.Pool)}
 		return p.follow(auth, *call)
 	}
 	return forbid(models.RuleCarrierCalls, "all carriers for this number have as many calls as they may")
@@ -165,16 +169,16 @@ func (p Policy) follow(auth *Authorization, call models.Call) error {
 	return nil
 }
 
-// losses tells that a call may cost more than is charged for it, of a carrier and a prefix once a day.
+// losses tells that the carrier to whom a call goes now may cost more than is charged for it, of a carrier and a prefix once
+// a day.
 func losses(call models.Call, now time.Time) []models.Notice {
-	for _, a := range call.Routing.Attempts {
-		if a.Loss {
-			data := logText(map[string]any{"call_id": call.CallID, "number": call.Number, "carrier": a.Name, "buy": a.Buy.PerMinute, "sell": call.Rate.PerMinute})
-			once := fmt.Sprintf("loss:%d:%s:%s", a.Carrier, call.Rate.Prefix, now.UTC().Format(time.DateOnly))
-			return []models.Notice{{At: now, Kind: models.NoticeLoss, UserID: call.UserID, Data: data, Once: once}}
-		}
+	a, ok := call.Routing.Carrier()
+	if !ok || !a.Loss {
+		return nil
 	}
-	return nil
+	data := logText(map[string]any{"call_id": call.CallID, "number": call.Number, "carrier": a.Name, "buy": a.Buy.PerMinute, "sell": call.Rate.PerMinute})
+	once := fmt.Sprintf("loss:%d:%s:%s", a.Carrier, call.Rate.Prefix, now.UTC().Format(time.DateOnly))
+	return []models.Notice{{At: now, Kind: models.NoticeLoss, UserID: call.UserID, Data: data, Once: once}}
 }
 
 // buyCost is what the carriers of a settled call ask for it, in the currency of the last one's deck.
@@ -246,7 +250,7 @@ func advance(s *State, callID string, at int, ring int64, now time.Time) (change
 	if due := now.Add(seconds(min(max(ring, 0), maxRing) + call.Limit)); due.After(call.Due) { // nobody has answered yet
 		call.Due = due
 	}
-	return change{calls: []models.Call{call}}, next, nil
+	return change{calls: []models.Call{call}, notices: losses(call, now)}, next, nil
 }
 
 // fills reports whether the user has what the template asks for: a phone without a SIM has no IMSI.

@@ -203,7 +203,8 @@ func (s *State) warn(after models.Account, c change) {
 	if after.Warn != nil {
 		below, told = *after.Warn, true
 	}
-	if !told || after.Name != models.MainAccount || after.Balance >= below {
+	closing := slices.ContainsFunc(c.transactions, func(t models.Transaction) bool { return t.Ref.Kind == models.KindClosed })
+	if !told || closing || after.Name != models.MainAccount || after.Balance >= below {
 		return
 	}
 	for _, before := range s.Accounts[after.UserID] {
@@ -315,6 +316,22 @@ func (p purse) unhold(parts []models.HoldPart) error {
 		a.Held -= part.Amount
 	}
 	return nil
+}
+
+// keep holds again what was held on accounts that have expired meanwhile, up to the amount that was talked for: that was
+// promised to the call, and nothing else of it comes back to life. covered is how much of the amount it is.
+func (p purse) keep(held []models.HoldPart, amount money.Amount) (kept []models.HoldPart, covered money.Amount) {
+	for _, part := range held {
+		a := p.account(part.AccountID)
+		if a == nil || spendable(*a) || covered == amount {
+			continue
+		}
+		part.Amount = min(part.Amount, amount-covered)
+		a.Held += part.Amount
+		covered += part.Amount
+		kept = append(kept, part)
+	}
+	return kept, covered
 }
 
 // take pays amount, first from the given parts (which are no longer held, and pay even where they have expired), then from

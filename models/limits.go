@@ -7,7 +7,7 @@ import (
 	"talktime/money"
 )
 
-// Limits bound what a user may do with his phone. What is zero, nil or empty bounds nothing.
+// Limits bound what a user may do with his phone. What is zero, nil or empty bounds nothing, but for PremiumCalls.
 type Limits struct {
 	Calls        int64        `json:"calls,omitempty"`         // at once
 	Seconds      int64        `json:"seconds,omitempty"`       // of one call
@@ -18,7 +18,7 @@ type Limits struct {
 	Quiet        []Window     `json:"quiet,omitempty"`         // when no call begins
 	NewCountries *int64       `json:"new_countries,omitempty"` // to which he may call for the first time in a day
 	Premium      []string     `json:"premium,omitempty"`       // prefixes of numbers
-	PremiumCalls int64        `json:"premium_calls,omitempty"` // to those in a day; without Premium it means nothing
+	PremiumCalls int64        `json:"premium_calls,omitempty"` // to those in a day, none of them if it is 0; without Premium it means nothing
 }
 
 // The rules by which a call may be refused, as its record names them.

@@ -55,6 +55,13 @@ func (c *command) reconcile(ctx context.Context, db *store.Store, cfg config.Con
 	if cfg.AMI.Addr != "" {
 		r.Live = pbx.AMI{Addr: cfg.AMI.Addr, User: cfg.AMI.User, Secret: cfg.AMI.Secret.Reveal()}
 	}
+	wrong, err := db.Recount(ctx)
+	if err != nil {
+		return err
+	}
+	if wrong > 0 {
+		c.note("%s of calls in progress was wrong and is right now: did an old fastagi run beside a new one?", counted(wrong, "number"))
+	}
 	report, runErr := r.Run(ctx, all)
 	if report.Problems == nil {
 		report.Problems = []string{}

@@ -236,6 +236,11 @@ func watchSchema(ctx context.Context, db *store.Store, d config.Database, log *s
 				log.Error("the database cannot be written: all calls are refused until it can", "database", d.Redacted(),
 					"err", err, "do", wiring.AboutWrites(d))
 			}
+			if wrong, err := db.Recount(ctx); err != nil {
+				log.Error("the calls in progress were not counted again", "err", err)
+			} else if wrong > 0 {
+				log.Warn("numbers of calls in progress were wrong and are right now: did an old fastagi run beside a new one?", "numbers", wrong)
+			}
 			return nil
 		case errors.Is(err, store.ErrSchema):
 			return wiring.AboutDatabase(d, err)
