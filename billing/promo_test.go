@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -234,9 +235,13 @@ func TestPromotionalCreditIsForCalls(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := d.Move(t.Context(), billing.Movement{Username: "marta", Amount: -181 * money.Unit, Ref: "out"})
-	refused(t, err, billing.ErrInsufficientFunds)
+	if reason := refused(t, err, billing.ErrInsufficientFunds); !strings.HasPrefix(reason, "insufficient balance: promotional credit") {
+		t.Error(reason)
+	}
 	_, err = d.Transfer(t.Context(), billing.Transfer{From: d.marta.ID, To: d.joel.ID, Amount: 181 * money.Unit, Ref: "gift"})
-	refused(t, err, billing.ErrInsufficientFunds)
+	if reason := refused(t, err, billing.ErrInsufficientFunds); !strings.HasPrefix(reason, "insufficient balance: promotional credit") {
+		t.Error(reason)
+	}
 	past := d.promotion(1, 0)
 	_, err = d.Move(t.Context(), past)
 	refused(t, err, models.ErrInvalid)

@@ -549,7 +549,7 @@ func (p Policy) move(s *State, m Movement, now time.Time) (change, Moved, error)
 		entries = []models.Entry{{AccountID: account.ID, Amount: m.Amount}}
 	default:
 		if m.Amount < -maxBalance || wallet.movable() < -m.Amount {
-			return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
+			return change{}, Moved{}, wallet.short(-m.Amount)
 		}
 		entries, _ = wallet.take(-m.Amount, nil, lasting)
 	}

@@ -73,7 +73,7 @@ func transfer(s *State, t Transfer, now time.Time) (change, Moved, error) {
 	case account == nil:
 		return change{}, Moved{}, refuse(models.ErrConflict, "user %s has no open account", strconv.Quote(s.Users[t.To].Username))
 	case from.movable() < t.Amount:
-		return change{}, Moved{}, refuse(ErrInsufficientFunds, "insufficient balance")
+		return change{}, Moved{}, from.short(t.Amount)
 	}
 	sum, err := money.Add(account.Balance, t.Amount)
 	if err != nil || sum > maxBalance {
@@ -104,4 +104,12 @@ func (t Transfer) same(done models.Transaction, from, to purse) error {
 		return refuse(ErrRefUsed, "the reference %s belongs to another transfer", strconv.Quote(t.Ref))
 	}
 	return nil
+}
+
+// short refuses an amount that cannot be taken out or given, and tells when promotional credit would have covered it.
+func (p purse) short(amount money.Amount) error {
+	if p.movable() < amount && amount <= p.available() {
+		return refuse(ErrInsufficientFunds, "insufficient balance: promotional credit is for calls, and cannot be taken out or transferred")
+	}
+	return refuse(ErrInsufficientFunds, "insufficient balance")
 }

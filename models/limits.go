@@ -21,6 +21,14 @@ type Limits struct {
 	PremiumCalls int64        `json:"premium_calls,omitempty"` // to those in a day, none of them if it is 0; without Premium it means nothing
 }
 
+// Rules are those by which a call may be refused, as its record names them.
+func Rules() []string {
+	return []string{
+		RuleCalls, RuleGroupCalls, RuleCarrierCalls, RuleSeconds, RuleHour, RuleDay, RuleBlocked, RuleAllowed, RuleQuiet, RuleNewCountries,
+		RulePremium, RuleLoss,
+	}
+}
+
 // The rules by which a call may be refused, as its record names them.
 const (
 	RuleCalls        = "calls"

@@ -88,3 +88,12 @@ func TestContradictions(t *testing.T) {
 		t.Error(found)
 	}
 }
+
+// TestOneIsSingular: a limit of one is told as one.
+func TestOneIsSingular(t *testing.T) {
+	t.Parallel()
+	words := models.Limits{NewCountries: new(int64(1)), Premium: []string{"9"}, PremiumCalls: 1}.Words("")
+	if len(words) != 2 || words[0].Words != "at most 1 new country in a day" || words[1].Words != "at most 1 call in a day to numbers that begin with 9" {
+		t.Errorf("%+v", words)
+	}
+}

@@ -68,10 +68,17 @@ func (l Limits) Words(currency string) []LimitWords {
 	say(len(l.Allowed) > 0, "allowed", "only numbers that begin with %s", prefixes(l.Allowed))
 	say(len(l.Quiet) > 0, "quiet", "no calls at %s", strings.Join(windows, "; "))
 	if l.NewCountries != nil {
-		say(true, "new_countries", "at most %d new countries in a day", *l.NewCountries)
+		say(true, "new_countries", "at most %s in a day", counted(*l.NewCountries, "new country", "new countries"))
 	}
-	say(len(l.Premium) > 0, "premium", "at most %d calls in a day to numbers that begin with %s", l.PremiumCalls, prefixes(l.Premium))
+	say(len(l.Premium) > 0, "premium", "at most %s in a day to numbers that begin with %s", counted(l.PremiumCalls, "call", "calls"), prefixes(l.Premium))
 	return words
+}
+
+func counted(n int64, one, several string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, several)
 }
 
 // Words are the limits that count for the user, each with where it comes from.

@@ -135,7 +135,8 @@ func (t *Table) Unguarded(prefix *string, currencies []string) []string {
 				told = append(told, fmt.Sprintf("route %s: nobody knows what carrier %s asks, so that calls by him may cost more than is charged", r.Shown(), c.Name))
 				continue
 			}
-			others := slices.DeleteFunc(slices.Clone(currencies), func(currency string) bool { return currency == c.Currency })
+			// SEC is talk time: whoever gives that away knows that it costs money.
+			others := slices.DeleteFunc(slices.Clone(currencies), func(currency string) bool { return currency == c.Currency || currency == models.SEC })
 			if len(others) > 0 {
 				told = append(told, fmt.Sprintf("route %s: carrier %s asks %s, which cannot be compared with what is charged in %s, and may be more",
 					r.Shown(), c.Name, c.Currency, strings.Join(others, ", ")))

@@ -188,7 +188,7 @@ func (c *command) printNotices(notices []models.ToldNotice) error {
 	if c.json {
 		return c.out.json(shown)
 	}
-	table{{"ID", true}, {"AT", false}, {"KIND", false}, {"USER", false}, {"DATA", false}, {"DELIVERIES", false}}.write(c.out, rows)
+	table{{"ID", true}, {"AT (UTC)", false}, {"KIND", false}, {"USER", false}, {"DATA", false}, {"DELIVERIES", false}}.write(c.out, rows)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"talktime/internal/config"
@@ -41,8 +42,9 @@ func rateExplain(c *command) action {
 			if err != nil {
 				return aboutTariff(err)
 			}
+			emergency := c.emergency(cfg, operands[0])
 			if c.json {
-				return c.out.json(explainedJSON{told, way})
+				return c.out.json(explainedJSON{told, emergency, way})
 			}
 			c.printExplained(told, cfg.Location)
 			c.out.f("\n")
@@ -56,7 +58,17 @@ func rateExplain(c *command) action {
 type explainedJSON struct {
 	tariff.Explanation
 
-	Routing routing.Way `json:"routing"`
+	Emergency bool        `json:"emergency"` // nothing of the rest holds for it
+	Routing   routing.Way `json:"routing"`
+}
+
+// emergency reports whether a number is an emergency number, and says what that means: calls ask about it before all else.
+func (c *command) emergency(cfg config.Config, number string) bool {
+	if !slices.Contains(cfg.Calls.Emergency, number) {
+		return false
+	}
+	c.note("%s is an emergency number: calls to it always pass, cost nothing and go to TALKTIME_EMERGENCY_DIAL; what follows would hold if it were none", number)
+	return true
 }
 
 // zonedTime is for people who must know in which zone a time is.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"strings"
 	"time"
 
 	"talktime/internal/config"
@@ -33,7 +34,7 @@ const limitRefusals = `{"filters":[{"name":"status","op":"eq","val":"LIMIT"}]}`
 func callRefused(c *command) action {
 	c.reports()
 	p := c.part(limitRefusals).ofUser(c)
-	rule := c.flags.String("rule", "", "NAME|only those that this limit refused, such as hour or blocked")
+	rule := c.flags.String("rule", "", "NAME|only those that this limit refused: "+strings.Join(models.Rules(), ", "))
 	since := c.flags.String("since", "", "TIME|only those from then on, such as 2030-01-31 23:59 in TALKTIME_TIMEZONE")
 	c.about = `
 The newest stand first. Calls of callers whom nobody knows are in the log of fastagi alone. They are kept for
@@ -42,6 +43,9 @@ TALKTIME_KEEP_REFUSALS_DAYS days.`
 	return func(ctx context.Context, _ []string) error {
 		if *p.query != "" && (*rule != "" || *since != "") {
 			return usagef("--query says all of which ones: --rule and --since cannot go with it")
+		}
+		if *rule != "" && !slices.Contains(models.Rules(), *rule) {
+			return usagef("--rule is %q, but must be one of %s", *rule, strings.Join(models.Rules(), ", "))
 		}
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
 			if err := p.only(*rule, *since, cfg.Location); err != nil {
@@ -100,6 +104,6 @@ func (c *command) printRefused(ctx context.Context, db *store.Store, refused []m
 	if c.json {
 		return c.out.json(shown)
 	}
-	table{{"AT", false}, {"USER", false}, {"CALLER ID", false}, {"NUMBER", false}, {"RULE", false}, {"REASON", false}}.write(c.out, rows)
+	table{{"AT (UTC)", false}, {"USER", false}, {"CALLER ID", false}, {"NUMBER", false}, {"RULE", false}, {"REASON", false}}.write(c.out, rows)
 	return nil
 }

@@ -152,14 +152,14 @@ func (c *command) printRerates(all ...models.Rerate) {
 	for i, r := range all {
 		done := "no: post it again to finish it"
 		if r.DoneAt != nil {
-			done = r.DoneAt.Format(time.DateTime)
+			done = r.DoneAt.UTC().Format(time.DateTime)
 		}
 		version := "any"
 		if r.Filter.Version != 0 {
 			version = strconv.Itoa(r.Filter.Version)
 		}
 		rows[i] = []string{
-			r.Name, r.Filter.Tariff, version, r.Filter.From.Format(time.DateTime), r.Filter.To.Format(time.DateTime), done, r.Actor,
+			r.Name, r.Filter.Tariff, version, r.Filter.From.UTC().Format(time.DateTime), r.Filter.To.UTC().Format(time.DateTime), done, r.Actor,
 			strconv.FormatInt(r.Calls, 10), strconv.FormatInt(r.Adjusted, 10), strconv.FormatInt(r.Left, 10), r.Credited.String(), r.Charged.String(), r.Uncovered.String(), r.Currency,
 		}
 	}
@@ -167,9 +167,9 @@ func (c *command) printRerates(all ...models.Rerate) {
 		{"NAME", false},
 		{"TARIFF", false},
 		{"VERSION", false},
-		{"FROM", false},
-		{"TO", false},
-		{"DONE", false},
+		{"FROM (UTC)", false},
+		{"TO (UTC)", false},
+		{"DONE (UTC)", false},
 		{"BY", false},
 		{"CALLS", true},
 		{"ADJUSTED", true},

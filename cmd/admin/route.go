@@ -156,6 +156,7 @@ carrier has a place left depends on the calls in progress, and is not looked at.
 			if err != nil {
 				return unknownUser(*user, aboutTariff(err))
 			}
+			c.emergency(cfg, operands[0])
 			if c.json {
 				return c.out.json(told)
 			}

@@ -34,7 +34,7 @@ const maxRef = 128
 func topUp(c *command) action {
 	c.reports()
 	ref := c.flags.String("ref", "", "REF|name the movement, for instance by a receipt's number: the same again is done once; made when left out")
-	expires := c.flags.String("expires", "", "DATE|DAYSd|TIME|until when the money is for calls: the end of a day, or of the day so many days from now; the money stays when left out")
+	expires := c.flags.String("expires", "", "WHEN|until when the money is for calls: a time, a date (its end) or days such as 30d (the end of that day); the money stays when left out")
 	c.about = `
 A negative AMOUNT takes money, at most what is available. AMOUNT is in the user's currency; SEC, a second of talk, is whole.
 Money that expires is promotional credit: calls spend it first, and it cannot be taken out or transferred.`
