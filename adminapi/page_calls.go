@@ -25,20 +25,28 @@ func callStates() []web.Option {
 	}
 }
 
+// ofUser has a list be that of the user whose name was typed, of everybody for an empty one; or tells that there is none.
+func (r *request) ofUser(name string, l *models.ListRequest, faults map[string]string) error {
+	if name == "" {
+		return nil
+	}
+	found, err := r.api.Users.UserDetail(r.ctx(), name)
+	if isNotFound(err) {
+		faults["user"] = "There is no such user."
+		return nil
+	}
+	l.User = found.ID
+	return err
+}
+
 func allCallsPage(r *request) error {
 	l := r.pageRequest()
 	states := callStates()
 	user, number, state, date := strings.TrimSpace(r.Query("user")), strings.TrimSpace(r.Query("number")), r.Query("state"), r.Query("date")
 	faults := map[string]string{}
 	var filters []map[string]any
-	if user != "" {
-		found, err := r.api.Users.UserDetail(r.ctx(), user)
-		if isNotFound(err) {
-			faults["user"] = "There is no such user."
-		} else if err != nil {
-			return err
-		}
-		l.User = found.ID
+	if err := r.ofUser(user, &l, faults); err != nil {
+		return err
 	}
 	if number != "" {
 		filters = append(filters, where("number", "like", pattern(number)+"%"))

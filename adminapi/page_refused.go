@@ -26,14 +26,8 @@ func refusedPage(r *request) error {
 	l := r.pageRequest()
 	user, number := strings.TrimSpace(r.Query("user")), strings.TrimSpace(r.Query("number"))
 	faults := map[string]string{}
-	if user != "" {
-		found, err := r.api.Users.UserDetail(r.ctx(), user)
-		if isNotFound(err) {
-			faults["user"] = "There is no such user."
-		} else if err != nil {
-			return err
-		}
-		l.User = found.ID
+	if err := r.ofUser(user, &l, faults); err != nil {
+		return err
 	}
 	if number != "" {
 		l.Query = search(where("number", "like", pattern(number)+"%"))

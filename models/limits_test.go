@@ -38,12 +38,12 @@ func TestLimitsOr(t *testing.T) {
 func TestLimitsAsText(t *testing.T) {
 	t.Parallel()
 	var w models.Window
-	if err := w.UnmarshalText([]byte("Fri-Mon 22:00-06:00")); err != nil || w.String() != "sun,mon,fri,sat 22:00-06:00" {
+	if err := w.UnmarshalText([]byte("Fri-Mon 22:00-06:00")); err != nil || w.String() != "mon,fri,sat,sun 22:00-06:00" {
 		t.Errorf("%s, %v", w, err)
 	}
 	l := models.Limits{Hour: 1, NewCountries: of(0), Quiet: []models.Window{w}}
 	text, err := json.Marshal(l)
-	if err != nil || string(text) != `{"hour":"0.000001","quiet":["sun,mon,fri,sat 22:00-06:00"],"new_countries":0}` {
+	if err != nil || string(text) != `{"hour":"0.000001","quiet":["mon,fri,sat,sun 22:00-06:00"],"new_countries":0}` {
 		t.Errorf("%s, %v", text, err)
 	}
 	var read models.Limits

@@ -2,7 +2,6 @@ package models
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 )
@@ -37,20 +36,56 @@ func (w Window) Validate() error {
 	return nil
 }
 
-func dayNames() []string { return []string{"sun", "mon", "tue", "wed", "thu", "fri", "sat"} }
-
-func (w Window) String() string {
-	var days []string
-	for i, name := range dayNames() {
-		if w.Days&(1<<i) != 0 {
-			days = append(days, name)
+// ParseDays reads "mon-fri", "sat,sun" and the like; all of them are the empty set.
+func ParseDays(text string) (set Days, err error) {
+	for part := range strings.FieldsFuncSeq(strings.ToLower(text), func(r rune) bool { return r == ',' || r == ' ' || r == '+' }) {
+		first, last, span := strings.Cut(part, "-")
+		from, ok := weekday(first)
+		to := from
+		if ok && span {
+			to, ok = weekday(last)
+		}
+		if !ok {
+			return 0, fmt.Errorf("%.40q are no days such as mon-fri or sat,sun", text)
+		}
+		for day := from; ; day = (day + 1) % 7 {
+			set |= 1 << day
+			if day == to {
+				break
+			}
 		}
 	}
-	hours := fmt.Sprintf("%02d:%02d-%02d:%02d", w.Start/60, w.Start%60, w.End/60, w.End%60)
-	if len(days) == 0 {
-		return hours
+	if set == 1<<7-1 {
+		return 0, nil // all of them
 	}
-	return strings.Join(days, ",") + " " + hours
+	return set, nil
+}
+
+func weekday(name string) (time.Weekday, bool) {
+	for day := range time.Weekday(7) {
+		if full := strings.ToLower(day.String()); name == full || name == full[:3] {
+			return day, true
+		}
+	}
+	return 0, false
+}
+
+// String writes days as they are read; empty for all.
+func (d Days) String() string {
+	if d == 0 {
+		return ""
+	}
+	var names []string
+	for i := range 7 {
+		if day := time.Weekday((i + 1) % 7); d.Has(day) { // from Monday
+			names = append(names, strings.ToLower(day.String()[:3]))
+		}
+	}
+	return strings.Join(names, ",")
+}
+
+func (w Window) String() string {
+	return strings.TrimSpace(fmt.Sprintf("%s %02d:%02d-%02d:%02d", w.Days, w.Start/60, w.Start%60, w.End/60, w.End%60))
 }
 
 // MarshalText implements encoding.TextMarshaler.
@@ -62,25 +97,11 @@ func (w *Window) UnmarshalText(text []byte) error {
 	if !found {
 		days, hours = "", days
 	}
+	noWindow := invalid("%.40q is no window of time such as 22:00-06:00 or sat,sun 08:00-12:00", text)
 	var read Window
-	for name := range strings.SplitSeq(days, ",") {
-		if days == "" {
-			break
-		}
-		first, last, isRange := strings.Cut(name, "-")
-		if !isRange {
-			last = first
-		}
-		from, to := slices.Index(dayNames(), first), slices.Index(dayNames(), last)
-		if from < 0 || to < 0 {
-			return invalid("%.40q is no window of time such as 22:00-06:00 or sat,sun 08:00-12:00", text)
-		}
-		for day := from; ; day = (day + 1) % 7 {
-			read.Days |= 1 << day
-			if day == to {
-				break
-			}
-		}
+	var err error
+	if read.Days, err = ParseDays(days); err != nil {
+		return noWindow
 	}
 	start, end, _ := strings.Cut(hours, "-")
 	for _, side := range []struct {
@@ -89,7 +110,7 @@ func (w *Window) UnmarshalText(text []byte) error {
 	}{{start, &read.Start}, {end, &read.End}} {
 		t, err := time.Parse("15:04", side.text)
 		if err != nil {
-			return invalid("%.40q is no window of time such as 22:00-06:00 or sat,sun 08:00-12:00", text)
+			return noWindow
 		}
 		*side.into = t.Hour()*60 + t.Minute()
 	}

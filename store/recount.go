@@ -54,44 +54,57 @@ func (s *Store) Recount(ctx context.Context) (wrong int, err error) {
 // recountPools counts again what is in pools. A pool is locked after the calls that come to count in it: none can be added
 // or taken off while this has it.
 func (s *Store) recountPools(ctx context.Context) (wrong int, err error) {
-	var ids []int64
-	err = s.each(ctx, "SELECT id FROM pools ORDER BY id", nil, func(rows *sql.Rows) error {
-		var id int64
-		err := rows.Scan(&id)
-		ids = append(ids, id)
+	there, err := s.pooled(s.read.WithContext(ctx))
+	if err != nil {
+		return 0, translate(err)
+	}
+	var odd []int64
+	err = s.each(ctx, "SELECT id, calls FROM pools ORDER BY id", nil, func(rows *sql.Rows) error {
+		var id, calls int64
+		err := rows.Scan(&id, &calls)
+		if calls != there[id] { // or a call has begun or ended between the two
+			odd = append(odd, id)
+		}
 		return err
 	})
-	for _, id := range ids {
-		if err != nil {
-			break
-		}
-		err = translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-			var found []int64
-			if err := db.Raw("SELECT calls FROM pools WHERE id = ?"+s.dialect.forUpdate, id).Scan(&found).Error; err != nil || len(found) == 0 {
-				return err
-			}
-			var texts []string
-			if err := db.Raw("SELECT routing FROM calls WHERE state = 'open' AND routing IS NOT NULL").Scan(&texts).Error; err != nil {
-				return err
-			}
-			calls := int64(0)
-			for _, text := range texts {
-				var r models.Routing
-				if err := json.Unmarshal([]byte(text), &r); err != nil {
-					return fmt.Errorf("routing of a call: %w: %w", errUnreadable, err)
-				}
-				for _, pool := range r.Pools {
-					if pool == id {
-						calls++
-					}
-				}
-			}
-			if calls == found[0] {
-				return nil
-			}
-			wrong++
-			return db.Exec("UPDATE pools SET calls = ? WHERE id = ?", calls, id).Error
-		}))
+	if err != nil {
+		return 0, err
 	}
-	return wrong, err
+	for _, id := range odd {
+		err := s.inTransaction(ctx, func(db *gorm.DB) error {
+			if err := db.Exec("SELECT id FROM pools WHERE id = ?"+s.dialect.forUpdate, id).Error; err != nil {
+				return err
+			}
+			there, err := s.pooled(db)
+			if err != nil {
+				return err
+			}
+			done := db.Exec("UPDATE pools SET calls = ? WHERE id = ? AND calls <> ?", there[id], id, there[id])
+			wrong += int(done.RowsAffected)
+			return done.Error
+		})
+		if err != nil {
+			return wrong, fmt.Errorf("count the calls in pool %d: %w", id, translate(err))
+		}
+	}
+	return wrong, nil
+}
+
+// pooled is how many open calls are in each pool.
+func (s *Store) pooled(db *gorm.DB) (map[int64]int64, error) {
+	var texts []string
+	if err := db.Raw("SELECT routing FROM calls WHERE state = 'open' AND routing IS NOT NULL").Scan(&texts).Error; err != nil {
+		return nil, err
+	}
+	calls := map[int64]int64{}
+	for _, text := range texts {
+		var r models.Routing
+		if err := json.Unmarshal([]byte(text), &r); err != nil {
+			return nil, fmt.Errorf("routing of a call: %w: %w", errUnreadable, err)
+		}
+		for _, pool := range r.Pools {
+			calls[pool]++
+		}
+	}
+	return calls, nil
 }

@@ -238,7 +238,7 @@ func told(r models.DeckRate) string {
 
 // when is on which days and hours a rate holds; nothing when that is always.
 func when(r models.DeckRate) (text string) {
-	for _, part := range []string{FormatDays(r.Days), FormatHours(r.Start, r.End)} {
+	for _, part := range []string{r.Days.String(), FormatHours(r.Start, r.End)} {
 		if part != "" {
 			text += " " + part
 		}

@@ -53,10 +53,10 @@ func (d *Deck) newBucket(low, high, shift int) *bucket {
 
 // deckRow is a DeckRate with its instants as Unix times in seconds.
 type deckRow struct {
-	from, to   int64
-	days       models.Days
-	start, end int
-	rate       models.Rate
+	from, to int64
+	models.Window
+
+	rate models.Rate
 }
 
 // digitBits is how much of a packed key a digit takes.
@@ -104,7 +104,7 @@ func NewDeck(rates []models.DeckRate, zone *time.Location) (*Deck, error) {
 			return nil, err
 		}
 		key, _ := packed(r.Prefix)
-		row := deckRow{rate: r.Rate, from: math.MinInt64, to: math.MaxInt64, days: r.Days, start: r.Start, end: r.End}
+		row := deckRow{rate: r.Rate, from: math.MinInt64, to: math.MaxInt64, Window: models.Window{Days: r.Days, Start: r.Start, End: r.End}}
 		if !r.From.IsZero() {
 			row.from = ceilUnix(r.From)
 		}
@@ -193,7 +193,7 @@ func (d *Deck) find(number string, at time.Time) *models.Rate {
 
 // width is 1 for a rate for all days and hours, else 0.
 func (r *deckRow) width() int {
-	if r.days == 0 && r.start == r.end {
+	if r.Days == 0 && r.Start == r.End {
 		return 1
 	}
 	return 0
@@ -205,19 +205,8 @@ func (r *deckRow) holds(at time.Time, zone *time.Location) bool {
 	if second < r.from || second >= r.to {
 		return false
 	}
-	if r.days == 0 && r.start == r.end {
+	if r.Days == 0 && r.Start == r.End {
 		return true
 	}
-	local := at.In(zone)
-	hour, minute, _ := local.Clock()
-	now, day := hour*60+minute, local.Weekday()
-	switch {
-	case r.start == r.end:
-		return r.days.Has(day)
-	case r.start < r.end:
-		return r.start <= now && now < r.end && r.days.Has(day)
-	case now >= r.start:
-		return r.days.Has(day)
-	}
-	return now < r.end && r.days.Has((day+6)%7) // the night of the day before
+	return r.Covers(at.In(zone))
 }

@@ -184,7 +184,7 @@ func (f *File) set(r *models.DeckRate, column, field string) (err error) {
 	case "to":
 		r.To, err = ParseTime(field, f.zone)
 	case "days":
-		r.Days, err = days(field)
+		r.Days, err = models.ParseDays(field)
 	case "hours":
 		r.Start, r.End, err = hours(field)
 	}
@@ -256,40 +256,6 @@ func ParseTime(field string, zone *time.Location) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("%q is no time such as 2026-01-31 18:00", field)
 }
 
-// days reads "mon-fri", "sat,sun" and the like.
-func days(field string) (set models.Days, err error) {
-	for part := range strings.FieldsFuncSeq(strings.ToLower(field), func(r rune) bool { return r == ',' || r == ' ' || r == '+' }) {
-		first, last, span := strings.Cut(part, "-")
-		from, ok := weekday(first)
-		to := from
-		if ok && span {
-			to, ok = weekday(last)
-		}
-		if !ok {
-			return 0, fmt.Errorf("%q are no days such as mon-fri or sat,sun", field)
-		}
-		for day := from; ; day = (day + 1) % 7 {
-			set |= 1 << day
-			if day == to {
-				break
-			}
-		}
-	}
-	if set == 1<<7-1 {
-		return 0, nil // all of them
-	}
-	return set, nil
-}
-
-func weekday(name string) (time.Weekday, bool) {
-	for day := range time.Weekday(7) {
-		if full := strings.ToLower(day.String()); name == full || name == full[:3] {
-			return day, true
-		}
-	}
-	return 0, false
-}
-
 // hours reads "08:00-18:00". A night such as "22:00-06:00" ends on the day after.
 func hours(field string) (start, end int, err error) {
 	from, to, ok := strings.Cut(field, "-")
@@ -308,20 +274,6 @@ func minuteOfDay(text string) (int, error) {
 	}
 	t, err := time.Parse("15:04", text)
 	return t.Hour()*60 + t.Minute(), err
-}
-
-// FormatDays writes days as they are read; empty for all.
-func FormatDays(set models.Days) string {
-	if set == 0 {
-		return ""
-	}
-	var names []string
-	for i := range 7 {
-		if day := time.Weekday((i + 1) % 7); set.Has(day) { // from Monday
-			names = append(names, strings.ToLower(day.String()[:3]))
-		}
-	}
-	return strings.Join(names, ",")
 }
 
 // FormatHours writes hours as they are read; empty for the whole day.

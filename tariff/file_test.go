@@ -150,7 +150,7 @@ func FuzzFileOfRates(f *testing.F) {
 			rows = append(rows, row)
 			if row.Bad == nil {
 				rates = append(rates, row.DeckRate)
-				days, hours := tariff.FormatDays(row.Days), tariff.FormatHours(row.Start, row.End)
+				days, hours := row.Days.String(), tariff.FormatHours(row.Start, row.End)
 				again := readAll(t, "prefix,destination,rate,days,hours\n"+row.Prefix+",x,0,\""+days+"\","+hours+"\n")
 				if len(again) != 1 || again[0].Bad != nil || again[0].Days != row.Days || again[0].Start != row.Start && row.Start != row.End {
 					t.Fatalf("%q %q: %+v", days, hours, again)

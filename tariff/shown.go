@@ -32,6 +32,6 @@ func Show(r models.DeckRate) ShownRate {
 	}
 	return ShownRate{
 		r.Prefix, r.Name, r.PerMinute.String(), r.ConnectFee.String(), r.First, r.Increment, r.Minimum.String(), r.Grace,
-		at(r.From), at(r.To), FormatDays(r.Days), FormatHours(r.Start, r.End),
+		at(r.From), at(r.To), r.Days.String(), FormatHours(r.Start, r.End),
 	}
 }

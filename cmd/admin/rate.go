@@ -15,30 +15,19 @@ import (
 
 func rateExplain(c *command) action {
 	c.reports()
-	user := c.flags.String("user", "", "NAME|who calls")
+	call := c.aboutCall()
 	seconds := c.wholeNumber("seconds", 60, 0, models.MaxIncrement, "N|how long is talked")
-	at := c.flags.String("at", "", "TIME|when the call begins, such as 2030-01-31 23:59 in TALKTIME_TIMEZONE; now when left out")
 	c.about = "\nIt asks the same code as a call does. Past prices are told too; who has which tariff is taken as it is now."
 	c.examples = []string{"admin rate explain 491711 --user marta --seconds 95"}
 	return func(ctx context.Context, operands []string) error {
-		if *user == "" {
-			return usagef("--user is missing")
-		}
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			when := time.Now()
-			if *at != "" {
-				var err error
-				if when, err = tariff.ParseTime(*at, cfg.Location); err != nil {
-					return usageError{err}
-				}
-			}
+		return call.explained(ctx, func(db *store.Store, cfg config.Config, user string, when time.Time) error {
 			told, err := tariff.Explain(ctx, db, tariff.Question{
-				User: *user, Number: operands[0], At: when, Seconds: int64(*seconds), Longest: int64(cfg.Calls.Max / time.Second),
+				User: user, Number: operands[0], At: when, Seconds: int64(*seconds), Longest: int64(cfg.Calls.Max / time.Second),
 			})
 			if err != nil {
-				return unknownUser(*user, aboutTariff(err))
+				return unknownUser(user, aboutTariff(err))
 			}
-			way, err := explainWay(ctx, db, cfg, *user, operands[0], when)
+			way, err := explainWay(ctx, db, cfg, user, operands[0], when)
 			if err != nil {
 				return aboutTariff(err)
 			}
@@ -52,6 +41,37 @@ func rateExplain(c *command) action {
 			return nil
 		})
 	}
+}
+
+// callQuestion is who calls and when, as flags say.
+type callQuestion struct {
+	c        *command
+	user, at *string
+}
+
+// aboutCall gives a verb the flags --user and --at.
+func (c *command) aboutCall() callQuestion {
+	return callQuestion{
+		c, c.flags.String("user", "", "NAME|who calls"),
+		c.flags.String("at", "", "TIME|when the call begins, such as 2030-01-31 23:59 in TALKTIME_TIMEZONE; now when left out"),
+	}
+}
+
+// explained does what is to be done with the database, the user and the time that the flags name.
+func (q callQuestion) explained(ctx context.Context, do func(db *store.Store, cfg config.Config, user string, when time.Time) error) error {
+	if *q.user == "" {
+		return usagef("--user is missing")
+	}
+	return q.c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
+		when := time.Now()
+		if *q.at != "" {
+			var err error
+			if when, err = tariff.ParseTime(*q.at, cfg.Location); err != nil {
+				return usageError{err}
+			}
+		}
+		return do(db, cfg, *q.user, when)
+	})
 }
 
 // explainedJSON is the price of a call and its way, as --json shows them.

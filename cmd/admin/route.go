@@ -11,7 +11,6 @@ import (
 	"talktime/models"
 	"talktime/routing"
 	"talktime/store"
-	"talktime/tariff"
 )
 
 const aboutRoutes = `
@@ -134,27 +133,16 @@ func (c *command) printRoutes(ctx context.Context, db *store.Store, cfg config.C
 
 func routeExplain(c *command) action {
 	c.reports()
-	user := c.flags.String("user", "", "NAME|who calls")
-	at := c.flags.String("at", "", "TIME|when the call begins, such as 2030-01-31 23:59 in TALKTIME_TIMEZONE; now when left out")
+	call := c.aboutCall()
 	c.about = `
 It asks the same code as a call does. Carriers and routes are taken as they are now, prices as they are at that time. Whether a
 carrier has a place left depends on the calls in progress, and is not looked at.`
 	c.examples = []string{"admin route explain 491711 --user marta"}
 	return func(ctx context.Context, operands []string) error {
-		if *user == "" {
-			return usagef("--user is missing")
-		}
-		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			when := time.Now()
-			if *at != "" {
-				var err error
-				if when, err = tariff.ParseTime(*at, cfg.Location); err != nil {
-					return usageError{err}
-				}
-			}
-			told, err := explainWay(ctx, db, cfg, *user, operands[0], when)
+		return call.explained(ctx, func(db *store.Store, cfg config.Config, user string, when time.Time) error {
+			told, err := explainWay(ctx, db, cfg, user, operands[0], when)
 			if err != nil {
-				return unknownUser(*user, aboutTariff(err))
+				return unknownUser(user, aboutTariff(err))
 			}
 			c.emergency(cfg, operands[0])
 			if c.json {
