@@ -32,6 +32,7 @@ type callJSON struct {
 	Seconds      int64        `json:"seconds"`
 	Status       string       `json:"status"`
 	Cause        int          `json:"cause"`
+	PDD          *int64       `json:"pdd_ms"`
 	Currency     string       `json:"currency"`
 	Held         money.Amount `json:"held"`
 	Charge       money.Amount `json:"charge"`
@@ -132,7 +133,7 @@ func (r *request) showCall(c models.Call, users map[int64]models.UserDetail) cal
 	shown := callJSON{
 		ID: c.ID, CallID: c.CallID, State: string(c.State), User: name(c.UserID), Callee: name(c.CalleeID), CallerID: c.CallerID,
 		Number: c.Number, AuthorizedAt: c.Authorized.UTC(), DueAt: c.Due.UTC(), EndedAt: c.Ended, LimitSeconds: c.Limit, Seconds: c.Seconds,
-		Status: c.Status, Cause: c.Cause, Currency: c.Rate.Currency, Held: c.Held(), Charge: c.Charge, Shortfall: c.Shortfall,
+		Status: c.Status, Cause: c.Cause, PDD: c.PDD, Currency: c.Rate.Currency, Held: c.Held(), Charge: c.Charge, Shortfall: c.Shortfall,
 		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed, Carriers: []string{},
 	}
 	if carrier, routed := c.Routing.Carrier(); routed && r.operates() {

@@ -133,6 +133,8 @@ func schemas() map[string]string {
 		"NewVouchersRequest": "Vouchers to be made.", "NewCardsRequest": "Calling cards to be made.", "ChangeBatchRequest": "What is to become of a batch, or of a series.", "RedeemRequest": "A code, and for whom.",
 		"Notice": "Something that happened which somebody wants to hear of.", "NoticeList": "A page of notices.", "Delivery": "A try to tell of a notice.", "Tested": "A notice that will be sent.",
 		"Webhook": "An address to which notices are sent.", "WebhookList": "A page of webhooks.", "NewWebhookRequest": "A webhook to be made.", "ChangeWebhookRequest": "What is to become of a webhook; what is missing stays.",
+		"ExtensionReport": "How much each extension called, most talk first.", "Extension": "An extension.", "CountryReport": "The calls to each country, by database.",
+		"Database": "What a database has, or why it does not answer.", "Country": "A country, or all numbers that lead to none.", "Error": "A refusal of a report.",
 		"LoginRequest": "A name and a password.", "NewUserRequest": "A user to be made.", "ChangeUserRequest": "What is to become of a user; what is missing stays.",
 		"ChangeUsersRequest": "What is to become of the users that a query finds.", "NewGroupRequest": "A group to be made.",
 		"NewCDRRequest": "A record to be written by hand.", "ChangeCDRRequest": "What is to become of a record that was written by hand; what is missing stays.",
@@ -255,7 +257,8 @@ func glossary() map[string]word {
 		"number": {about: "what was dialled", example: "555000205"}, "authorized_at": {about: "when it was permitted", example: instant},
 		"due_at": {about: "when, at the latest, it must have ended", example: instant}, "ended_at": {about: "when we learned that it was over", example: instant},
 		"limit_seconds": {about: "how long the hold pays for", example: 180}, "seconds": {about: "billable seconds", example: 42}, "Call.status": {about: "Asterisk's DIALSTATUS; empty when unknown", example: "ANSWER"},
-		"cause": {about: "the hangup cause of Q.850; 0 when unknown", example: 16}, "charge": {about: "what it cost, " + exact, example: "42"},
+		"pdd_ms": {about: "milliseconds from the dial to the first ringing or early media; null or absent when unknown", example: 640},
+		"cause":  {about: "the hangup cause of Q.850; 0 when unknown", example: 16}, "charge": {about: "what it cost, " + exact, example: "42"},
 		"shortfall": {about: "the part of the charge that nobody's money covered", example: "0"}, "settled_by": {about: "caller, reducer, reconciler or operator; empty while it is open", example: "reducer"},
 		"unauthorized": {about: "whether it was charged although it was never authorised"}, "disputed_seconds": {about: "seconds of talk that later evidence claims", example: 0},
 		"Call.carriers": {about: "to whom it was to be given, by name, in order: the last one took it, or was dialled last; none without a route, or for whoever does not operate the site"},
@@ -397,6 +400,18 @@ func glossary() map[string]word {
 		"last_used_at": {about: "to the minute; null: never", example: instant}, "token": {about: "the secret, in the answer to its making only", example: "tt_…"},
 		"at": {about: "when", example: instant}, "action": {about: "what was done to what: a noun and a verb", example: "user.change"}, "target": {about: "to what", example: "marta"},
 		"before": {about: "what there was; null: nothing", example: map[string]any{"clid": "555000204"}}, "after": {about: "what there is; null: nothing", example: map[string]any{"clid": "555000209"}},
+
+		// statistics
+		"ExtensionReport.data": {about: "the extensions"}, "ExtensionReport.date": {about: "the day or range, as it was asked for", example: "2026-02-11"},
+		"ExtensionReport.start": {about: "the first second, of a report with start and end", example: "2026-02-01 08:00:00"}, "ExtensionReport.end": {about: "the last second of it", example: "2026-02-11 23:59:59"},
+		"errors": {about: "databases that failed, with the reason; missing when none did", example: map[string]any{"pbx3.example.org": "Failed to connect to pbx3.example.org at pbx3.example.org:3306"}},
+		"cnum":   {about: "its number", example: "2104"}, "cnam": {about: "its name; may be empty", example: "Ines Roth"}, "call_count": {about: "calls, by unique id", example: 7},
+		"total_call_time_minutes": {about: "talk", example: 18.75}, "long_calls_count": {about: "calls with more than 90 seconds of talk", example: 2}, "total_long_calls_minutes": {about: "their talk", example: 14.2},
+		"unique_calls": {about: "different numbers that it called", example: 6}, "CountryReport.date": {about: "the day or range, as it was asked for", example: "month"}, "databases": {about: "by their names"},
+		"Database.status": {about: "whether it answered", example: "success", among: []any{"success", "error"}}, "Database.data": {about: "the countries, most calls first; missing when it failed"},
+		"Database.error": {about: "why it failed; missing when it did not"}, "country_code": {about: "the calling code; null: none", example: "+49"}, "country": {about: "its name; null without a code", example: "Germany"},
+		"answered_calls": {about: "calls that were answered, by unique id", example: 30}, "total_calls": {about: "calls, by unique id", example: 48}, "asr_percentage": {about: "the share that was answered", example: 62.5},
+		"unique_destinations": {about: "different numbers", example: 40}, "total_talk_minutes": {about: "talk", example: 95.37}, "Error.error": {about: "what is wrong", example: "Invalid token"},
 
 		// session, server, refusals
 		"roles": {about: "admin or user", example: []any{"user"}}, "displayName": {about: "the username", example: "marta"}, "LoggedIn.id": {about: "the key of the user", example: 2},

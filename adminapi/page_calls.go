@@ -329,6 +329,9 @@ func (r *request) pageEvidence(e models.Evidence) web.Evidence {
 	if e.DialStatus != "" {
 		say("the dial ended with: %s (DIALSTATUS %s)", dialWords(e.DialStatus), e.DialStatus)
 	}
+	if e.PDD != nil {
+		say("the first ringing or early media after %d.%03d seconds", *e.PDD/1000, *e.PDD%1000)
+	}
 	if e.AnsweredMS != nil {
 		say("talk of %d.%03d seconds (ANSWEREDTIME_MS)", *e.AnsweredMS/1000, *e.AnsweredMS%1000)
 	}

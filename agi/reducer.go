@@ -42,7 +42,7 @@ type seen struct {
 // evidenceVariables are read with one command. CDR(answer,u) and the time of day are read in the same moment.
 var evidenceVariables = [...]string{
 	"DIALSTATUS", "ANSWEREDTIME", "ANSWEREDTIME_MS", "CDR(billsec)", "CDR(answer,u)", dialplan.VarAnswered, dialplan.VarEnded,
-	"STRFTIME(,,%s.%3q)", "HANGUPCAUSE", dialplan.VarEmergency,
+	"STRFTIME(,,%s.%3q)", "HANGUPCAUSE", dialplan.VarEmergency, "RINGTIME_MS", "PROGRESSTIME_MS",
 }
 
 // readEvidence reads what the channel knows of the talk. What is unset or makes no sense stays unknown.
@@ -70,8 +70,16 @@ func readEvidence(ch *Channel, source string) (seen, error) {
 	if cause := whole(values[8]); cause != nil && *cause < 1000 {
 		e.Cause = int(*cause)
 	}
+	for _, sign := range values[10:] { // whichever came first
+		if ms := whole(sign); ms != nil && *ms <= longestPDD && (e.PDD == nil || *ms < *e.PDD) {
+			e.PDD = ms
+		}
+	}
 	return seen{e, values[9] == "1"}, nil
 }
+
+// longestPDD is a day in milliseconds: nobody waits longer for a telephone to ring.
+const longestPDD = 24 * 60 * 60 * 1000
 
 // dropNonsense forgets moments that contradict each other, as after a clock was set: they would make a talk look
 // shorter than it was.

@@ -82,6 +82,32 @@ func TestReducerAfterAuthorize(t *testing.T) {
 	}
 }
 
+// TestPostDialDelay: it ends with the first sign of the callee, be it ringing or what he is heard to say.
+func TestPostDialDelay(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		ringing, progress string
+		want              *int64
+	}{
+		{"812", "", new(int64(812))},
+		{"", "90", new(int64(90))},
+		{"812", "90", new(int64(90))},
+		{"90", "812", new(int64(90))},
+		{"0", "", new(int64(0))},
+		{"", "", nil},
+		{"86400001", "", nil},
+	} {
+		c := permits()
+		address := open(t, &agi.Scripts{Billing: c}, nil)
+		agitest.Call(t, address, &agitest.Peer{Greeting: agitest.Greeting{Script: "reducer", Extension: "h"}, Dead: true, Vars: vars{
+			"DIALSTATUS": "NOANSWER", "RINGTIME_MS": test.ringing, "PROGRESSTIME_MS": test.progress,
+		}})
+		if got := c.evidence(t).PDD; !reflect.DeepEqual(got, test.want) {
+			t.Errorf("ringing after %q, early media after %q: %s", test.ringing, test.progress, facts(c.evidence(t)))
+		}
+	}
+}
+
 // TestGarbageIsUnknown: a value that makes no sense is no evidence, neither of talk nor of none.
 func TestGarbageIsUnknown(t *testing.T) {
 	t.Parallel()
@@ -94,6 +120,7 @@ func TestGarbageIsUnknown(t *testing.T) {
 		h := &agitest.Peer{Greeting: agitest.Greeting{Script: "reducer", Extension: "h"}, Dead: true, Vars: vars{
 			"DIALSTATUS": garbage, "ANSWEREDTIME": garbage, "ANSWEREDTIME_MS": garbage, "CDR(billsec)": garbage, "CDR(answer,u)": garbage,
 			"TALKTIME_ANSWERED": garbage, "TALKTIME_ENDED": garbage, "STRFTIME(,,%s.%3q)": garbage, "HANGUPCAUSE": garbage, "TALKTIME_EMERGENCY": garbage,
+			"RINGTIME_MS": garbage, "PROGRESSTIME_MS": garbage,
 		}}
 		agitest.Call(t, address, h)
 		if got := c.evidence(t); !reflect.DeepEqual(got, models.Evidence{Source: "reducer", Over: true}) || c.results[0].Emergency {

@@ -28,7 +28,8 @@ type Verdict struct {
 	TalkedMS int64 // how long the channel had been up at the end of the talk; 0 = unknown
 	Status   string
 	Cause    int
-	Over     bool // the channel has ended
+	PDD      *int64 // milliseconds; of the dial that was answered, where one was
+	Over     bool   // the channel has ended
 
 	measured measure // behind Seconds
 }
@@ -72,6 +73,9 @@ func Judge(call models.Call, evidence []models.Evidence) Verdict {
 		v.Answered = v.Answered || saysAnswered(e)
 		if e.DialStatus != "" && (v.Status == "" || e.DialStatus == dialAnswered) {
 			v.Status, v.Cause = e.DialStatus, q850(e.Cause)
+			if e.PDD != nil {
+				v.PDD = e.PDD
+			}
 		}
 	}
 	if !v.Answered {

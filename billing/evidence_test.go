@@ -298,6 +298,15 @@ func TestVerdictNamesStatusAndCause(t *testing.T) {
 	if v.Status != "ANSWER" || v.Cause != 16 || v.TalkedMS != 3006 {
 		t.Errorf("got %+v, want ANSWER, 16 and 3006 ms", v)
 	}
+	// The post-dial delay is that of the dial whose status counts.
+	busy, talk := unanswered("caller", "BUSY", 17), answered("reducer", 3006)
+	busy.PDD, talk.PDD = n(50), n(700)
+	if v = billing.Judge(oneLeg, list(busy, talk)); v.PDD == nil || *v.PDD != 700 {
+		t.Errorf("got %v, want the 700 ms of the dial that was answered", v.PDD)
+	}
+	if v = billing.Judge(oneLeg, list(busy)); v.PDD == nil || *v.PDD != 50 {
+		t.Errorf("got %v, want 50 ms", v.PDD)
+	}
 }
 
 func anyEvidence(t *rapid.T) models.Evidence {

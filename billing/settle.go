@@ -269,7 +269,7 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 	if !v.Answered {
 		return change{}, Charge{}, nil
 	}
-	call.Status, call.Cause, call.Seconds = v.Status, v.Cause, v.Seconds
+	call.Status, call.Cause, call.PDD, call.Seconds = v.Status, v.Cause, v.PDD, v.Seconds
 	if !callIDForm.matches(res.CallID) {
 		return change{}, Charge{}, refuse(models.ErrInvalid, "the channel's unique id has characters that are not allowed")
 	}
@@ -296,7 +296,7 @@ func (p Policy) settleUnauthorized(s *State, res CallResult, now time.Time) (cha
 func (p Policy) closeCall(
 	s *State, call models.Call, v Verdict, wallet purse, held []models.HoldPart, by string, now time.Time,
 ) (change, Charge, error) {
-	call.Status, call.Cause, call.Seconds, call.TalkedMS = v.Status, v.Cause, v.Seconds, v.TalkedMS
+	call.Status, call.Cause, call.PDD, call.Seconds, call.TalkedMS = v.Status, v.Cause, v.PDD, v.Seconds, v.TalkedMS
 	call.SettledBy, call.Holds, call.State = by, nil, models.CallReleased
 	if call.Ended == nil {
 		call.Ended = &now

@@ -80,6 +80,9 @@ func callCases(t *testing.T, s *site, l *lab.Lab) {
 				c.left-- // SIPp hung up late: a fourth second was talked
 			}
 			s.settles(t, clid, c.left)
+			if c.spec.To == rings2 || c.spec.To == ringsOnly {
+				s.rang(t, clid)
+			}
 		})
 	}
 	t.Run("unknown caller", func(t *testing.T) {

@@ -212,6 +212,22 @@ func (s *site) settles(t *testing.T, clid string, want int64) {
 	}
 }
 
+// rang checks that Asterisk told how soon the callee of a user's one call, who rings at once, was heard to ring.
+func (s *site) rang(t *testing.T, clid string) {
+	t.Helper()
+	u, err := s.db.UserByName(t.Context(), "user-"+clid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls, err := s.db.ListCalls(t.Context(), models.ListRequest{User: u.ID, Number: 1, Size: 2})
+	if err != nil || len(calls.Items) != 1 {
+		t.Fatalf("user %s has %d calls, %v", clid, len(calls.Items), err)
+	}
+	if pdd := calls.Items[0].PDD; pdd == nil || *pdd >= 2000 {
+		t.Errorf("the callee of user %s was heard to ring after %v ms", clid, pdd)
+	}
+}
+
 // lab starts an Asterisk with our own sample dialplan, whose phones begin in the given context.
 func (s *site) lab(phones string, options lab.Options) *lab.Lab {
 	s.t.Helper()

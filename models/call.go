@@ -46,6 +46,7 @@ type Call struct {
 	TalkedMS int64      // milliseconds behind Seconds, where known; of the channel, not of the last leg
 	Status   string     // Asterisk's DIALSTATUS
 	Cause    int        // Q.850 hangup cause, 0 = unknown
+	PDD      *int64     // milliseconds from the dial to the first ringing or early media; nil = unknown
 
 	Charge       money.Amount // total, in the rate's currency
 	Shortfall    money.Amount // part of Charge that nobody's money covered
@@ -93,6 +94,7 @@ type Evidence struct {
 	ChannelUp  *int64    `json:"channel_up_ms,omitempty"` // Unix time at which the caller's channel was answered
 	EndedMS    *int64    `json:"ended_ms,omitempty"`      // Unix time of the end, on Asterisk's clock
 	Cause      int       `json:"cause,omitempty"`
+	PDD        *int64    `json:"pdd_ms,omitempty"` // from the dial to the first ringing or early media, from RINGTIME_MS and PROGRESSTIME_MS
 	Over       bool      `json:"over,omitempty"`   // the channel has ended
 	SeenAt     time.Time `json:"seen_at,omitzero"` // by our clock
 }

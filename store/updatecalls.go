@@ -15,7 +15,7 @@ import (
 
 const callColumns = `id, call_id, user_id, callee_id, caller_id, number, state, rate, limit_seconds, holds, legs,
 	authorized_at, due_at, up_before_ms, attempts, dials, notes, ended_at, seconds, talked_ms, status, cause, charge,
-	shortfall, settled_by, unauthorized, disputed, routing, carrier_id, buy_cost`
+	shortfall, settled_by, unauthorized, disputed, routing, carrier_id, buy_cost, pdd_ms`
 
 func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) error {
 	if err := t.queryCalls(ctx, st, ids); err != nil {
@@ -82,7 +82,7 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 	fields := []any{
 		&c.ID, &c.CallID, &c.UserID, &c.CalleeID, &c.CallerID, &c.Number, &c.State, &rate, &c.Limit, &holds, &legs,
 		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &c.Dials, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
-		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed, &routing, &carrier, &c.BuyCost,
+		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed, &routing, &carrier, &c.BuyCost, &c.PDD,
 	}
 	if err := rows.Scan(append(fields, more...)...); err != nil {
 		return models.Call{ID: c.ID, CallID: c.CallID}, fmt.Errorf("call %s: %w", c.CallID, err)
@@ -117,7 +117,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
 		"holds", "authorized_at", "due_at")
 	routed := t.insert("calls", append(slices.Clone(opened.columns), "routing", "carrier_id")...)
-	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by", "buy_cost")
+	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by", "buy_cost", "pdd_ms")
 	ended.update(append(slices.Clone(ended.columns[1:]), "holds")...) // holds becomes what it would be in a new row: NULL
 	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
 	// has made it meanwhile.
@@ -148,7 +148,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
 			c.Shortfall == 0 && c.Attempts == 1 && c.Routing.At == 0 && !c.Unauthorized:
 			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
-				int64(c.Charge), c.SettledBy, int64(c.BuyCost))
+				int64(c.Charge), c.SettledBy, int64(c.BuyCost), c.PDD)
 		default:
 			w := fresh
 			if t.loaded[id] {
@@ -157,7 +157,7 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), ascii(c.Number, 40), string(c.State),
 				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, c.Dials, notes,
 				stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
-				c.SettledBy, c.Unauthorized, c.Disputed, jsonText(c.Routing), carrierOf(c), int64(c.BuyCost))
+				c.SettledBy, c.Unauthorized, c.Disputed, jsonText(c.Routing), carrierOf(c), int64(c.BuyCost), c.PDD)
 		}
 	}
 	ended.counted, whole.counted = "writes", "writes"

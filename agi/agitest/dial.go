@@ -80,7 +80,7 @@ func (d *Dial) finish(vars map[string]string) (result string) {
 	if d.Limit > 0 && d.Talk > d.Limit {
 		d.Talk, d.CallerHungUp = d.Limit, false
 	}
-	for _, name := range [...]string{"ANSWEREDTIME", "ANSWEREDTIME_MS", "DIALEDTIME", "DIALEDTIME_MS"} {
+	for _, name := range [...]string{"ANSWEREDTIME", "ANSWEREDTIME_MS", "DIALEDTIME", "DIALEDTIME_MS", "RINGTIME_MS"} {
 		delete(vars, name)
 	}
 	vars["DIALSTATUS"] = d.Status
@@ -88,6 +88,9 @@ func (d *Dial) finish(vars map[string]string) (result string) {
 	answered := d.Status == "ANSWER"
 	if !answered {
 		d.Talk = 0
+	}
+	if d.Ringing > 0 {
+		vars["RINGTIME_MS"] = "80"
 	}
 	vars["CDR(billsec)"], vars["CDR(duration)"] = seconds(d.Talk), seconds(d.Ringing+d.Talk)
 	if answered && !d.Redirected { // of a redirected call only the h extension sees how long it was

@@ -592,7 +592,7 @@ func everyField(t *testing.T) models.Call {
 			At:       1, Pools: []int64{2, 9},
 		},
 		BuyCost: 77,
-		Ended:   &ended, Seconds: 31 * 86400, TalkedMS: 1 << 41, Status: "CHANUNAVAIL", Cause: 127, Charge: 1 << 62, Shortfall: 1 << 61,
+		Ended:   &ended, Seconds: 31 * 86400, TalkedMS: 1 << 41, Status: "CHANUNAVAIL", Cause: 127, PDD: new(int64(86_400_000)), Charge: 1 << 62, Shortfall: 1 << 61,
 		SettledBy: "reconciler", Unauthorized: true, Disputed: 99,
 	}
 	v := reflect.ValueOf(c)
@@ -672,7 +672,7 @@ func callRoundTrip(t *testing.T, d Database) {
 		}
 	}
 	// New ones, each with one field more than an authorisation knows. Some are known only of a call that is closed.
-	closing := []string{"Seconds", "TalkedMS", "Status", "Cause", "Charge", "Shortfall", "SettledBy", "Unauthorized", "Disputed"}
+	closing := []string{"Seconds", "TalkedMS", "Status", "Cause", "PDD", "Charge", "Shortfall", "SettledBy", "Unauthorized", "Disputed"}
 	for i := range reflect.TypeFor[models.Call]().NumField() {
 		fresh := empty
 		reflect.ValueOf(&fresh).Elem().Field(i).Set(reflect.ValueOf(full).Field(i))

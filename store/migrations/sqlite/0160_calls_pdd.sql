@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE calls ADD COLUMN pdd_ms INTEGER NULL;
