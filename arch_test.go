@@ -93,6 +93,11 @@ func layers() []layer {
 			"figures come from counted facts, whoever counted them",
 		},
 		{
+			"stats/sheet", nil,
+			[]string{"github.com/xuri/excelize/v2"},
+			"a table is made of values; whoever has figures brings them",
+		},
+		{
 			"cdrgen",
 			[]string{"stats"},
 			nil,
@@ -183,6 +188,7 @@ func owners() []layer {
 		{dir: "github.com/gin-contrib", may: []string{"adminapi"}, why: http},
 		{dir: "github.com/danielgtaylor/huma", may: []string{"adminapi"}, why: http},
 		{dir: "codeberg.org/go-pdf/fpdf", may: []string{"voucher/sheet"}, why: "PDF is one way to write down a batch; nobody else draws"},
+		{dir: "github.com/xuri/excelize", may: []string{"stats/sheet"}, why: "Excel is one way to write down a table; nobody else speaks it"},
 		{dir: "github.com/joho/godotenv", may: []string{"internal/config"}, why: "settings have one reader, which checks all of them"},
 	}
 }

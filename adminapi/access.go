@@ -35,7 +35,11 @@ type Access struct {
 	Scope Scope // a program whose token has it; empty: no program
 	Owned bool  // also a program whose token is bound to an account: it is shown that account's figures alone. Others refuse it
 
-	Near  bool // whoever asks from this machine, or from where Asterisk may call
+	InPath bool // the token with the scope is a part of the path, and so may the setting API_TOKEN be
+
+	Near     bool // whoever asks from this machine, or from where Asterisk may call
+	Crossbar bool // of the call statistics of accounts: tokens are shown in the ways of the original, too, and all answers are in its envelope
+
 	Basic bool // people may show their password with each request (HTTP Basic), as programs do that know no other way
 }
 
@@ -162,7 +166,11 @@ func (a *api) identify(r *request) error {
 	if r.route.Access.Blind || r.route.Access.Near && r.near() {
 		return nil
 	}
-	if header := r.GetHeader("Authorization"); header != "" && r.route.Path != "" {
+	if secret := r.crossbarToken(); r.route.Access.Crossbar && secret != "" {
+		if err := a.tokenOf(r, secret); err != nil {
+			return err
+		}
+	} else if header := r.GetHeader("Authorization"); header != "" && r.route.Path != "" {
 		if err := a.authorized(r, header); err != nil {
 			return err
 		}
@@ -179,22 +187,30 @@ func (a *api) identify(r *request) error {
 func (a *api) authorized(r *request, header string) error {
 	scheme, secret, _ := strings.Cut(header, " ")
 	switch {
-	case strings.EqualFold(scheme, "Bearer") && a.Tokens != nil:
-		ctx, cancel := context.WithTimeout(r.ctx(), r.api.lookUpPatience())
-		defer cancel()
-		token, err := a.Tokens.Token(ctx, strings.TrimSpace(secret))
-		if isNotFound(err) {
-			return r.unauthenticated()
-		}
-		if err != nil {
-			return err
-		}
-		r.who.token = &token
-		return nil
+	case strings.EqualFold(scheme, "Bearer"):
+		return a.tokenOf(r, strings.TrimSpace(secret))
 	case strings.EqualFold(scheme, "Basic") && r.route.Access.Basic:
 		return a.basic(r)
 	}
 	return r.unauthenticated()
+}
+
+// tokenOf finds out which program shows a token.
+func (a *api) tokenOf(r *request, secret string) error {
+	if a.Tokens == nil {
+		return r.unauthenticated()
+	}
+	ctx, cancel := context.WithTimeout(r.ctx(), r.api.lookUpPatience())
+	defer cancel()
+	token, err := a.Tokens.Token(ctx, secret)
+	if isNotFound(err) {
+		return r.unauthenticated()
+	}
+	if err != nil {
+		return err
+	}
+	r.who.token = &token
+	return nil
 }
 
 // reads reports whether who asks may know what users have and whom they call: people, who are shown no others than

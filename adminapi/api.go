@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 	"talktime/internal/password"
 	"talktime/models"
 	"talktime/money"
+	"talktime/stats"
 	"talktime/web"
 )
 
@@ -53,6 +55,16 @@ type Deps struct {
 	Patience time.Duration
 
 	Notices Notices // without them there are no such paths
+
+	// Of records of calls. StatisticsToken is the setting API_TOKEN; empty: only tokens with the scope statistics are good for what it is.
+	Stats           *stats.Service
+	StatisticsToken string
+	// Of the call statistics of accounts, which are only there with Stats. Below /api/v1 they are only with CallStatisticsAllow: from
+	// these networks they need no token.
+	Accounts            StatisticsAccounts
+	MonthFirst          bool // dates are 06/17/2027 there; else 17/06/2027
+	CallStatisticsAllow []netip.Prefix
+	CallFacts           CallFacts // of calls of ours, when Stats has these; without them there are no such paths
 
 	Figures Figures // for the metrics; without them these say nothing of the site
 	Version string  // of the program
@@ -150,6 +162,7 @@ type api struct {
 	origins  *http.CrossOriginProtection
 	voice    meter
 	searches searches
+	counting searches // turns to count calls
 
 	importing chan struct{} // the turn to import a file of rates
 	making    chan struct{} // the turn to make a batch of vouchers or cards
@@ -211,7 +224,7 @@ func (a *api) engine() (http.Handler, error) {
 	}
 	e.Use(a.identifyRequest, a.measure, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
 	for _, r := range slices.Concat(Routes(), Pages()) {
-		if r.needs != nil && !r.needs(a.Deps) {
+		if r.needs != nil && !r.needs(a.Deps) || r.dispatched() {
 			continue
 		}
 		e.Handle(r.Method, r.Path, a.serve(r))
@@ -219,7 +232,21 @@ func (a *api) engine() (http.Handler, error) {
 			e.Handle(http.MethodHead, r.Path, a.serve(r))
 		}
 	}
+	below := a.serve(Route{Method: http.MethodGet, Path: v1Path, Access: Access{Open: true, Blind: true}, Kept: true, handle: v1})
+	noMethod := a.serve(Route{Access: Access{Open: true}, handle: func(*request) error { return failure{status: http.StatusMethodNotAllowed} }})
+	if a.Stats != nil {
+		for _, path := range []string{"/api/v1/:first", v1Path} {
+			e.GET(path, below)
+			e.HEAD(path, below)
+		}
+	}
 	e.NoRoute(a.serve(Route{Access: Access{Open: true}, handle: func(*request) error { return failure{status: http.StatusNotFound} }}))
-	e.NoMethod(a.serve(Route{Access: Access{Open: true}, handle: func(*request) error { return failure{status: http.StatusMethodNotAllowed} }}))
+	e.NoMethod(func(c *gin.Context) {
+		if a.Stats != nil && strings.HasPrefix(c.Request.URL.Path, "/api/v1/") {
+			below(c)
+			return
+		}
+		noMethod(c)
+	})
 	return e, nil
 }

@@ -63,7 +63,7 @@ func readCurl(t *testing.T, line, server string) example {
 func TestExamplesOfDocs(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Asterisk = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
-	program := s.program("read", "cdr", "users", "money", "admin")
+	program := s.program("read", "cdr", "users", "money", "admin", "statistics")
 	var first, others, logins, logouts, last []example
 	for _, found := range shownCurl.FindAllStringSubmatch(s.anonymous().get("/docs").is(http.StatusOK).body, -1) {
 		switch e := readCurl(t, html.UnescapeString(found[1]), s.url); {

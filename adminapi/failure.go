@@ -162,6 +162,10 @@ func (r *request) answerFailure(f failure) {
 	for name, value := range f.headers {
 		r.Header(name, value)
 	}
+	if r.crossbar() {
+		r.json(f.status, r.envelope(f))
+		return
+	}
 	if r.isPage() {
 		r.failurePage(f)
 		return

@@ -119,7 +119,7 @@ func TestFrozenDatabase(t *testing.T) {
 	till.header.Set("Authorization", "Bearer "+made["token"].(string))
 	f.freeze()
 	well := map[string]int{
-		"/healthz": 200, "/docs": 200, "/docs/style.css": 200, "/openapi.json": 200, "/static/:file": 404, "/favicon.ico": 204, "/login": 200,
+		"/healthz": 200, "/health": 200, "/docs": 200, "/docs/style.css": 200, "/openapi.json": 200, "/static/:file": 404, "/favicon.ico": 204, "/login": 200,
 		"/metrics": 200, "/check_voice_balance": 401, "/check_data_balance": 401, // nobody may ask here
 	}
 	unavailable := func(a answer) {

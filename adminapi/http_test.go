@@ -106,7 +106,7 @@ func TestSecurity(t *testing.T) {
 	smuggler.header.Set("X-Request-Id", "forged")
 	smuggler.header.Set("X-Forwarded-For", "203.0.113.9")
 	smuggler.get("/api/users/a%0A%7B%22msg%22:%22forged%22%7D%1b%5b31m").is(http.StatusUnauthorized)
-	smuggler.get("/api/v1/tt_verysecret/callstat?x=alsosecret").is(http.StatusNotFound)
+	smuggler.get("/api/v1/tt_verysecret/callstat?x=alsosecret").is(http.StatusUnauthorized)
 	for line := range strings.Lines(s.log.String()) {
 		var entry map[string]any
 		if err := json.Unmarshal([]byte(line), &entry); err != nil {

@@ -191,6 +191,16 @@ func (s *siteFigures) Collect(to chan<- prometheus.Metric) {
 	}
 	instant(f.LastCall, "call_last_timestamp_seconds", "When the newest call was permitted.")
 	instant(f.NextRefill, "refill_next_timestamp_seconds", "When the next refill of a group is due; past when it is late.")
+	for _, r := range f.RollUps {
+		of := func(value float64, name, help string) {
+			to <- prometheus.MustNewConstMetric(siteDesc(name, help, "source"), prometheus.GaugeValue, value, r.Source)
+		}
+		of(float64(r.Days), "rollup_days", "Days of a source of calls of which it is kept what was counted.")
+		of(float64(r.Stale), "rollup_days_stale", "Days that were found to be counted anew and are not yet.")
+		if !r.Passed.IsZero() {
+			of(float64(r.Passed.UnixMilli())/1000, "rollup_passed_timestamp_seconds", "When the days of a source were last looked at, and none was left to be counted anew.")
+		}
+	}
 	if len(f.Held) == 0 {
 		f.Held = map[string]money.Amount{models.SEC: 0}
 	}

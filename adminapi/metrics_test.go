@@ -13,6 +13,7 @@ import (
 
 	"talktime/adminapi"
 	"talktime/models"
+	"talktime/stats"
 	"talktime/store/storetest"
 )
 
@@ -206,4 +207,42 @@ func TestMetricsWithoutDatabase(t *testing.T) {
 	if n := broken.asked.Load(); n != 1 {
 		t.Errorf("the database was asked %d times", n)
 	}
+}
+
+// TestRollUpMetrics: how far each source is counted.
+func TestRollUpMetrics(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		for _, source := range []string{"talktime", "pbx1.example.org"} {
+			if ours, err := s.store.Claim(ctx, source, "test", time.Minute); err != nil || !ours {
+				t.Fatal(ours, err)
+			}
+		}
+		for day := range stats.Day(3) {
+			if err := s.store.Keep(ctx, "talktime", "test", stats.KeptDay{Day: day}, []stats.Counted{{Kind: "all"}, {Kind: "calls"}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.store.Passed(ctx, "talktime", "test", 0, true); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.store.Passed(ctx, "pbx1.example.org", "test", 7, false); err != nil {
+			t.Fatal(err)
+		}
+		got := s.admin.get("/metrics").is(http.StatusOK).metrics()
+		for name, want := range map[string]float64{
+			`talktime_rollup_days{source="talktime"}`: 3, `talktime_rollup_days_stale{source="talktime"}`: 0,
+			`talktime_rollup_days{source="pbx1.example.org"}`: 0, `talktime_rollup_days_stale{source="pbx1.example.org"}`: 7,
+		} {
+			if value, ok := got[name]; !ok || value != want {
+				t.Errorf("%s is %v, want %v", name, value, want)
+			}
+		}
+		if at := got[`talktime_rollup_passed_timestamp_seconds{source="talktime"}`]; time.Since(time.Unix(int64(at), 0)).Abs() > time.Hour {
+			t.Errorf("the last pass was at %v", at)
+		}
+		if _, ok := got[`talktime_rollup_passed_timestamp_seconds{source="pbx1.example.org"}`]; ok {
+			t.Error("a pass that found something to do and did not do it counts as one")
+		}
+	})
 }

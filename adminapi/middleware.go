@@ -47,21 +47,18 @@ func (a *api) logAccess(c *gin.Context) {
 		"client", a.clientText(c.Request), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID))
 }
 
-// reserved are the words that stand in the place of a token in the paths below /api/v1.
-var reserved = []string{"countries", "csv", "hourly", "daily", "weekly", "monthly"}
-
-// maskPath is a path without the token that it may hold.
+// maskPath is a path without the token that it may hold, also in the wrong place.
 func maskPath(path string) string {
-	if rest, ok := strings.CutPrefix(path, "/api/v1/"); ok {
-		token, more, deeper := strings.Cut(rest, "/")
-		if !slices.Contains(reserved, token) {
-			token = "***"
+	words := strings.Split(path, "/")
+	known := slices.Concat(reserved, reports)
+	inside := false // behind /v1/, however the path before it is written
+	for i, word := range words {
+		if inside && word != "" && !slices.Contains(known, word) {
+			words[i] = "***"
 		}
-		if path = "/api/v1/" + token; deeper {
-			path += "/" + more
-		}
+		inside = inside || strings.EqualFold(word, "v1")
 	}
-	return loggable(path)
+	return loggable(strings.Join(words, "/"))
 }
 
 // loggable is text from outside as one short line that cannot be taken for several.

@@ -18,6 +18,7 @@ import (
 
 	"talktime/models"
 	"talktime/money"
+	"talktime/stats"
 )
 
 // apiVersion is that of the API, not of the program. What breaks a client raises its first number.
@@ -108,6 +109,7 @@ func describe(routes []Route, server string) (*document, error) {
 	}}
 	registry := d.Components.Schemas
 	registry.RegisterTypeAlias(reflect.TypeFor[money.Amount](), reflect.TypeFor[amountSchema]())
+	registry.RegisterTypeAlias(reflect.TypeFor[stats.Hundredths](), reflect.TypeFor[float64]())
 	registry.RegisterTypeAlias(reflect.TypeFor[refill](), reflect.TypeFor[refillSchema]())
 	for _, t := range tags() {
 		d.Tags = append(d.Tags, &huma.Tag{Name: t[0], Description: t[1]})
@@ -252,6 +254,8 @@ func operationID(route Route) string {
 func mayUse(a Access, also Scope) string {
 	var names []string
 	switch {
+	case a.InPath:
+		return "For whoever shows the setting API_TOKEN, or a token with the scope " + string(a.Scope) + " that is bound to no account: in the path, or with `-` there as `Authorization: Bearer`."
 	case a.Open:
 		return "For everybody."
 	case a.Login:

@@ -2,7 +2,10 @@ package adminapi
 
 import (
 	"net/http"
+	"slices"
 
+	"talktime/adminapi/callstat"
+	"talktime/adminapi/callstatistics"
 	"talktime/models"
 	"talktime/routing"
 	"talktime/tariff"
@@ -11,18 +14,19 @@ import (
 
 // Tags, under which the routes are grouped.
 const (
-	tagSession  = "Session"
-	tagUsers    = "Users"
-	tagGroups   = "Groups"
-	tagMoney    = "Money"
-	tagCalls    = "Calls"
-	tagTariffs  = "Tariffs"
-	tagRoutes   = "Routes"
-	tagVouchers = "Vouchers and calling cards"
-	tagLimits   = "Limits"
-	tagNotices  = "Notices"
-	tagTokens   = "Tokens and audit"
-	tagServer   = "Server"
+	tagSession    = "Session"
+	tagUsers      = "Users"
+	tagGroups     = "Groups"
+	tagMoney      = "Money"
+	tagCalls      = "Calls"
+	tagTariffs    = "Tariffs"
+	tagRoutes     = "Routes"
+	tagVouchers   = "Vouchers and calling cards"
+	tagLimits     = "Limits"
+	tagNotices    = "Notices"
+	tagStatistics = "Statistics"
+	tagTokens     = "Tokens and audit"
+	tagServer     = "Server"
 )
 
 // tags say what each group of routes is about, in the order of the page.
@@ -38,6 +42,7 @@ func tags() [][2]string {
 		{tagVouchers, "Codes that put money on an account, and calling cards, whose users call from any telephone with a PIN. Both are made in batches."},
 		{tagLimits, "What users may do with their phones, and the calls that they were refused."},
 		{tagNotices, "What happened that somebody wants to hear of, and the addresses to which it is sent."},
+		{tagStatistics, "What is counted of records of calls: of ours, or of CDR databases of Asterisk."},
 		{tagTokens, "What programs may do, and who did what."},
 		{tagServer, "The state of the server, and this page."},
 	}
@@ -82,6 +87,40 @@ func operations() map[string]operation {
 		a := shown("A page of the list; with `single` in the query the object itself.", anyOf{list, object})
 		a[ok] = answer{a[ok].about, a[ok].content, []string{"Link", "X-Count"}}
 		return a
+	}
+	reported := func(v any) map[int]answer {
+		refusal := func(about string, headers ...string) answer {
+			return answer{about, map[string]any{typeJSON: callstat.Error{}}, headers}
+		}
+		return map[int]answer{
+			ok:                      {"The figures. Of a database that failed there is an error in their place.", map[string]any{typeJSON: v}, []string{"X-Source"}},
+			http.StatusBadRequest:   refusal("There is no such date or range."),
+			http.StatusUnauthorized: refusal("The token is none, or not good for this.", "WWW-Authenticate"),
+			http.StatusNotFound:     refusal("There is no such report."), http.StatusMethodNotAllowed: refusal("These paths are only read.", "Allow"),
+			http.StatusServiceUnavailable: refusal("The database did not answer.", "Retry-After"),
+		}
+	}
+	figures := func(about string, v any) map[int]answer {
+		return map[int]answer{ok: {about, map[string]any{typeJSON: v, typeScript: nil, typeCSV: nil, typeExcel: nil}, []string{"X-Source", "Content-Disposition"}}}
+	}
+	enveloped := func(about string, content map[string]any, headers ...string) map[int]answer {
+		refusal := func(about string, headers ...string) answer {
+			return answer{about, map[string]any{typeJSON: callstatistics.ErrorBody{}}, headers}
+		}
+		return map[int]answer{
+			ok:                      {about, content, headers},
+			http.StatusBadRequest:   refusal("q cannot be read or carried out; the cause says what of it."),
+			http.StatusUnauthorized: refusal("The token is none.", "WWW-Authenticate"), http.StatusForbidden: refusal("Whoever asks may not see this account's calls."),
+			http.StatusNotFound:           refusal("There is no such account, country or period."),
+			http.StatusServiceUnavailable: refusal("No database with calls answered, or too many others are waiting.", "Retry-After"),
+		}
+	}
+	const ofAccounts = "A token is shown as X-Auth-Token, auth_token or Authorization. One that is bound to an account sees that account, others see all; people who are no administrators see the accounts that they were granted. "
+	ofStats := []string{
+		"stats-from", "stats-to", "stats-timezone", "stats-user", "stats-group", "stats-country", "stats-carrier", "stats-format", "stats-limit", "callback",
+	}
+	without := func(names []string, name string) []string {
+		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 	}
 	never := operation{tag: tagMoney, refusals: []int{http.StatusMethodNotAllowed}}
 	unchanged := func(about, contentType string, v any) map[int]answer {
@@ -302,6 +341,49 @@ func operations() map[string]operation {
 		"GET /api/refusals": {
 			tag: tagLimits, about: "Those of callers whom nobody knows are in the log alone.", query: newer, answers: page(envelope[refusedJSON]{}, refusedJSON{}),
 		},
+
+		"GET /api/v1/:token/callstat": {
+			tag: tagStatistics, about: "Extensions are those of the settings, and all users of ours. Calls to numbers of four digits are left out. With `start` and `end`, each a day or a minute, it is about that range, unless `date` is week or month.",
+			query: []string{"report-date", "report-start", "report-end"}, answers: reported(callstat.ExtensionReport{}),
+		},
+		"GET /api/v1/:token/asrstat": {
+			tag: tagStatistics, about: "Each database is counted by itself. A code of null is that of numbers that begin with none.", query: []string{"report-date"}, answers: reported(callstat.CountryReport{}),
+		},
+		"GET /api/stats/summary": {
+			tag: tagStatistics, about: "Of calls of ours that were permitted and are over; calls in progress, emergency calls and refused ones are not among them. A call belongs to the time at which it was permitted. " +
+				"Times are half open, and today unless given. By hour it is 92 days at most, by day 3 years, by week and without periods 10, by month 20. Amounts of different currencies are never added. " +
+				"Each row has the query that lists exactly its calls. What carriers ask, carriers and groups are for whoever may see everybody's calls. A user's calls count in each of the groups that he is in now. " +
+				"NER counts a call that was not answered as the network's success when its hangup cause is 16, 17, 18, 19 or 21, or when none is known and DIALSTATUS is BUSY, NOANSWER, or CANCEL behind a ringing.",
+			query:   append([]string{"stats-by", "stats-of"}, ofStats...),
+			answers: figures("The figures, in the order of time; of the same time, most attempts first.", summaryJSON{}), refusals: bad,
+		},
+		"GET /api/stats/destinations": {
+			tag: tagStatistics, about: "A destination is what the rate of a call says: its prefix and its name.",
+			query: append([]string{"stats-sort", "stats-currency"}, ofStats...), answers: figures("The first of them.", topJSON{}), refusals: bad,
+		},
+		"GET /api/stats/heatmap": {
+			tag: tagStatistics, about: "All Mondays together, from midnight to 1 o'clock, and so on, by the clock in the zone.", query: without(ofStats, "stats-limit"),
+			answers: figures("The hours of Monday to Sunday.", heatMapJSON{}), refusals: bad,
+		},
+		"GET /api/stats/concurrent": {
+			tag: tagStatistics, about: "Ringing included, to the second; of 31 days at most. Calls that go on still are not among them, and calls that began before are.",
+			query: append([]string{"stats-step"}, without(ofStats, "stats-limit")...), answers: figures("Each period's most, and mean.", concurrentJSON{}), refusals: bad,
+		},
+		"GET /v2/accounts/:account/call_statistics/countries": {
+			tag: tagStatistics, about: ofAccounts, answers: enveloped("The names.", map[string]any{typeJSON: countriesBody{}}),
+		},
+		"GET /v2/accounts/:account/call_statistics/countries/:list": {
+			tag: tagStatistics, about: ofAccounts + "Countries that there are not are left out, unless there is none of them.", answers: enveloped("The ids of zones, by country and region.", map[string]any{typeJSON: regionsBody{}}),
+		},
+		"GET /v2/accounts/:account/call_statistics/csv": {
+			tag: tagStatistics, about: ofAccounts + "Without a lower bound for call_time these are the calls of 366 days. Otherwise than by call_time at most 100000 calls are sorted. A list that ends without its last chunk was cut off.",
+			query: []string{"q-list"}, answers: enveloped("One call in each line; the first line names the columns.", map[string]any{typeCSV: nil}, "X-Source", "Content-Disposition"),
+		},
+		"GET /v2/accounts/:account/call_statistics/:period": {
+			tag: tagStatistics, about: ofAccounts + "Each call counts once, when it began, whatever records Asterisk wrote of it. Lengths are in seconds, ringing included.",
+			query: []string{"q-calls"}, answers: enveloped("Calls by the begin of the period. Those without calls are left out; errors names the databases that are.", map[string]any{typeJSON: periodsBody{}}, "X-Source"),
+		},
+		"GET /health": {tag: tagServer, answers: map[int]answer{ok: {"The word healthy.", map[string]any{typeText: nil}, nil}}},
 
 		"GET /api/notices":  {tag: tagNotices, about: "They are kept for 90 days.", query: list, answers: page(envelope[noticeJSON]{}, noticeJSON{})},
 		"GET /api/webhooks": {tag: tagNotices, query: plain, answers: plainPage(envelope[webhookJSON]{}), refusals: bad},

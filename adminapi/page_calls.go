@@ -77,6 +77,8 @@ func allCallsPage(r *request) error {
 	}
 	if len(filters) > 0 {
 		l.Query = search(filters...)
+	} else {
+		l.Query = r.Query("q") // where a figure of the statistics leads
 	}
 	return r.callsPage(http.StatusOK, l, web.Calls{Filter: filter}, "/calls")
 }

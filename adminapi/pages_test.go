@@ -85,7 +85,7 @@ func TestWhoSeesWhichPage(t *testing.T) {
 	const everybody, self = "*", "marta"
 	let := map[string]string{
 		"/static/:file": everybody, "/favicon.ico": everybody, "/users/:username": self, "/users/:username/entries": self, "/users/:username/calls": self,
-		"/users/:username/edit": self, "/users/:username/password": self, "/calls/:id": "marta joel",
+		"/users/:username/edit": self, "/users/:username/password": self, "/calls/:id": "marta joel", "/statistics": "marta joel",
 	}
 	program := s.anonymous()
 	program.header.Set("Authorization", "Bearer admin")

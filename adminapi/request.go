@@ -17,6 +17,9 @@ type request struct {
 	route Route
 	who   identity
 
+	bare  bool // of the call statistics below /api/v1
+	asked bool // whoever it is, he may see the calls of the account that he asks for
+
 	changing bool // something is being changed, by what does not say itself whether it was when the database is silent
 }
 
@@ -24,6 +27,20 @@ func (r *request) ctx() context.Context { return r.Request.Context() }
 
 // defaultPatience is how long a request may take. A database that has stopped must not keep everybody waiting.
 const defaultPatience = 10 * time.Second
+
+// statisticsPatience is how long figures may take that are counted from many records.
+const statisticsPatience = 2 * time.Minute
+
+// listPatience is how long a list of calls may take to be read and sent. It ends before when nobody takes any more of it.
+const listPatience = time.Hour
+
+// writingTime is how long the answer to such a request may take to be sent once it is there.
+const writingTime = 30 * time.Second
+
+// statistics reports whether the route counts records of calls.
+func (route Route) statistics() bool {
+	return route.dispatched() || strings.HasPrefix(route.Path, "/v2/accounts/") || strings.HasPrefix(route.Path, "/api/stats/") || route.Path == "/statistics"
+}
 
 // bulkPatience is how long what changes many users at once may take; the server cuts off answers soon after.
 func (a *api) bulkPatience() time.Duration { return 5 * a.Patience }
@@ -33,6 +50,9 @@ func (a *api) lookUpPatience() time.Duration { return 3 * a.Patience / 10 }
 
 // patience is how long a request on a route may take.
 func (a *api) patience(route Route) time.Duration {
+	if route.statistics() {
+		return max(a.Patience, statisticsPatience)
+	}
 	if route.Method != http.MethodGet && (route.Method == http.MethodPatch && route.Path == "/api/users" ||
 		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/") || strings.HasPrefix(route.Path, "/api/rerates") || route.batches()) {
 		return a.bulkPatience()
@@ -64,9 +84,16 @@ type handler func(*request) error
 // serve makes a Gin handler that checks who asks before it lets the route's handler answer.
 func (a *api) serve(route Route) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		ctx, cancel := context.WithTimeout(c.Request.Context(), a.patience(route))
+		patience := a.patience(route)
+		if route.statistics() && strings.HasSuffix(c.Request.URL.Path, "/csv") {
+			patience = listPatience
+		}
+		ctx, cancel := context.WithTimeout(c.Request.Context(), patience)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
+		if route.statistics() { // the server would cut the answer off before
+			_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(patience + writingTime))
+		}
 		r := &request{Context: c, api: a, route: route}
 		if err := a.allow(r); err != nil {
 			r.fail(err)

@@ -19,6 +19,9 @@ type Route struct {
 	needs  func(Deps) bool // nil: always there
 }
 
+// summed reports whether there are figures of calls of ours.
+func summed(d Deps) bool { return d.Stats != nil && d.Stats.Calls != nil && d.CallFacts != nil }
+
 // Routes is every path for programs, and those of the login, in the order of the documentation.
 func Routes() []Route {
 	const get, post, put, patch, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete
@@ -26,6 +29,7 @@ func Routes() []Route {
 	open, login_, admin := Access{Open: true}, Access{Login: true}, Access{}
 	scope := func(s Scope) Access { return Access{Scope: s} }
 	self := func(s Scope) Access { return Access{Scope: s, Self: true} }
+	figures := Access{Scope: ScopeStatistics, Self: true, Owned: true}
 	owned := func(s Scope) Access { return Access{Scope: s, Owned: true} }
 	groups := func(d Deps) bool { return d.Groups != nil }
 	tokens := func(d Deps) bool { return d.Tokens != nil }
@@ -35,6 +39,9 @@ func Routes() []Route {
 	limited := func(d Deps) bool { return d.Limits != nil }
 	rerated := func(d Deps) bool { return d.Rerates != nil && d.Tariffs != nil }
 	routed := func(d Deps) bool { return d.Routing != nil && d.Tariffs != nil }
+	counted := func(d Deps) bool { return d.Stats != nil }
+	account := Access{Scope: ScopeStatistics, Login: true, Owned: true, Crossbar: true}
+	accounts := func(d Deps) bool { return d.Stats != nil && d.Accounts != nil }
 	noted := func(d Deps) bool { return d.Notices != nil }
 	return []Route{
 		{get, "/healthz", "whether the server runs", blind, false, false, healthz, nil},
@@ -139,6 +146,17 @@ func Routes() []Route {
 		{put, "/api/users/:username/limits", "replaces the limits that a user has himself", scope(ScopeUsers), false, true, putUserLimits, limited},
 		{del, "/api/users/:username/limits", "takes the limits away that a user has himself", scope(ScopeUsers), false, false, deleteUserLimits, limited},
 		{get, "/api/refusals", "lists the calls that users were refused, newest first", owned(ScopeRead), false, false, listRefusals, limited},
+		{get, "/api/v1/:token/callstat", "how much each extension called", Access{Open: true, Blind: true, Scope: ScopeStatistics, InPath: true}, true, false, v1, counted},
+		{get, "/api/v1/:token/asrstat", "which share of the calls to each country was answered", Access{Open: true, Blind: true, Scope: ScopeStatistics, InPath: true}, true, false, v1, counted},
+		{get, "/v2/accounts/:account/call_statistics/countries", "lists the countries that have zones", account, true, false, countries, accounts},
+		{get, "/v2/accounts/:account/call_statistics/countries/:list", "the zones of some countries, by region", account, true, false, regions, accounts},
+		{get, "/v2/accounts/:account/call_statistics/csv", "lists the calls of an account", account, true, false, callsCSV, accounts},
+		{get, "/v2/accounts/:account/call_statistics/:period", "how many calls an account had by hour, day, week or month, and how long they lasted", account, true, false, periods, accounts},
+		{get, "/health", "whether the server runs, as balancers before CallStatApp asked", blind, false, false, health, nil},
+		{get, "/api/stats/summary", "figures of calls with money, by time and by what they have in common", figures, false, false, statistics(showSummary), summed},
+		{get, "/api/stats/destinations", "the destinations of most calls, most talk or most revenue", figures, false, false, statistics(showDestinations), summed},
+		{get, "/api/stats/heatmap", "calls by weekday and hour", figures, false, false, statistics(showHeatMap), summed},
+		{get, "/api/stats/concurrent", "how many calls there were at once", figures, false, false, statistics(showConcurrent), summed},
 		{get, "/api/notices", "lists notices with what was done to tell of them, newest first", scope(ScopeAdmin), false, false, listNotices, noted},
 		{get, "/api/webhooks", "lists the addresses to which notices are sent", scope(ScopeAdmin), false, false, tariffs(listWebhooks), noted},
 		{post, "/api/webhooks", "makes a webhook, whose secret is shown once", scope(ScopeAdmin), false, true, tariffs(createWebhook), noted},
@@ -167,6 +185,7 @@ func Pages() []Route {
 		return Route{Method: http.MethodPost, Path: path, Does: does, Access: access, handle: posted(handle)}
 	}
 	ofGroups := func(r Route) Route { r.needs = groups; return r }
+	ofStats := func(r Route) Route { r.needs = summed; return r }
 	ofLimits := func(r Route) Route { r.needs = func(d Deps) bool { return d.Limits != nil }; return r }
 	return []Route{
 		get("/static/:file", "styles and pictures", blind, static),
@@ -189,6 +208,7 @@ func Pages() []Route {
 		post("/users/:username/delete", "deletes him", admin, removeUserPage),
 
 		get("/calls", "calls, newest first", admin, allCallsPage),
+		ofStats(get("/statistics", "figures of calls", login, statistics(statisticsPage))),
 		ofLimits(get("/refused", "calls that users were refused", admin, refusedPage)),
 		get("/calls/:id", "how the charge of a call came about", login, callPage),
 		get("/holds", "calls that hold money", admin, holdsPage),

@@ -22,6 +22,7 @@ import (
 	"talktime/internal/password"
 	"talktime/models"
 	"talktime/money"
+	"talktime/stats"
 	"talktime/store"
 	"talktime/store/storetest"
 )
@@ -77,7 +78,10 @@ func (b *safeBuffer) discard() {
 	b.b = bytes.Buffer{}
 }
 
-const secret = "secret7"
+const (
+	secret      = "secret7"
+	reportToken = "wD4kq-reports"
+)
 
 // secretHash is made once: hashing takes its time by design.
 var secretHash = sync.OnceValues(func() (string, error) { return password.New(1).Hash(context.Background(), secret) })
@@ -99,7 +103,7 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 	s.deps = adminapi.Deps{
 		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store, Tariffs: s.store, LongestCall: 2 * time.Hour,
 		Limits: s.store, Country: dialcode.Country, Vouchers: s.store, Notices: s.store, Routing: s.store, Rerates: s.store, DialTechs: policy.DialTechs,
-		Figures: s.store, Version: "v1.2.3",
+		Figures: s.store, Version: "v1.2.3", Stats: stats.New(stats.Options{Location: time.UTC, Calls: s.store}), StatisticsToken: reportToken, CallFacts: s.store, Accounts: s.store,
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),
 	}

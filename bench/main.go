@@ -25,6 +25,7 @@ type bench struct {
 	// patience is how long measurements may be repeated, in all, that other programs took part in.
 	patience time.Duration
 
+	cdrs       int64 // in the statistics; 0: as many as were promised
 	serverArgs string
 	lanes      int // of a probe
 	callers    int
@@ -56,6 +57,7 @@ var measurements = []measurement{
 	{"fastagi", (*bench).measureFastAGI},
 	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},
+	{"statistics", (*bench).measureStatistics},
 }
 
 // probes are run only when asked for: they put load on one thing alone, to be profiled.
@@ -96,6 +98,7 @@ func run(ctx context.Context, args []string) int {
 	flags.IntVar(&b.callers, "callers", callers, "callers at once in a probe")
 	profile := flags.String("cpuprofile", "", "write a CPU profile of this process")
 	flags.BoolVar(&b.short, "short", false, "fewer and shorter rounds")
+	flags.Int64Var(&b.cdrs, "cdrs", 0, "CDRs that statistics are measured over; 0: 10,000,000, or 500,000 with -short")
 	flags.BoolVar(&b.full, "full", false, "growth up to a million users and ten million ledger entries")
 	flags.IntVar(&b.rounds, "rounds", 5, "rounds, each of which measures everything once")
 	flags.DurationVar(&b.each, "each", 2*time.Second, "how long each thing is measured in a round")

@@ -185,7 +185,7 @@ func (v *visitor) look(name string) {
 		v.t.Errorf("%s has %d fields without a label (%v)", name, unnamed, err)
 	}
 	cut, err := chromedp.Run(v.ctx, chromedp.Evaluate[string](
-		`Array.from(document.querySelectorAll('main *, header *')).filter(e => !e.closest('.unseen, thead, .skip') && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML).join(' ')`))
+		`Array.from(document.querySelectorAll('main *, header *')).filter(e => !e.closest('.unseen, thead, .skip, .scroll') && e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1).map(e => e.outerHTML).join(' ')`))
 	if err != nil || cut != "" {
 		v.t.Errorf("%s: something is wider than its place: %.300s (%v)", name, cut, err)
 	}
@@ -410,6 +410,10 @@ func (v *visitor) seesCharge(name string) {
 	v.look("user")
 	v.open("/users/" + name + "/entries")
 	v.look("entries")
+	v.follow("Statistics")
+	v.follow("This month")
+	v.sees("Calls 1", "100.0 %", "0:00:42", "Uruguay", "42 s", "Calls at once")
+	v.look("statistics")
 }
 
 func (v *visitor) makesGroup(name string) {

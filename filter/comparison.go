@@ -9,88 +9,100 @@ import (
 	"unicode/utf8"
 )
 
-// operator is a comparison as SQL spells it.
-type operator string
+// Operator is what a Test asks, as SQL spells it.
+type Operator string
 
+// The operators.
 const (
-	opEqual        operator = "="
-	opNotEqual     operator = "<>"
-	opGreater      operator = ">"
-	opLess         operator = "<"
-	opGreaterEqual operator = ">="
-	opLessEqual    operator = "<="
-	opIn           operator = "IN"
-	opNotIn        operator = "NOT IN"
-	opNull         operator = "IS NULL"
-	opNotNull      operator = "IS NOT NULL"
-	opLike         operator = "LIKE"
-	opILike        operator = "ILIKE"
-	opAny          operator = "any"
-	opHas          operator = "has"
+	Equal        Operator = "="
+	NotEqual     Operator = "<>"
+	Greater      Operator = ">"
+	Less         Operator = "<"
+	GreaterEqual Operator = ">="
+	LessEqual    Operator = "<="
+	In           Operator = "IN"
+	NotIn        Operator = "NOT IN"
+	Null         Operator = "IS NULL"
+	NotNull      Operator = "IS NOT NULL"
+	Like         Operator = "LIKE"
+	ILike        Operator = "ILIKE"
+	And          Operator = "AND"
+	Or           Operator = "OR"
+	Exists       Operator = "EXISTS" // some related row
+
+	opAny Operator = "any"
+	opHas Operator = "has"
 )
 
 // binary reports whether the operator compares two fields as well as a field and a value.
-func (op operator) binary() bool {
-	return slices.Contains([]operator{opEqual, opNotEqual, opGreater, opLess, opGreaterEqual, opLessEqual}, op)
+func (op Operator) binary() bool {
+	return slices.Contains([]Operator{Equal, NotEqual, Greater, Less, GreaterEqual, LessEqual}, op)
 }
 
 // operatorOf returns the operator that a spelling means.
-func operatorOf(spelling string) (op operator, ok bool) {
+func operatorOf(spelling string) (op Operator, ok bool) {
 	switch spelling {
 	case "==", "eq", "equals", "equal_to", "equals_to":
-		return opEqual, true
+		return Equal, true
 	case "!=", "ne", "neq", "not_equal_to", "does_not_equal":
-		return opNotEqual, true
+		return NotEqual, true
 	case ">", "gt":
-		return opGreater, true
+		return Greater, true
 	case "<", "lt":
-		return opLess, true
+		return Less, true
 	case ">=", "ge", "gte", "geq":
-		return opGreaterEqual, true
+		return GreaterEqual, true
 	case "<=", "le", "lte", "leq":
-		return opLessEqual, true
+		return LessEqual, true
 	case "in":
-		return opIn, true
+		return In, true
 	case "not_in":
-		return opNotIn, true
+		return NotIn, true
 	case "is_null":
-		return opNull, true
+		return Null, true
 	case "is_not_null":
-		return opNotNull, true
+		return NotNull, true
 	case "like":
-		return opLike, true
+		return Like, true
 	case "ilike":
-		return opILike, true
+		return ILike, true
 	case "any", "has":
-		return operator(spelling), true
+		return Operator(spelling), true
 	}
 	return "", false
 }
 
-// all joins filters.
-func (p *parser) all(filters []any, with string) (string, error) {
-	if len(filters) == 0 {
-		return "", wrong("a list of filters must not be empty")
-	}
-	parts := make([]string, len(filters))
-	for i, each := range filters {
-		var err error
-		if parts[i], err = p.filter(each); err != nil {
-			return "", err
-		}
-	}
-	return "(" + strings.Join(parts, with) + ")", nil
+// found is a filter that was read: for a database, and for whoever has rows of his own.
+type found struct {
+	sql  string
+	test *Test
 }
 
-func (p *parser) filter(value any) (string, error) {
+// all joins filters with Or or And.
+func (p *parser) all(filters []any, with Operator) (found, error) {
+	if len(filters) == 0 {
+		return found{}, wrong("a list of filters must not be empty")
+	}
+	sqls, test := make([]string, len(filters)), &Test{Op: with}
+	for i, each := range filters {
+		part, err := p.filter(each)
+		if err != nil {
+			return found{}, err
+		}
+		sqls[i], test.Parts = part.sql, append(test.Parts, part.test)
+	}
+	return found{"(" + strings.Join(sqls, " "+string(with)+" ") + ")", test}, nil
+}
+
+func (p *parser) filter(value any) (found, error) {
 	text, ok := value.(map[string]any)
 	if !ok {
-		return "", wrong("a filter must be an object")
+		return found{}, wrong("a filter must be an object")
 	}
 	p.depth++
 	defer func() { p.depth-- }()
 	if p.depth > MaxDepth {
-		return "", wrong("filters are nested more than %d deep", MaxDepth)
+		return found{}, wrong("filters are nested more than %d deep", MaxDepth)
 	}
 	or, isOr := text["or"]
 	and, isAnd := text["and"]
@@ -98,15 +110,15 @@ func (p *parser) filter(value any) (string, error) {
 		return p.comparison(text)
 	}
 	if isOr && isAnd {
-		return "", wrong("a filter is either an or, or an and")
+		return found{}, wrong("a filter is either an or, or an and")
 	}
-	inner, with := and, " AND "
+	inner, with := and, And
 	if isOr {
-		inner, with = or, " OR "
+		inner, with = or, Or
 	}
 	filters, ok := inner.([]any)
 	if !ok {
-		return "", wrong("or and and take a list")
+		return found{}, wrong("or and and take a list")
 	}
 	if isOr {
 		p.any++
@@ -116,12 +128,12 @@ func (p *parser) filter(value any) (string, error) {
 }
 
 // comparison is one filter that is no or and no and.
-func (p *parser) comparison(text map[string]any) (string, error) {
+func (p *parser) comparison(text map[string]any) (found, error) {
 	name, _ := text["name"].(string)
 	spelling, _ := text["op"].(string)
 	op, ok := operatorOf(spelling)
 	if !ok {
-		return "", wrongValue(fmt.Sprintf("the filter of %.80q has no operator that there is", name), "there is no operator %.40q", spelling)
+		return found{}, wrongValue(fmt.Sprintf("the filter of %.80q has no operator that there is", name), "there is no operator %.40q", spelling)
 	}
 	relation, fieldName, related := strings.Cut(name, "__")
 	if op == opAny || op == opHas {
@@ -133,13 +145,13 @@ func (p *parser) comparison(text map[string]any) (string, error) {
 		return p.exists(relation, inner)
 	}
 	if p.leaves++; p.leaves > MaxFilters {
-		return "", wrong("there are more than %d filters", MaxFilters)
+		return found{}, wrong("there are more than %d filters", MaxFilters)
 	}
 	field, err := p.known(name)
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
-	if other := text["field"]; other != nil && op != opNull && op != opNotNull {
+	if other := text["field"]; other != nil && op != Null && op != NotNull {
 		return p.fields(name, field, op, other)
 	}
 	return p.compare(name, field, op, text["val"])
@@ -170,40 +182,40 @@ func (p *parser) pay(points int) error {
 }
 
 // related is any or has: some related row has a value in the field, or satisfies a filter of its own.
-func (p *parser) related(name, fieldName string, op operator, text map[string]any) (string, error) {
+func (p *parser) related(name, fieldName string, op Operator, text map[string]any) (found, error) {
 	relation, err := p.table.relation(name)
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
 	if relation.Many != (op == opAny) {
-		return "", wrong("%s is not for the relation %s", op, name)
+		return found{}, wrong("%s is not for the relation %s", op, name)
 	}
 	if text["field"] != nil {
-		return "", wrong("%s does not compare two fields", op)
+		return found{}, wrong("%s does not compare two fields", op)
 	}
 	inner, isFilter := text["val"].(map[string]any)
 	switch {
 	case !isFilter && fieldName == "":
-		return "", wrong("%s needs a filter, or the name of a field: %s__FIELD", op, name)
+		return found{}, wrong("%s needs a filter, or the name of a field: %s__FIELD", op, name)
 	case !isFilter:
 		inner = map[string]any{"name": fieldName, "op": "eq", "val": text["val"]}
 	case fieldName != "":
 		// The filter names its own field; this one only has to be there.
 		if _, err := relation.Table.field(fieldName); err != nil {
-			return "", err
+			return found{}, err
 		}
 	}
 	return p.exists(name, inner)
 }
 
 // exists asks for a related row that satisfies a filter.
-func (p *parser) exists(name string, inner map[string]any) (string, error) {
+func (p *parser) exists(name string, inner map[string]any) (found, error) {
 	relation, err := p.table.relation(name)
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
 	if err := p.pay(expressionCost); err != nil {
-		return "", err
+		return found{}, err
 	}
 	p.any++
 	defer func() { p.any-- }()
@@ -212,30 +224,31 @@ func (p *parser) exists(name string, inner map[string]any) (string, error) {
 	condition, err := p.filter(inner)
 	p.table, p.prefix = table, prefix
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
-	return fmt.Sprintf("EXISTS (SELECT 1 FROM %s WHERE %s AND %s)", relation.From, relation.On, condition), nil
+	sql := fmt.Sprintf("EXISTS (SELECT 1 FROM %s WHERE %s AND %s)", relation.From, relation.On, condition.sql)
+	return found{sql, &Test{Op: Exists, Field: name, Parts: []*Test{condition.test}}}, nil
 }
 
 // fields compares a field with another one.
-func (p *parser) fields(name string, field Field, op operator, other any) (string, error) {
+func (p *parser) fields(name string, field Field, op Operator, other any) (found, error) {
 	otherName, _ := other.(string)
 	second, err := p.known(otherName)
 	if err != nil {
-		return "", err
+		return found{}, err
 	}
 	if !op.binary() || second.Kind != field.Kind {
-		return "", wrong("%s and %s cannot be compared in this way", name, otherName)
+		return found{}, wrong("%s and %s cannot be compared in this way", name, otherName)
 	}
-	return "(" + p.exact(field) + " " + string(op) + " " + p.exact(second) + ")", nil
+	return found{"(" + p.exact(field) + " " + string(op) + " " + p.exact(second) + ")", &Test{Op: op, Field: name, Other: otherName, kind: field.Kind}}, nil
 }
 
 // compare compares a field with a value.
-func (p *parser) compare(name string, field Field, op operator, value any) (string, error) {
-	if op == opNull || op == opNotNull {
-		return "(" + field.SQL + " " + string(op) + ")", nil
+func (p *parser) compare(name string, field Field, op Operator, value any) (found, error) {
+	if op == Null || op == NotNull {
+		return found{"(" + field.SQL + " " + string(op) + ")", &Test{Op: op, Field: name, kind: field.Kind}}, nil
 	}
-	if op == opLike || op == opILike {
+	if op == Like || op == ILike {
 		return p.like(name, field, op, value)
 	}
 	if op.binary() {
@@ -243,28 +256,29 @@ func (p *parser) compare(name string, field Field, op operator, value any) (stri
 	}
 	values, ok := value.([]any)
 	if !ok || len(values) > MaxElements {
-		return "", wrong("in and not_in take a list of at most %d values", MaxElements)
+		return found{}, wrong("in and not_in take a list of at most %d values", MaxElements)
 	}
 	if len(values) == 0 {
-		return map[operator]string{opIn: "(1 = 0)", opNotIn: "(1 = 1)"}[op], nil
+		return found{map[Operator]string{In: "(1 = 0)", NotIn: "(1 = 1)"}[op], &Test{Op: op, Field: name, kind: field.Kind}}, nil
 	}
 	return p.bind(name, field, op, values)
 }
 
 // bind compares a field with one value, or with a list of them.
-func (p *parser) bind(name string, field Field, op operator, values []any) (string, error) {
-	bound := make([]any, len(values))
+func (p *parser) bind(name string, field Field, op Operator, values []any) (found, error) {
+	bound, test := make([]any, len(values)), &Test{Op: op, Field: name, kind: field.Kind}
 	for i, value := range values {
-		var err error
-		if bound[i], err = p.convert(name, field, value); err != nil {
-			return "", err
+		converted, err := p.convert(name, field, value)
+		if err != nil {
+			return found{}, err
 		}
+		bound[i], test.Values = p.stamped(converted), append(test.Values, valueOf(converted))
 	}
 	marks := "?"
 	if !op.binary() {
 		marks = "(?" + strings.Repeat(",?", len(values)-1) + ")"
 	}
-	if op == opEqual && p.any == 0 {
+	if op == Equal && p.any == 0 {
 		if p.equal == nil {
 			p.equal = make(map[string]any)
 		}
@@ -275,16 +289,16 @@ func (p *parser) bind(name string, field Field, op operator, values []any) (stri
 	compared := p.exact(field)
 	condition := compared + " " + string(op) + " " + marks
 	// What is the same byte by byte is the same for the column's collation, whose index finds it.
-	if compared != field.SQL && field.isColumn() && (op == opEqual || op == opIn) && plain(bound...) {
+	if compared != field.SQL && field.isColumn() && (op == Equal || op == In) && plain(bound...) {
 		p.args = append(p.args, bound...)
 		condition = field.SQL + " " + string(op) + " " + marks + " AND " + condition
 	}
-	return "(" + near + condition + ")", nil
+	return found{"(" + near + condition + ")", test}, nil
 }
 
 // near is a condition on the column that an index finds the values of an expression by, in front of the condition itself.
-func (p *parser) near(field Field, op operator, values []any) string {
-	if field.Column == "" || op != opEqual && op != opIn {
+func (p *parser) near(field Field, op Operator, values []any) string {
+	if field.Column == "" || op != Equal && op != In {
 		return ""
 	}
 	n := 0

@@ -476,10 +476,95 @@ func TestFiltersAgree(t *testing.T) {
 				t.Fatalf("%s: %s\n got %v\nwant %v", db.name, text, got, want)
 			}
 		}
+		if got := held(t, text, rows, databases[0].options); !slices.Equal(got, want) {
+			t.Fatalf("Test.Holds: %s\n got %v\nwant %v", text, got, want)
+		}
 	}
 	if found < 1000 || missed < 100 {
 		t.Errorf("%d filters found something, %d nothing: they try too little", found, missed)
 	}
+}
+
+// Value implements filter.Row.
+func (r row) Value(field string) filter.Value {
+	text := func(s *string) filter.Value {
+		if s == nil {
+			return filter.Value{Null: true}
+		}
+		return filter.Value{Text: []byte(*s)}
+	}
+	kind := r.kind()
+	switch field {
+	case "id":
+		return filter.Value{Int: r.id}
+	case "name":
+		return text(&r.name)
+	case "nick":
+		return text(r.nick)
+	case "kind":
+		return text(&kind)
+	case "active":
+		return filter.Value{Int: number(r.active)}
+	case "big":
+		if r.big != nil {
+			return filter.Value{Int: *r.big}
+		}
+	case "born":
+		if r.born != nil {
+			return filter.TimeValue(*r.born)
+		}
+	}
+	return filter.Value{Null: true}
+}
+
+// Related implements filter.Row.
+func (r row) Related(string) []filter.Row {
+	var ships []filter.Row
+	for _, s := range r.ships {
+		ships = append(ships, owned{s, r})
+	}
+	return ships
+}
+
+// owned is a ship with its owner.
+type owned struct {
+	ship
+
+	owner row
+}
+
+// Value implements filter.Row.
+func (s owned) Value(field string) filter.Value {
+	if field == "masts" {
+		return filter.Value{Int: s.masts}
+	}
+	return filter.Value{Text: []byte(s.name)}
+}
+
+// Related implements filter.Row.
+func (s owned) Related(string) []filter.Row { return []filter.Row{s.owner} }
+
+// held are the ids of the rows of which a query holds in Go. What it says to be between is.
+func held(t *testing.T, text string, rows []row, o filter.Options) []int64 {
+	t.Helper()
+	q, err := filter.Parse(text, crew(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []int64
+	for _, r := range rows {
+		if !q.Test.Holds(r) {
+			continue
+		}
+		ids = append(ids, r.id)
+		for _, field := range []string{"id", "big", "born"} {
+			least, most := q.Test.Between(field)
+			if v := r.Value(field); !v.Null && (v.Int < least || v.Int > most) {
+				t.Errorf("%s: %s is %d, and should be from %d to %d", text, field, v.Int, least, most)
+			}
+		}
+	}
+	return ids
 }
 
 // TestLettersAgree: ilike takes the same letters for the same, in all alphabets that have two cases and are in common use.
@@ -505,6 +590,9 @@ func TestLettersAgree(t *testing.T) {
 			if got := db.find(t, text, filtered); !slices.Equal(got, want) {
 				t.Errorf("%s: %c: %c, want %c", db.name, letter, got, want)
 			}
+		}
+		if got := held(t, text, rows, databases[0].options); !slices.Equal(got, want) {
+			t.Errorf("Test.Holds: %c: %c, want %c", letter, got, want)
 		}
 	}
 }

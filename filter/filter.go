@@ -129,6 +129,8 @@ type Query struct {
 	Offset  int64
 	Single  bool // the one row itself is wanted, and it is an error when there is none or another
 
+	Test *Test // the same as Where, for rows that are in no database; nil = everything
+
 	Equal    map[string]any // fields that have one value in everything that can be found, in the database's form
 	Filtered []string       // names of the fields in the filters, each once; relation__field for those of related rows
 	Ordered  []Order        // what Order was made of
@@ -234,9 +236,11 @@ func (p *parser) query(text map[string]any) (q Query, err error) {
 		return q, err
 	}
 	if len(filters) > 0 {
-		if q.Where, err = p.all(filters, " AND "); err != nil {
+		all, err := p.all(filters, And)
+		if err != nil {
 			return q, err
 		}
+		q.Where, q.Test = all.sql, all.test
 	}
 	if len(p.args) > MaxArgs {
 		return q, wrong("its filters have too many values; ask for fewer at once")

@@ -8,25 +8,26 @@ import (
 
 // like matches a pattern: % stands for anything, _ for one character, and a backslash takes the meaning from the
 // character behind it. like tells small letters from capitals, ilike does not.
-func (p *parser) like(name string, field Field, op operator, value any) (string, error) {
+func (p *parser) like(name string, field Field, op Operator, value any) (found, error) {
 	pattern, ok := value.(string)
 	if !ok || field.Kind != Text {
-		return "", wrong("like and ilike match %s with a text only where it is one", name)
+		return found{}, wrong("like and ilike match %s with a text only where it is one", name)
 	}
 	// SQLite takes a zero byte for the end of a pattern.
 	if utf8.RuneCountInString(pattern) > MaxPattern || strings.ContainsRune(pattern, 0) {
-		return "", wrong("a pattern has at most %d characters, none of them zero", MaxPattern)
+		return found{}, wrong("a pattern has at most %d characters, none of them zero", MaxPattern)
 	}
-	blind := op == opILike
+	blind := op == ILike
+	test := &Test{Op: op, Field: name, Values: []Value{{Text: []byte(pattern)}}, kind: field.Kind, pattern: patternOf(pattern, blind)}
 	if p.options.Glob {
 		p.args = append(p.args, rewrite(pattern, "*", "?", func(r rune) string { return globbed(r, blind) }))
-		return "(" + field.SQL + " GLOB ?)", nil
+		return found{"(" + field.SQL + " GLOB ?)", test}, nil
 	}
 	liked := rewrite(pattern, "%", "_", func(r rune) string { return escaped(r, blind) })
 	p.args = append(p.args, liked)
 	text := "CONVERT(" + field.SQL + " USING utf8mb4) COLLATE utf8mb4_bin"
 	if blind {
-		return "(LOWER(" + text + ") LIKE ? ESCAPE '!')", nil
+		return found{"(LOWER(" + text + ") LIKE ? ESCAPE '!')", test}, nil
 	}
 	condition := text + " LIKE ? ESCAPE '!'"
 	// The column itself, as its collation sees it, matches at least as much; its index finds what begins alike.
@@ -34,7 +35,7 @@ func (p *parser) like(name string, field Field, op operator, value any) (string,
 		p.args = append(p.args, liked)
 		condition = field.SQL + " LIKE ? ESCAPE '!' AND " + condition
 	}
-	return "(" + condition + ")", nil
+	return found{"(" + condition + ")", test}, nil
 }
 
 // escaped is a character that LIKE takes for itself.

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// convert gives a value the form in which the database holds the field.
+// convert gives a value the form in which the database holds the field, but for times: see stamped.
 func (p *parser) convert(name string, field Field, value any) (any, error) {
 	bad := func() (any, error) { return nil, wrong("%s cannot be compared with %s", name, describe(value)) }
 	number, isNumber := value.(json.Number)
@@ -96,10 +96,15 @@ func (p *parser) instant(name, text string) (any, error) {
 	if year := t.UTC().Year(); year < 1 || year > 9999 {
 		return nil, wrongValue(name+": the date is not between the years 1 and 9999", "%s: %.40q is not between the years 1 and 9999", name, text)
 	}
-	if p.options.Stamp == nil {
-		return t, nil
+	return t, nil
+}
+
+// stamped is a value in the form in which the database holds it.
+func (p *parser) stamped(value any) any {
+	if t, ok := value.(time.Time); ok && p.options.Stamp != nil {
+		return p.options.Stamp(t)
 	}
-	return p.options.Stamp(t), nil
+	return value
 }
 
 // timestamp reads ISO 8601 with a zone, then without one, then what else the options allow.

@@ -25,4 +25,13 @@ type Figures struct {
 
 	// Deliveries of notices that wait, counted up to 10,000; how many of them failed at least once, and how many were given up.
 	Notices, NoticesFailing, NoticesGivenUp int64
+	RollUps                                 []RollUpFigures // by source
+}
+
+// RollUpFigures say how far it is with what was counted of the days of one source of calls.
+type RollUpFigures struct {
+	Source string
+	Days   int64     // that are kept
+	Stale  int64     // that were found to be counted anew, and are not yet
+	Passed time.Time // when they were last looked at, and none was left to be counted; zero = never
 }

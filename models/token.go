@@ -49,6 +49,8 @@ func ScopePermits(scope string) string {
 		return "making and changing users, which tariff they and groups have, and what they may see of statistics; the answers and the searches leave money and calls out"
 	case "money":
 		return "top-ups, removals, transfers, release of holds, vouchers and calling cards; with users: groups, their members and refills, and deleting"
+	case "statistics":
+		return "the reports callstat and asrstat"
 	case "admin":
 		return "tokens, the audit log, making and changing tariffs and their rates; with users: making and changing administrators"
 	}

@@ -22,6 +22,8 @@ slow='^talktime/(e2e|bench|store|cmd/admin|adminapi$)'
 go test -p 1 $race -shuffle=on -timeout 15m $(go list ./... | grep -vE "$slow")
 # The API under the race detector without what asks for everything in every way: that follows without it.
 go test -p 1 $race -short -shuffle=on -timeout 15m ./adminapi
+# Statistics of a million calls, of which the race detector has seen fewer.
+go test -p 1 -run Reference -timeout 15m ./stats
 # Databases and Asterisk share two cores: packages one after another.
 go test -p 1 -shuffle=on -timeout 15m $(go list ./... | grep -E "$slow" | grep -v '^talktime/e2e')
 exec go test -p 1 -count=1 -timeout 30m ./e2e/...

@@ -61,6 +61,7 @@ const (
 	Everything Selection = iota
 	Dialled              // what callstat counts: lastapp Dial, Busy, Congestion, not FAILED, dst not of four digits
 	Seizures             // what asrstat counts: lastapp Dial, dst not of four digits
+	Connected            // what Once looks at: dst not h
 )
 
 // Scan asks a source for records.
@@ -75,6 +76,7 @@ type Scan struct {
 type Account struct {
 	Users []int64  // ascending
 	Names []string // clids and account ids: a row is theirs whose accountcode, cnum or src is one of these
+	Codes []string // usernames, which a user may change: a row is theirs whose accountcode is one of these
 }
 
 // Source is a place with records of calls. It only reads.
@@ -123,7 +125,7 @@ func DayOf(wall int64) Day {
 	if wall%daySeconds < 0 {
 		day--
 	}
-	return Day(day)
+	return Day(day) //nolint:gosec // five million years fit
 }
 
 // DayAt is the day that a clock in the time's own zone shows.
@@ -137,8 +139,7 @@ func WallOf(t time.Time) int64 {
 
 // Begin is midnight at the begin of the day, or the first moment after it where clocks skip it.
 func (d Day) Begin(l *time.Location) time.Time {
-	year, month, day := time.Unix(int64(d)*daySeconds, 0).UTC().Date()
-	return time.Date(year, month, day, 0, 0, 0, 0, l)
+	return time.Unix(NewClock(l).Unix(int64(d)*daySeconds), 0).In(l)
 }
 
 // String writes the day as 2026-03-01.

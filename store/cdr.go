@@ -23,6 +23,8 @@ type CDRConfig struct {
 	Password string
 	Name     string
 	Location *time.Location // of the naive timestamps in it
+
+	Now func() time.Time // nil = time.Now
 }
 
 // CDR is a foreign CDR database, which we only read.

@@ -67,7 +67,10 @@ func (s *Store) Figures(ctx context.Context) (models.Figures, error) {
 	if f.LastCall, err = s.instant(ctx, "SELECT authorized_at FROM calls ORDER BY id DESC LIMIT 1"); err != nil {
 		return f, err
 	}
-	f.NextRefill, err = s.nextRefill(ctx)
+	if f.NextRefill, err = s.nextRefill(ctx); err != nil {
+		return f, err
+	}
+	f.RollUps, err = s.rollUpFigures(ctx)
 	return f, err
 }
 

@@ -62,7 +62,7 @@ func (s *Store) searchable(l listing, r models.ListRequest) *filter.Table {
 		}
 		return s.cdrFields(r.Only)
 	case callsListing.name, holdsListing.name:
-		return callFields()
+		return s.callFields(r.Only)
 	case refusalsListing.name:
 		return refusalFields()
 	case entriesListing.name:
@@ -214,14 +214,54 @@ func (s *Store) cdrFields(only models.Owner) *filter.Table {
 	return calls
 }
 
-func callFields() *filter.Table {
-	return &filter.Table{Fields: map[string]filter.Field{
+// callFields are those of calls. What carriers ask, and who they are, is for nobody who is shown one account's calls only.
+func (s *Store) callFields(only models.Owner) *filter.Table {
+	t := &filter.Table{Fields: map[string]filter.Field{
 		"id": whole("c.id"), "call_id": text("c.call_id"), "state": text("c.state"), "user_id": whole("c.user_id"), "callee_id": whole("c.callee_id"),
 		"caller_id": text("c.caller_id"), "number": text("c.number"), "authorized_at": instant("c.authorized_at"), "due_at": instant("c.due_at"),
 		"ended_at": instant("c.ended_at"), "limit_seconds": whole("c.limit_seconds"), "seconds": whole("c.seconds"), "status": text("c.status"),
 		"cause": whole("c.cause"), "charge": amount("c.charge"), "shortfall": amount("c.shortfall"), "settled_by": text("c.settled_by"),
 		"unauthorized": truth("c.unauthorized"), "disputed_seconds": whole("c.disputed"),
+		"prefix": text(s.ofRate("prefix")), "destination": text(s.ofRate("name")),
+		"country":    {SQL: s.callCountry(), Kind: filter.Other, Convert: callingCode},
+		"carrier_id": whole("c.carrier_id"),
+		"groups":     whole("(SELECT COUNT(*) FROM members gm WHERE gm.user_id = c.user_id)"),
 	}}
+	if only != (models.Owner{}) {
+		delete(t.Fields, "carrier_id")
+		delete(t.Fields, "groups")
+		return t
+	}
+	groups := &filter.Table{Fields: map[string]filter.Field{"id_": whole("g.id"), "name": text("g.name")}}
+	t.Relations = map[string]filter.Relation{
+		"group": {Many: true, Table: groups, From: "members m JOIN user_groups g ON g.id = m.group_id", On: "m.user_id = c.user_id"},
+	}
+	return t
+}
+
+// ofRate is a text of the rate that a call was priced by, empty where that has none.
+func (s *Store) ofRate(name string) string {
+	value := "JSON_UNQUOTE(JSON_EXTRACT(c.rate, '$." + name + "'))"
+	if s.dialect.name == sqliteDialect.name {
+		value = "json_extract(c.rate, '$." + name + "')"
+	}
+	return "(CASE WHEN JSON_VALID(c.rate) THEN COALESCE(" + value + ", '') ELSE '' END)"
+}
+
+// callingCode is that of a country, with or without +.
+func callingCode(v any) (any, error) {
+	var code string
+	switch v := v.(type) {
+	case string:
+		code = v
+	case json.Number:
+		code = v.String()
+	}
+	code = strings.TrimPrefix(code, "+")
+	if code == "" || strings.Trim(code, "0123456789") != "" {
+		return nil, errors.New("a calling code has digits only")
+	}
+	return code, nil
 }
 
 func (s *Store) entryFields() *filter.Table {

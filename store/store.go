@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -41,6 +42,8 @@ type Config struct {
 
 	Provisions bool // note what a node manager is to be told of users' SIM cards
 
+	AccessPrefixes []string // that stand before international numbers, such as 00, for whoever searches calls by country
+
 	SearchTime time.Duration // what a search may take before it is models.ErrSlowSearch; 0 = 8 s, which is less than a request may
 }
 
@@ -59,6 +62,8 @@ type Store struct {
 	location   *time.Location
 	provisions bool
 	searchTime time.Duration
+
+	accessPrefixes []string
 
 	mu    sync.RWMutex
 	house map[houseKey]int64
@@ -96,6 +101,7 @@ func Open(c Config) (*Store, error) {
 		s.now = time.Now
 	}
 	s.ids.now = s.now
+	s.accessPrefixes = slices.DeleteFunc(slices.Clone(c.AccessPrefixes), func(prefix string) bool { return !accessPrefix(prefix) })
 	if s.location = c.Location; s.location == nil {
 		s.location = time.Local
 	}

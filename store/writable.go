@@ -87,6 +87,11 @@ func writtenTables() []writtenTable {
 		{"route_carriers", "n"},
 		{"rerates", "id"},
 		{"rerated_calls", "call_key"},
+		{"rollups", "day"},
+		{"rollup_days", "day"},
+		{"rollup_sources", "source"},
+		{"cdr_records", "id"},
+		{"cdr_imports", "id"},
 	}
 }
 

@@ -7,6 +7,7 @@ type Page struct {
 	Title   string
 	User    string // who is logged in; empty: nobody
 	Admin   bool   // the menu of administrators is shown
+	Counts  bool   // there are statistics
 	Section string // address of the entry of the menu that the page belongs to
 	Message string // of something that was done, shown once
 	Body    Body
@@ -251,6 +252,70 @@ type Posted struct {
 	At      time.Time
 }
 
+// Statistics are figures of calls.
+type Statistics struct {
+	User     string   // whose calls; empty: everybody's
+	Words    string   // from when to when, in which zone; empty: nothing was counted
+	Periods  []Choice // that can be asked for by a word
+	Filter   *Form    // sent by GET
+	Operates bool     // what is left after carriers is shown
+	Totals   []Figure
+	By       string // what a row of Times is about: Hour, Day, Month
+	Heading  string // above Times
+
+	Times, Countries, Destinations            []StatRow
+	Heat                                      []HeatRow // Monday first
+	Busy                                      *Chart    // calls at once; nil: the time is too long for it
+	Busiest                                   []BusyRow // the times with the most of them
+	TimeFiles, CountryFiles, DestinationFiles []Link
+	HeatFiles, BusyFiles                      []Link
+}
+
+// Choice is a link of several, of which one may be where we are.
+type Choice struct {
+	Text, Path string
+	Chosen     bool
+}
+
+// StatRow are figures of calls that have something in common. What is not known is a dash.
+type StatRow struct {
+	Name, Note         string
+	Calls              string // where these are listed; empty: nowhere
+	Attempts, Answered int64
+	ASR, NER, ACD, PDD string
+	Talk               string
+	Revenue, Margin    []Amount // by currency
+}
+
+// HeatRow is a weekday, from midnight on.
+type HeatRow struct {
+	Day, Rest string // Mon, day
+	Hours     []HeatCell
+}
+
+// HeatCell is an hour of a weekday.
+type HeatCell struct {
+	Calls int64
+	Level int    // its shade, from 0 for nothing to 9
+	Words string // all of its figures
+}
+
+// BusyRow is how many calls there were at once in some time.
+type BusyRow struct {
+	At   time.Time
+	Most int64
+	Mean string
+}
+
+// Chart is a line that goes up and down, as a path of SVG in a picture of some size.
+type Chart struct {
+	Words         string // what it shows
+	Path          string
+	Width, Height int
+	Most          string // what stands at its top; 0 is at the bottom
+	From, To      string // what stands at its left and right
+}
+
 // Holds are calls that hold money.
 type Holds struct {
 	Total string
@@ -286,16 +351,17 @@ type Group struct {
 	Remove    Form
 }
 
-func (Notice) template() string   { return "notice" }
-func (Login) template() string    { return "login" }
-func (FormPage) template() string { return "formpage" }
-func (Home) template() string     { return "home" }
-func (Users) template() string    { return "users" }
-func (User) template() string     { return "user" }
-func (Entries) template() string  { return "entries" }
-func (Calls) template() string    { return "calls" }
-func (Refused) template() string  { return "refused" }
-func (Call) template() string     { return "call" }
-func (Holds) template() string    { return "holds" }
-func (Groups) template() string   { return "groups" }
-func (Group) template() string    { return "group" }
+func (Notice) template() string     { return "notice" }
+func (Login) template() string      { return "login" }
+func (FormPage) template() string   { return "formpage" }
+func (Home) template() string       { return "home" }
+func (Users) template() string      { return "users" }
+func (User) template() string       { return "user" }
+func (Entries) template() string    { return "entries" }
+func (Calls) template() string      { return "calls" }
+func (Refused) template() string    { return "refused" }
+func (Statistics) template() string { return "statistics" }
+func (Call) template() string       { return "call" }
+func (Holds) template() string      { return "holds" }
+func (Groups) template() string     { return "groups" }
+func (Group) template() string      { return "group" }

@@ -44,7 +44,7 @@ func New(zone *time.Location) (*Pages, error) {
 		"static": func(name string) (string, error) { return p.static(name) },
 		"local":  func(t time.Time) string { return t.In(zone).Format("2006-01-02 15:04:05") },
 		"stamp":  func(t time.Time) string { return t.In(zone).Format(time.RFC3339) },
-		"zone":   func() string { return zoneName(zone) },
+		"zone":   func() string { return ZoneName(zone) },
 		"list":   func(items ...any) []any { return items },
 		"user":   UserPath, "call": CallPath, "group": GroupPath,
 	}).ParseFS(files, "templates/parts/*.html")
@@ -68,8 +68,8 @@ func New(zone *time.Location) (*Pages, error) {
 	return p, nil
 }
 
-// zoneName is a zone for people.
-func zoneName(zone *time.Location) string {
+// ZoneName is a zone for people.
+func ZoneName(zone *time.Location) string {
 	switch name := strings.TrimPrefix(zone.String(), "Etc/"); name {
 	case "Local":
 		return "the server's time zone"

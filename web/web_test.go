@@ -26,6 +26,7 @@ func bodies() []web.Body {
 		web.Entries{},
 		web.Calls{},
 		web.Refused{},
+		web.Statistics{},
 		web.Call{},
 		web.Holds{},
 		web.Groups{},

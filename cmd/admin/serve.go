@@ -75,7 +75,12 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 	}
 	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Location: cfg.Location, Warn: cfg.Notices.LowBalance}, Logger: log, Lanes: db.Lanes()})
 	defer service.Close()
-	handler, err := api(db, service, cfg, log)
+	counts, err := newStatistics(db, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = counts.Close() }()
+	handler, err := api(db, service, counts, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -134,6 +139,10 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 				return nil
 			})
 		}
+		group.Go(func() error {
+			countDays(ctx, db, counts.rollers(), log)
+			return nil
+		})
 		refillDue(ctx, db, log)
 		return nil
 	})
@@ -145,10 +154,10 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 }
 
 // api puts the services together that the API stands on.
-func api(db *store.Store, service *billing.Service, cfg config.Config, log *slog.Logger) (http.Handler, error) {
+func api(db *store.Store, service *billing.Service, counts *statistics, cfg config.Config, log *slog.Logger) (http.Handler, error) {
 	return adminapi.New(adminapi.Deps{
 		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max, Limits: db, Country: dialcode.Abroad(cfg.Calls.Country), Routing: db, Rerates: db, Vouchers: db, DialTechs: cfg.Calls.DialTechs,
-		Notices: db, Figures: db, Version: version.String(),
+		Notices: db, Figures: db, Version: version.String(), Stats: counts.Service, CallFacts: db, StatisticsToken: cfg.Callstat.Token.Reveal(), Accounts: db, MonthFirst: cfg.MonthFirst, CallStatisticsAllow: cfg.CallStatisticsAllow,
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
 		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
 		Location: cfg.Location, Logger: log,

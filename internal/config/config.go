@@ -31,9 +31,14 @@ type Config struct {
 	ARI         ARI
 	CDR         CDR
 	Callstat    Callstat
+	RollUps     RollUps
 	// CallStatisticsAllow lists the networks that may use the bare call statistics; none: that mount is off.
 	CallStatisticsAllow []netip.Prefix
-	QueueLog            QueueLog
+	// MonthFirst says how the call statistics write dates: 06/17/2027; else 17/06/2027.
+	MonthFirst bool
+	// Zones is the file of their zones; empty: one for each country.
+	Zones    string
+	QueueLog QueueLog
 	// Recordings is the root folder of the recordings.
 	Recordings string
 	PBX        PBX
@@ -183,11 +188,23 @@ func (d CDRDatabase) Addr() string { return net.JoinHostPort(d.Host, strconv.Ito
 
 // Callstat is the report of that name.
 type Callstat struct {
-	Token              Secret // API_TOKEN; empty: every request is refused
+	Token              Secret // API_TOKEN; empty: no request has it
 	FirstExtension     int    // in foreign CDR databases, both ends included
 	LastExtension      int
 	AlwaysWithOwnCalls bool
+	BareCodes          bool     // asrstat writes calling codes without +
+	AccessPrefixes     []string // before international numbers
 }
+
+// RollUps says of which calls it is kept what was counted of each day.
+type RollUps string
+
+// What roll-ups are kept of.
+const (
+	RollUpsOff RollUps = "off" // nothing: every report reads its records
+	RollUpsOwn RollUps = "own" // our own calls
+	RollUpsAll RollUps = "all" // these, and those of the CDR databases
+)
 
 // QueueLog is where Asterisk's queue_log is found; the zero value is nowhere.
 type QueueLog struct {
@@ -260,7 +277,10 @@ func Load(getenv func(string) (string, bool), environ []string, dir string) (Con
 		AllColumns: l.toggle("TALKTIME_CDR_ALL_COLUMNS"),
 	}
 	c.Callstat = l.callstat()
+	c.RollUps = l.rollUps()
 	c.CallStatisticsAllow = l.prefixes("TALKTIME_CALLSTATS_ALLOW")
+	c.MonthFirst = l.monthFirst("TALKTIME_CALL_STATISTICS_DATE_ORDER")
+	c.Zones = l.path("TALKTIME_ZONES")
 	c.ShowFirewallRules = l.toggle("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES")
 	c.QueueLog = l.queueLog(c.CDR.Databases)
 	c.Recordings = l.path("TALKTIME_RECORDINGS")
@@ -393,8 +413,11 @@ func (l *loader) cdrDatabases() []CDRDatabase {
 // reservedTokens are path words of the reports mounted beside callstat, and the mark for "the token is
 // in a header"; none of them can be told from a token.
 func reservedTokens() []string {
-	return []string{"-", "countries", "csv", "hourly", "daily", "weekly", "monthly"}
+	return []string{"-", "countries", "csv", "hourly", "daily", "weekly", "monthly", "callstat", "asrstat"}
 }
+
+// accessPrefix is what is dialled before international numbers.
+var accessPrefix = regexp.MustCompile(`^[0-9]{1,8}$`)
 
 func (l *loader) callstat() Callstat {
 	c := Callstat{
@@ -402,6 +425,20 @@ func (l *loader) callstat() Callstat {
 		AlwaysWithOwnCalls: l.toggle("TALKTIME_CALLSTAT_OWN"),
 	}
 	c.FirstExtension, c.LastExtension = l.numberRange("TALKTIME_CALLSTAT_EXTENSIONS")
+	switch l.text("TALKTIME_ASR_PLUS") {
+	case "on":
+	case "never":
+		c.BareCodes = true
+	default:
+		l.mistake("TALKTIME_ASR_PLUS", "must be on or never")
+	}
+	c.AccessPrefixes = l.list("TALKTIME_ASR_ACCESS_PREFIXES")
+	l.distinct("TALKTIME_ASR_ACCESS_PREFIXES", c.AccessPrefixes)
+	for _, prefix := range c.AccessPrefixes {
+		if !accessPrefix.MatchString(prefix) {
+			l.mistake("TALKTIME_ASR_ACCESS_PREFIXES", "must be a list of up to 8 digits each, such as 00,011; %q is none", prefix)
+		}
+	}
 	token := c.Token.Reveal()
 	switch {
 	case token == "":
@@ -413,6 +450,26 @@ func (l *loader) callstat() Callstat {
 		l.warn("API_TOKEN has less than 16 characters and may be guessed")
 	}
 	return c
+}
+
+func (l *loader) rollUps() RollUps {
+	const name = "TALKTIME_ROLLUPS"
+	r := RollUps(l.text(name))
+	if r != RollUpsOff && r != RollUpsOwn && r != RollUpsAll {
+		l.mistake(name, "must be off, own or all")
+	}
+	return r
+}
+
+func (l *loader) monthFirst(name string) bool {
+	switch l.text(name) {
+	case "mdy":
+		return true
+	case "dmy":
+	default:
+		l.mistake(name, "must be dmy or mdy")
+	}
+	return false
 }
 
 func (l *loader) queueLog(databases []CDRDatabase) QueueLog {

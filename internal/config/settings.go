@@ -179,11 +179,11 @@ func Describe() []Setting {
 			Meaning: "zone of reports, schedules and times without a zone, such as Europe/Vienna",
 		},
 		{
-			Name: "TALKTIME_EXTENSIONS", Later: true, Default: "^[0-9]{2,5}$",
+			Name: "TALKTIME_EXTENSIONS", Default: "^[0-9]{2,5}$",
 			Meaning: "regular expression of the numbers that are inside",
 		},
 		{
-			Name: "TALKTIME_TRUNKS", Later: true, Unset: "none",
+			Name: "TALKTIME_TRUNKS", Unset: "none",
 			Meaning: "regular expression of the channels that are trunks, that is, outside",
 		},
 		{
@@ -235,19 +235,39 @@ func Describe() []Setting {
 			Meaning: "its schema",
 		},
 		{
-			Name: "API_TOKEN", Later: true, Unset: "none: callstat and asrstat refuse", Secret: true,
-			Meaning: "token in the path of the callstat and asrstat reports",
+			Name: "API_TOKEN", Unset: "none", Secret: true,
+			Meaning: "token in the path of the reports callstat and asrstat; without it only tokens with the scope statistics open them",
 		},
 		{
-			Name: "TALKTIME_CALLSTAT_EXTENSIONS", Later: true, Default: "2000-3999",
+			Name: "TALKTIME_CALLSTAT_EXTENSIONS", Default: "2000-3999",
 			Meaning: "extensions the callstat report covers in foreign CDR databases",
 		},
 		{
-			Name: "TALKTIME_CALLSTAT_OWN", Later: true, Default: "off",
+			Name: "TALKTIME_CALLSTAT_OWN", Default: "off",
 			Meaning: "on: our own calls stand in callstat beside the CDR databases; without CDR databases they always do",
 		},
 		{
-			Name: "TALKTIME_CALLSTATS_ALLOW", Later: true, Unset: "none",
+			Name: "TALKTIME_ASR_PLUS", Default: "on",
+			Meaning: "on: asrstat writes +49, never: 49; codes from a table country_codes of a CDR database are written as they stand there",
+		},
+		{
+			Name: "TALKTIME_ASR_ACCESS_PREFIXES", Unset: "none",
+			Meaning: "digits before international numbers that asrstat leaves out of them, such as 00,011",
+		},
+		{
+			Name: "TALKTIME_ROLLUPS", Default: "own",
+			Meaning: "of which calls admin serve keeps what it counted of each day, so that reports over months need not read every record: own, all (those of the CDR databases too) or off",
+		},
+		{
+			Name: "TALKTIME_CALL_STATISTICS_DATE_ORDER", Default: "dmy",
+			Meaning: "how the call statistics of accounts write and read dates: dmy for 17/06/2027, mdy for 06/17/2027; ISO 8601 is always read",
+		},
+		{
+			Name: "TALKTIME_ZONES", Unset: "one for each country",
+			Meaning: "CSV file with the zones of those statistics, by the first digits of numbers: zone_id,country,region,prefix",
+		},
+		{
+			Name: "TALKTIME_CALLSTATS_ALLOW", Unset: "none",
 			Meaning: "networks that may use the bare call statistics under /api/v1 without a token",
 		},
 		{

@@ -23,7 +23,7 @@ import (
 
 // StoreConfig says in the words of package store which database the settings name.
 func StoreConfig(c config.Config) store.Config {
-	d, s := c.Database, store.Config{Location: c.Location, Provisions: c.NodeManager != ""}
+	d, s := c.Database, store.Config{Location: c.Location, Provisions: c.NodeManager != "", AccessPrefixes: c.Callstat.AccessPrefixes}
 	if d.Dialect == config.SQLite {
 		s.Path = d.Path
 		return s

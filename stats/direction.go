@@ -1,0 +1,117 @@
+package stats
+
+import (
+	"bytes"
+	"hash/maphash"
+	"regexp"
+)
+
+// Direction is which way a call went, as the site sees it.
+type Direction uint8
+
+// The directions.
+const (
+	Inbound  Direction = iota // from outside, wherever it went
+	Outbound                  // from inside to outside
+	Internal                  // from inside to inside
+)
+
+const directionCount = 3
+
+// String is the word for it: inbound, outbound, internal.
+func (d Direction) String() string {
+	return [directionCount]string{"inbound", "outbound", "internal"}[d]
+}
+
+// Inside says who belongs to the site: numbers that match Extensions, unless the channel is a trunk. Users of ours belong to it anyway.
+type Inside struct {
+	Extensions *regexp.Regexp // nil: none
+	Trunks     *regexp.Regexp // of names of channels; nil: none
+}
+
+func (i Inside) rule() string {
+	text := func(r *regexp.Regexp) string {
+		if r == nil {
+			return ""
+		}
+		return r.String()
+	}
+	return text(i.Extensions) + "\n" + text(i.Trunks)
+}
+
+// fields are what a direction is told from. Names of channels are long, and seldom asked for.
+func (i Inside) fields() Fields {
+	if i.Trunks == nil {
+		return FieldSrc | FieldCNum | FieldDst
+	}
+	return FieldSrc | FieldCNum | FieldDst | FieldChannel | FieldDstChannel
+}
+
+// directions tells directions of many records, for one goroutine. What a number or a channel is, it finds out once. Of a channel's name
+// only what stands before the last - counts: what comes after it is different for each call.
+type directions struct {
+	Inside
+
+	numbers, channels known
+}
+
+func newDirections(i Inside) *directions { return &directions{Inside: i} }
+
+// of is the direction of a record. The calling number is that of the extension where the record has one.
+func (d *directions) of(r *Record) Direction {
+	caller := r.CNum
+	if len(caller) == 0 {
+		caller = r.Src
+	}
+	if !r.Own && !d.inside(caller, r.Channel) {
+		return Inbound
+	}
+	if r.OwnCallee || d.inside(r.Dst, r.DstChannel) {
+		return Internal
+	}
+	return Outbound
+}
+
+func (d *directions) inside(number, channel []byte) bool {
+	if !d.numbers.matches(d.Extensions, number, number) {
+		return false
+	}
+	name := channel
+	if i := bytes.LastIndexByte(channel, '-'); i >= 0 {
+		name = channel[:i+1]
+	}
+	return !d.channels.matches(d.Trunks, name, channel)
+}
+
+// known remembers which of the texts that came last match an expression. It has a place for each by its hash.
+type known struct {
+	seed   maphash.Seed
+	places []knownText
+}
+
+// knownText is one of them; longer ones are not remembered.
+type knownText struct {
+	text    [30]byte
+	length  int8 // 0: none is here
+	matches bool
+}
+
+// maxKnown is how many are remembered, a power of two.
+const maxKnown = 1 << 12
+
+func (k *known) matches(e *regexp.Regexp, key, text []byte) bool {
+	if e == nil || len(text) == 0 {
+		return false
+	}
+	if k.places == nil {
+		k.places, k.seed = make([]knownText, maxKnown), maphash.MakeSeed()
+	}
+	place := &k.places[maphash.Bytes(k.seed, key)%maxKnown]
+	if len(key) > len(place.text) || len(key) == 0 {
+		return e.Match(text)
+	}
+	if string(place.text[:place.length]) != string(key) {
+		place.matches, place.length = e.Match(text), int8(copy(place.text[:], key)) //nolint:gosec // not longer than that
+	}
+	return place.matches
+}

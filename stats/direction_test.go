@@ -1,0 +1,69 @@
+package stats_test
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"talktime/stats"
+)
+
+var officeInside = stats.Inside{Extensions: regexp.MustCompile(`^[0-9]{2,5}$`), Trunks: regexp.MustCompile(`^(PJSIP|SIP)/trunk-`)}
+
+// TestDirections: who is inside, and which way a call went.
+func TestDirections(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		what string
+		r    stats.Record
+		in   stats.Inside
+		want string
+	}{
+		{"to the world", stats.Record{CNum: []byte("2001"), Channel: []byte("PJSIP/2001-1"), Dst: []byte("4915112345678"), DstChannel: []byte("PJSIP/trunk-2")}, officeInside, "outbound"},
+		{"from the world", stats.Record{CNum: []byte("4915112345678"), Channel: []byte("PJSIP/trunk-1"), Dst: []byte("600"), DstChannel: []byte("PJSIP/2001-2")}, officeInside, "inbound"},
+		{"between extensions", stats.Record{CNum: []byte("2001"), Channel: []byte("PJSIP/2001-1"), Dst: []byte("2002"), DstChannel: []byte("PJSIP/2002-2")}, officeInside, "internal"},
+		{"through us", stats.Record{CNum: []byte("4930123456"), Channel: []byte("PJSIP/trunk-1"), Dst: []byte("4915112345678"), DstChannel: []byte("PJSIP/trunk-2")}, officeInside, "inbound"},
+		{"src where there is no cnum", stats.Record{Src: []byte("2001"), Channel: []byte("PJSIP/2001-1"), Dst: []byte("4915112345678")}, officeInside, "outbound"},
+		{"cnum counts where there is one", stats.Record{CNum: []byte("2001"), Src: []byte("4930123456"), Dst: []byte("4915112345678")}, officeInside, "outbound"},
+		{"a short number through a trunk comes from outside", stats.Record{CNum: []byte("2001"), Channel: []byte("PJSIP/trunk-1"), Dst: []byte("2002")}, officeInside, "inbound"},
+		{"a short number through a trunk is outside", stats.Record{CNum: []byte("2001"), Channel: []byte("PJSIP/2001-1"), Dst: []byte("112"), DstChannel: []byte("SIP/trunk-7")}, officeInside, "outbound"},
+		{"a user of ours", stats.Record{Own: true, CNum: []byte("marta"), Dst: []byte("4915112345678")}, officeInside, "outbound"},
+		{"a user of ours calls another", stats.Record{Own: true, OwnCallee: true, CNum: []byte("marta"), Dst: []byte("555000205")}, officeInside, "internal"},
+		{"a user of ours is called", stats.Record{OwnCallee: true, CNum: []byte("4915112345678"), Dst: []byte("555000205")}, officeInside, "inbound"},
+		{"an anonymous caller", stats.Record{Dst: []byte("2001")}, officeInside, "inbound"},
+		{"the extension s", stats.Record{CNum: []byte("4915112345678"), Dst: []byte("s")}, officeInside, "inbound"},
+		{"nobody is inside", stats.Record{CNum: []byte("2001"), Dst: []byte("2002")}, stats.Inside{}, "inbound"},
+		{"no trunks", stats.Record{CNum: []byte("2001"), Channel: []byte("PJSIP/trunk-1"), Dst: []byte("2002")}, stats.Inside{Extensions: officeInside.Extensions}, "internal"},
+	} {
+		c := stats.NewQuarters(tt.in)
+		tt.r.Start, tt.r.UniqueID = 900, []byte("1.1")
+		c.Add(&tt.r)
+		b := stats.NewBuckets(stats.Hourly, time.UTC, stats.ByDirection)
+		c.Each(func(q stats.Quarter) { b.AddQuarter(&q) })
+		groups := b.List()[0].Groups
+		if len(groups) != 1 || groups[0].Key != tt.want {
+			t.Errorf("%s: %+v, want %s", tt.what, groups, tt.want)
+		}
+	}
+}
+
+// TestManyNumbers: more numbers than are remembered are told apart all the same.
+func TestManyNumbers(t *testing.T) {
+	t.Parallel()
+	c := stats.NewQuarters(officeInside)
+	for i := range 100_000 {
+		number := fmt.Appendf(nil, "%d", i%50_000+100_000)
+		if i%2 == 0 {
+			number = fmt.Appendf(nil, "%d", i%20_000+10_000)
+		}
+		c.Add(&stats.Record{Start: 900, CNum: number, Channel: fmt.Appendf(nil, "PJSIP/%d-%08x", i%30_000, i), Dst: []byte("4915112345678")})
+	}
+	b := stats.NewBuckets(stats.Hourly, time.UTC, stats.ByDirection)
+	c.Each(func(q stats.Quarter) { b.AddQuarter(&q) })
+	for _, g := range b.List()[0].Groups {
+		if g.Total != 50_000 {
+			t.Errorf("%s: %d", g.Key, g.Total)
+		}
+	}
+}
