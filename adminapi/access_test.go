@@ -62,6 +62,7 @@ func authorisation(t *testing.T, s *site) {
 		"GET /health": everybody, "GET /api/v1/:token/callstat": everybody, "GET /api/v1/:token/asrstat": everybody, // the token is in the path
 		"GET /v2/accounts/:account/call_statistics/countries": "statistics", "GET /v2/accounts/:account/call_statistics/countries/:list": "statistics",
 		"GET /v2/accounts/:account/call_statistics/csv": "statistics", "GET /v2/accounts/:account/call_statistics/:period": "statistics",
+		"GET /api/stats/summary": self + " statistics", "GET /api/stats/destinations": self + " statistics", "GET /api/stats/heatmap": self + " statistics", "GET /api/stats/concurrent": self + " statistics",
 		"GET /openapi.json": everybody, "GET /docs": everybody, "GET /docs/style.css": everybody,
 		"GET /logout": everybody, "POST /logout": everybody, "GET /check": "marta joel",
 		"GET /api/users": "read", "POST /api/users": "users", "PATCH /api/users": "users",
@@ -113,7 +114,7 @@ func authorisation(t *testing.T, s *site) {
 			continue
 		}
 		path := strings.NewReplacer(":username", "marta", ":id", "77", ":name", "field-team", ":tariff", "retail", ":carrier", "north", ":webhook", "ops", ":route", "49", ":batch", "spring", ":token", reportToken, ":account", "all", ":list", "Fiji", ":period", "daily").Replace(route.Path)
-		if route.Path == "/api/rates/explain" {
+		if route.Path == "/api/rates/explain" || strings.HasPrefix(route.Path, "/api/stats/") {
 			path += "?user=marta"
 		}
 		if route.Method == http.MethodDelete {

@@ -237,7 +237,7 @@ type brokenRollUps struct {
 	err error
 }
 
-func (b brokenRollUps) Load(ctx context.Context, source, kind, rule string, from, to stats.Day, each func(stats.Day, []byte) error) error {
+func (b brokenRollUps) Load(ctx context.Context, source, kind, rule string, from, _ stats.Day, each func(stats.Day, []byte) error) error {
 	if err := b.rolledDays.Load(ctx, source, kind, rule, from, from+1, each); err != nil {
 		return err
 	}
