@@ -3,7 +3,10 @@ package stats
 import (
 	"bytes"
 	"hash/maphash"
+	"math"
 	"regexp"
+	"regexp/syntax"
+	"unicode/utf8"
 )
 
 // Direction is which way a call went, as the site sees it.
@@ -55,7 +58,9 @@ type directions struct {
 	numbers, channels known
 }
 
-func newDirections(i Inside) *directions { return &directions{Inside: i} }
+func newDirections(i Inside) *directions {
+	return &directions{Inside: i, numbers: known{longest: longestMatch(i.Extensions)}, channels: known{longest: longestMatch(i.Trunks)}}
+}
 
 // of is the direction of a record. The calling number is that of the extension where the record has one.
 func (d *directions) of(r *Record) Direction {
@@ -85,8 +90,9 @@ func (d *directions) inside(number, channel []byte) bool {
 
 // known remembers which of the texts that came last match an expression. It has a place for each by its hash.
 type known struct {
-	seed   maphash.Seed
-	places []knownText
+	longest int // bytes that a text can have that matches: most numbers are longer than any extension
+	seed    maphash.Seed
+	places  []knownText
 }
 
 // knownText is one of them; longer ones are not remembered.
@@ -100,7 +106,7 @@ type knownText struct {
 const maxKnown = 1 << 12
 
 func (k *known) matches(e *regexp.Regexp, key, text []byte) bool {
-	if e == nil || len(text) == 0 {
+	if e == nil || len(text) == 0 || len(text) > k.longest {
 		return false
 	}
 	if k.places == nil {
@@ -114,4 +120,49 @@ func (k *known) matches(e *regexp.Regexp, key, text []byte) bool {
 		place.matches, place.length = e.Match(text), int8(copy(place.text[:], key)) //nolint:gosec // not longer than that
 	}
 	return place.matches
+}
+
+// longestMatch is how many bytes a text can have at most that an expression matches from its begin to its end; without a bound where
+// it may match a part.
+func longestMatch(e *regexp.Regexp) int {
+	if e == nil {
+		return 0
+	}
+	parsed, err := syntax.Parse(e.String(), syntax.Perl)
+	if err != nil || parsed.Op != syntax.OpConcat || parsed.Sub[0].Op != syntax.OpBeginText || parsed.Sub[len(parsed.Sub)-1].Op != syntax.OpEndText {
+		return math.MaxInt
+	}
+	return longestOf(parsed)
+}
+
+func longestOf(e *syntax.Regexp) int {
+	switch e.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText:
+		return 0
+	case syntax.OpLiteral:
+		return utf8.UTFMax * len(e.Rune)
+	case syntax.OpCharClass, syntax.OpAnyChar, syntax.OpAnyCharNotNL:
+		if n := len(e.Rune); n > 0 && e.Rune[n-1] < utf8.RuneSelf {
+			return 1
+		}
+		return utf8.UTFMax
+	case syntax.OpCapture, syntax.OpQuest:
+		return longestOf(e.Sub[0])
+	case syntax.OpRepeat:
+		if one := longestOf(e.Sub[0]); e.Max >= 0 && one <= math.MaxInt16 {
+			return e.Max * one
+		}
+	case syntax.OpConcat, syntax.OpAlternate:
+		sum := 0
+		for _, sub := range e.Sub { // of alternatives more than need be
+			one := longestOf(sub)
+			if one > math.MaxInt16 {
+				return math.MaxInt
+			}
+			sum += one
+		}
+		return sum
+	default: // it may go on for ever, or is none that settings have
+	}
+	return math.MaxInt
 }

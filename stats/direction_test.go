@@ -67,3 +67,33 @@ func TestManyNumbers(t *testing.T) {
 		}
 	}
 }
+
+// TestInsideIsWhatMatches: what is known of an expression without trying it does not change what it matches.
+func TestInsideIsWhatMatches(t *testing.T) {
+	t.Parallel()
+	texts := []string{
+		"1", "12", "123", "1234", "12345", "123456", "4915112345678", "ab", "abab", "ababab", "é", "éé", "ééé", "ééééé", "K", "kelvin", "KELVIN", "line\nline", "line\n", "x-12-x", "12-x",
+	}
+	for _, expression := range []string{
+		`^[0-9]{2,5}$`, `^[0-9]+$`, `^[0-9]*$`, `[0-9]{2}`, `^1|2$`, `^(1|23|(ab){1,2})$`, `^(ab)*$`, `^.{1,2}$`, `^(?:é|éé)$`, `^é{2,3}$`, `(?i)^K$`, `(?i)^kelvin$`, `(?i)^(kelvin|k)?$`,
+		`^1?2?$`, `(?m)^line$`, `(?s)^line.$`, `\A[0-9]{3}\z`, `^12-?x?$`, `^$`, ``, `^[^0-9]{1,2}$`, `^((1|2){2}){1,2}$`, `^[[:alpha:]]{2}$`, `^\x{1F600}?1$`,
+	} {
+		inside := regexp.MustCompile(expression)
+		for _, text := range texts {
+			c := stats.NewQuarters(stats.Inside{Extensions: inside})
+			c.Add(&stats.Record{Start: 900, CNum: []byte(text), Dst: []byte("4915112345678901234567890")})
+			want := stats.Inbound
+			if inside.MatchString(text) {
+				want = stats.Outbound
+				if inside.MatchString("4915112345678901234567890") {
+					want = stats.Internal
+				}
+			}
+			c.Each(func(q stats.Quarter) {
+				if q.Direction != want {
+					t.Errorf("%q is %s where extensions are %q, want %s", text, q.Direction, expression, want)
+				}
+			})
+		}
+	}
+}
