@@ -162,7 +162,9 @@ type api struct {
 	origins  *http.CrossOriginProtection
 	voice    meter
 	searches searches
-	counting searches // turns to count calls
+	counting searches      // turns to count calls
+	listing  searches      // turns to read lists of calls
+	summing  chan struct{} // turns to sum calls up and write down the answer
 
 	importing chan struct{} // the turn to import a file of rates
 	making    chan struct{} // the turn to make a batch of vouchers or cards
@@ -185,6 +187,7 @@ func New(d Deps) (http.Handler, error) {
 	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
 	a.metrics, a.described = newMetrics(d.Version), sync.OnceValues(a.newDescription)
 	a.credit.turn = make(chan struct{}, 1)
+	a.listing.most, a.summing = 1, make(chan struct{}, maxSumming)
 	a.importing, a.making = make(chan struct{}, 1), make(chan struct{}, 1)
 	a.turns = make(chan struct{}, runtime.NumCPU())
 	if a.Now == nil {

@@ -67,7 +67,15 @@ func periods(r *request) error { return r.buckets(r.Param("period")) }
 
 func (r *request) buckets(period string) error {
 	return r.account(func(account *stats.Account) error {
+		leave, err := r.api.counting.enter(r.ctx(), r.turnsOf())
+		if err != nil {
+			return err
+		}
+		defer leave()
 		answer, err := r.callStatistics().Buckets(r.ctx(), period, r.Query("q"), account)
+		if n := len(answer.Errors); n > 0 && !r.knowsSources() {
+			answer.Errors = map[string]string{"databases": strconv.Itoa(n) + " cannot be read"}
+		}
 		if answer.Origin != "" {
 			r.Header("X-Source", string(answer.Origin))
 		}
@@ -83,14 +91,29 @@ func callsCSV(r *request) error {
 			r.Status(http.StatusOK)
 			return nil
 		}
-		err := r.callStatistics().CSV(r.ctx(), r.Writer, r.Query("q"), account)
+		leave, err := r.listTurn()
+		if err != nil {
+			return err
+		}
+		defer leave()
+		err = r.callStatistics().CSV(r.ctx(), r.Writer, r.Query("q"), account)
 		if errors.Is(err, callstatistics.ErrCut) {
 			r.api.log.Warn("a list of calls was cut off", "request_id", r.GetString(keyRequestID), "path", maskPath(r.Request.URL.Path),
 				"actor", loggable(r.who.actor()), "bytes", r.Writer.Size(), "err", err)
 			panic(http.ErrAbortHandler)
 		}
-		return envelopeFailure(err)
+		return r.envelopeFailure(err)
 	})
+}
+
+// knowsSources reports whether whoever asks may know where call records lie.
+func (r *request) knowsSources() bool { return r.who.has(ScopeStatistics) && !r.who.bound() }
+
+// listTurn waits for the turn to read a list, but not as long as a list may take: whoever takes one slowly keeps nobody else from his.
+func (r *request) listTurn() (leave func(), err error) {
+	ctx, cancel := context.WithTimeout(r.ctx(), r.api.Patience)
+	defer cancel()
+	return r.api.listing.enter(ctx, r.turnsOf())
 }
 
 func (r *request) callStatistics() *callstatistics.API {
@@ -100,16 +123,23 @@ func (r *request) callStatistics() *callstatistics.API {
 // tell answers in the envelope.
 func (r *request) tell(a callstatistics.Answer, err error) error {
 	if err != nil {
-		return envelopeFailure(err)
+		return r.envelopeFailure(err)
 	}
 	r.json(http.StatusOK, a.Body(r.GetString(keyRequestID), r.api.Now()))
 	return nil
 }
 
 // envelopeFailure makes a failure of an error that has its own answer.
-func envelopeFailure(err error) error {
+func (r *request) envelopeFailure(err error) error {
 	var answer *callstatistics.Error
 	if errors.As(err, &answer) {
+		if answer.Status == http.StatusServiceUnavailable {
+			r.api.log.Warn("call records cannot be read", "request_id", r.GetString(keyRequestID), "err", answer.Cause)
+			if !r.knowsSources() {
+				hidden := *answer
+				hidden.Cause, answer = "", &hidden
+			}
+		}
 		return failure{status: answer.Status, message: answer.Text, body: answer}
 	}
 	return err
@@ -153,7 +183,7 @@ func (r *request) account(do func(*stats.Account) error) error {
 	}
 	account, err := r.api.Accounts.StatisticsAccount(r.ctx(), id)
 	if isNotFound(err) {
-		return envelopeFailure(callstatistics.BadIdentifier(loggable(id)))
+		return r.envelopeFailure(callstatistics.BadIdentifier(loggable(id)))
 	}
 	if err != nil {
 		return err
@@ -218,6 +248,9 @@ func (r *request) bareCallStatistics() error {
 	if r.Request.Method != http.MethodGet && r.Request.Method != http.MethodHead {
 		return failure{status: http.StatusMethodNotAllowed, headers: map[string]string{"Allow": "GET, HEAD"}}
 	}
+	if err := r.readableQuery(); err != nil {
+		return err
+	}
 	id, err := r.bareAccount()
 	if err != nil {
 		return err
@@ -244,6 +277,9 @@ func (r *request) bareAccount() (string, error) {
 			return "", err
 		}
 		r.Set(keyActor, r.who.actor())
+		if account := r.Query("account"); account != "" && r.knowsSources() { // such a token may see any
+			return account, nil
+		}
 		if !r.who.has(ScopeStatistics) || !r.who.bound() || r.Query("account") != "" && r.Query("account") != r.who.token.Account {
 			return "", forbidden()
 		}

@@ -216,6 +216,15 @@ func TestCallStatisticsPaths(t *testing.T) {
 			t.Error(a.body)
 		}
 	}
+	// Where records lie is nobody's business who may see one account alone.
+	broken.shops()
+	bound := broken.bound("shop-7")
+	for _, what := range []string{"daily", "csv"} {
+		a := bound.get("/v2/accounts/shop-7/call_statistics/" + what).is(http.StatusServiceUnavailable)
+		if !strings.Contains(a.body, `"message":"datastore_unreachable"`) || strings.Contains(a.body, "pbx") || strings.Contains(a.body, "does not answer") {
+			t.Error(a.body)
+		}
+	}
 }
 
 // TestBareCallStatistics: off unless networks are named; then a bound token, or the account by name from these.
@@ -245,6 +254,7 @@ func TestBareCallStatistics(t *testing.T) {
 		{"a token that names its account", bound, "daily?account=shop-7", 200, `"total":30,`},
 		{"a token that names another", bound, "daily?account=shop-8", 403, "forbidden"},
 		{"a token that is bound to nobody", free, "daily", 403, "forbidden"},
+		{"a token that is bound to nobody, and an account", free, "daily?account=shop-7", 200, `"total":30,`},
 		{"an account from near by", near, "monthly?account=shop-8", 200, `"total":30,`},
 		{"all from near by", near, "weekly?account=all", 200, `"total":60,`},
 		{"nobody's account", near, "daily?account=x", 404, "bad_identifier"},
@@ -337,6 +347,13 @@ func TestListIsCut(t *testing.T) {
 	}
 	if !strings.Contains(s.log.String(), "a list of calls was cut off") {
 		t.Error("the log does not say it")
+	}
+	if !regexp.MustCompile(`"msg":"request","method":"GET","path":"/v2/accounts/all/call_statistics/csv","status":200,.*"actor":"admin",.*"cut":true`).MatchString(s.log.String()) {
+		t.Error("the request is not in the log")
+	}
+	const metric = `talktime_http_requests_total{method="GET",route="/v2/accounts/:account/call_statistics/csv",status="cut"}`
+	if m := s.anonymous().get("/metrics").metrics(); m[metric] != 1 || m["talktime_http_requests_in_flight"] != 1 {
+		t.Errorf("%v", m)
 	}
 
 	sent := make(chan struct{})

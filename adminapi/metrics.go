@@ -44,7 +44,7 @@ func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "talktime_http_requests_total", Help: "Requests that were answered, by method, route and class of the status.",
+			Name: "talktime_http_requests_total", Help: "Requests that were answered, by method, route and class of the status; cut: the answer was broken off.",
 		}, []string{"method", "route", "status"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "talktime_http_request_duration_seconds", Help: "How long requests took, by method and route.",
@@ -95,19 +95,25 @@ func (m *metrics) login(err error) {
 
 // measure counts a request. What a client makes up, such as a path of nobody, gets no name of its own.
 func (a *api) measure(c *gin.Context) {
-	start := a.Now()
+	start, cut := a.Now(), true
 	a.metrics.inFlight.Inc()
-	defer a.metrics.inFlight.Dec()
+	defer func() {
+		a.metrics.inFlight.Dec()
+		method, route, status := c.Request.Method, c.FullPath(), strconv.Itoa(c.Writer.Status()/100)+"xx"
+		if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, method) {
+			method = "other"
+		}
+		if route == "" {
+			route = "none"
+		}
+		if cut {
+			status = "cut"
+		}
+		a.metrics.requests.WithLabelValues(method, route, status).Inc()
+		a.metrics.duration.WithLabelValues(method, route).Observe(a.Now().Sub(start).Seconds())
+	}()
 	c.Next()
-	method, route := c.Request.Method, c.FullPath()
-	if !slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, method) {
-		method = "other"
-	}
-	if route == "" {
-		route = "none"
-	}
-	a.metrics.requests.WithLabelValues(method, route, strconv.Itoa(c.Writer.Status()/100)+"xx").Inc()
-	a.metrics.duration.WithLabelValues(method, route).Observe(a.Now().Sub(start).Seconds())
+	cut = false
 }
 
 func showMetrics(r *request) error {

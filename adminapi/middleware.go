@@ -36,15 +36,24 @@ func (a *api) identifyRequest(c *gin.Context) {
 
 // logAccess writes one line for each request. The query is left out: it may hold names and numbers.
 func (a *api) logAccess(c *gin.Context) {
-	start := a.Now()
+	start, cut := a.Now(), true
+	defer func() { // also for an answer that is cut off, which is a panic
+		level := slog.LevelInfo
+		if c.Writer.Status() >= http.StatusInternalServerError {
+			level = slog.LevelError
+		}
+		line := []any{
+			"method", loggable(c.Request.Method), "path", maskPath(c.Request.URL.Path),
+			"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration_ms", a.Now().Sub(start).Milliseconds(),
+			"client", a.clientText(c.Request), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID),
+		}
+		if cut {
+			line = append(line, "cut", true)
+		}
+		a.log.Log(c.Request.Context(), level, "request", line...)
+	}()
 	c.Next()
-	level := slog.LevelInfo
-	if c.Writer.Status() >= http.StatusInternalServerError {
-		level = slog.LevelError
-	}
-	a.log.Log(c.Request.Context(), level, "request", "method", loggable(c.Request.Method), "path", maskPath(c.Request.URL.Path),
-		"status", c.Writer.Status(), "bytes", c.Writer.Size(), "duration_ms", a.Now().Sub(start).Milliseconds(),
-		"client", a.clientText(c.Request), "actor", loggable(c.GetString(keyActor)), "request_id", c.GetString(keyRequestID))
+	cut = false
 }
 
 // maskPath is a path without the token that it may hold, also in the wrong place.

@@ -229,6 +229,9 @@ func (route Route) refusals(op operation) []int {
 	// Whoever shows a token that is none is refused everywhere, and whoever shows one needs the database.
 	statuses := append([]int{http.StatusUnauthorized, http.StatusServiceUnavailable}, op.refusals...)
 	unsafe := route.Method != http.MethodGet
+	if !route.Access.Blind { // there the query of the address must be one that can be read
+		statuses = append(statuses, http.StatusBadRequest)
+	}
 	if !route.Access.Blind || unsafe { // a token that is bound to an account is refused where everybody else is let in
 		statuses = append(statuses, http.StatusForbidden)
 	}

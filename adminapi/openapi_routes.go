@@ -101,7 +101,7 @@ func operations() map[string]operation {
 		}
 	}
 	figures := func(about string, v any) map[int]answer {
-		return map[int]answer{ok: {about, map[string]any{typeJSON: v, typeScript: nil, typeCSV: nil, typeExcel: nil}, []string{"X-Source", "Content-Disposition"}}}
+		return map[int]answer{ok: {about, map[string]any{typeJSON: v, typeScript: nil, typeCSV: nil, typeExcel: nil}, []string{"X-Source", "X-Truncated", "Content-Disposition"}}}
 	}
 	enveloped := func(about string, content map[string]any, headers ...string) map[int]answer {
 		refusal := func(about string, headers ...string) answer {
@@ -362,11 +362,12 @@ func operations() map[string]operation {
 			query: append([]string{"stats-sort", "stats-currency"}, ofStats...), answers: figures("The first of them.", topJSON{}), refusals: bad,
 		},
 		"GET /api/stats/heatmap": {
-			tag: tagStatistics, about: "All Mondays together, from midnight to 1 o'clock, and so on, by the clock in the zone.", query: without(ofStats, "stats-limit"),
+			tag: tagStatistics, about: "All Mondays together, from midnight to 1 o'clock, and so on, by the clock in the zone. Its figures have no query that lists their calls: none can say an hour of many weeks.", query: without(ofStats, "stats-limit"),
 			answers: figures("The hours of Monday to Sunday.", heatMapJSON{}), refusals: bad,
 		},
 		"GET /api/stats/concurrent": {
-			tag: tagStatistics, about: "Ringing included, to the second; of 31 days at most. Calls that go on still are not among them, and calls that began before are.",
+			tag: tagStatistics, about: "Ringing included, to the second; of 31 days at most. Calls that go on still are not among them, and calls that began before are. " +
+				"Each period has the query that lists the calls that were there in it; calls of less than a second are listed, too, though they are not counted, and those whose end was only found out afterwards until it was.",
 			query: append([]string{"stats-step"}, without(ofStats, "stats-limit")...), answers: figures("Each period's most, and mean.", concurrentJSON{}), refusals: bad,
 		},
 		"GET /v2/accounts/:account/call_statistics/countries": {

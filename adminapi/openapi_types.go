@@ -316,7 +316,7 @@ func headers() map[string]*huma.Header {
 		"Content-Disposition": text("The name for the file.", `attachment; filename="voucher-1.csv"`),
 		"Link":                text("The next page and the last, as RFC 8288 writes them.", `<http://localhost:8080/api/users?page=2&results_per_page=10>; rel="next"`),
 		"X-Source":            text("From what the figures were counted: raw (records), rollup (what was counted of whole days before), or rollup+raw.", "raw"),
-		"X-Truncated":         text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users).", "originated_calls"),
+		"X-Truncated":         text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users); rows: of statistics there are as many as limit says.", "originated_calls"),
 		"X-Count":             text("at-least, when there are num_results objects or more and nobody has counted them to the end.", "at-least"),
 		"ETag":                text("Changes when the content does.", `"d41d8cd98f00b204e9800998ecf8427e"`),
 		"Set-Cookie":          text("The cookie session.", "session=…; Path=/; HttpOnly; SameSite=Lax"),

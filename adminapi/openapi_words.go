@@ -458,7 +458,7 @@ func glossary() map[string]word {
 		"pdd_calls": {about: "calls whose delay is known", example: 45}, "minutes": {about: "of talk", example: 95.37}, "talk_seconds": {about: "the same in seconds, as they were charged", example: 5722},
 		"money": {about: "by currency; none without talk"}, "Sum.currency": {about: "of the amounts", example: "EUR"}, "revenue": {about: "what was charged, with what re-ratings changed, " + exact, example: "12.5"},
 		"Sum.cost": {about: "what carriers ask, " + exact + "; missing for whoever does not operate the site", example: "7.25"}, "margin": {about: "revenue without cost, " + exact + "; missing as cost", example: "5.25"},
-		"filter": {about: "the query that finds exactly these calls in /api/calls", example: map[string]any{"filters": []any{map[string]any{"name": "cause", "op": "eq", "val": 16}}}}, "StatRow.calls": {about: "where they are listed", example: "/api/calls?q=%7B%7D"},
+		"filter": {about: "the query that finds exactly these calls in /api/calls", example: map[string]any{"filters": []any{map[string]any{"name": "cause", "op": "eq", "val": 16}}}}, "StatRow.calls": {about: "where they are listed", example: "/api/calls?q=%7B%7D"}, "Busy.calls": {about: "where they are listed", example: "/api/calls?q=%7B%7D"},
 		"HeatMap.days": {about: "Monday first"}, "weekday": {about: "which day", example: "monday"}, "HeatDay.hours": {about: "from midnight on"}, "hour": {about: "from that on, to the next", example: 9},
 		"most": {about: "the highest number of calls at once", example: 17}, "mean": {about: "how many there were on average", example: 4.25}, "slots": {about: "in the order of time"}, "Busy.start": {about: "when it began", example: "2026-03-14T09:00:00+01:00"},
 

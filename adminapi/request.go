@@ -3,6 +3,7 @@ package adminapi
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,7 +32,8 @@ const defaultPatience = 10 * time.Second
 // statisticsPatience is how long figures may take that are counted from many records.
 const statisticsPatience = 2 * time.Minute
 
-// listPatience is how long a list of calls may take to be read and sent. It ends before when nobody takes any more of it.
+// listPatience is how long a list of calls may take to be read and sent; sources go on for as long. It ends before when whoever gets it
+// takes it too slowly.
 const listPatience = time.Hour
 
 // writingTime is how long the answer to such a request may take to be sent once it is there.
@@ -99,7 +101,7 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 			r.fail(err)
 			return
 		}
-		if who := r.who.key(); who != "" && r.Query("q") != "" {
+		if who := r.who.key(); who != "" && r.Query("q") != "" && !route.statistics() { // which have turns of their own
 			leave, err := a.searches.enter(ctx, who)
 			if err != nil {
 				r.fail(err)
@@ -124,6 +126,11 @@ func (a *api) allow(r *request) error {
 	if err := a.origins.Check(r.Request); err != nil {
 		return refused(http.StatusForbidden, "Forbidden: the request comes from another site")
 	}
+	if !r.route.dispatched() && !r.route.Access.Blind { // those say it in words of their own, or ask for nothing
+		if err := r.readableQuery(); err != nil {
+			return err
+		}
+	}
 	if err := a.identify(r); err != nil {
 		return err
 	}
@@ -135,6 +142,17 @@ func (a *api) allow(r *request) error {
 	}
 	if r.route.csv() && !strings.EqualFold(r.ContentType(), typeCSV) {
 		return refused(http.StatusUnsupportedMediaType, `Request must have "Content-Type: text/csv" header`)
+	}
+	return nil
+}
+
+// readableQuery refuses a query of which a part cannot be read. It would be left out otherwise, so that the answer is about more than was
+// asked for.
+func (r *request) readableQuery() error {
+	if _, err := url.ParseQuery(r.Request.URL.RawQuery); err != nil {
+		f := undecodable()
+		f.detail = "the query of the address cannot be read: a semicolon is written %3B there, a percent sign %25"
+		return f
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -12,6 +13,8 @@ const maxSearches = 2
 
 // searches gives everybody his turns to search. The zero value is ready to use.
 type searches struct {
+	most int // turns of one user or program; 0 = maxSearches
+
 	mu sync.Mutex
 	of map[string]*turns
 }
@@ -21,6 +24,9 @@ type turns struct {
 	users int // requests that search or wait
 }
 
+// turnsOf is whose turns a request takes to count calls. Not everybody whom call statistics are for is a user or a token of ours.
+func (r *request) turnsOf() string { return cmp.Or(r.who.key(), r.GetString(keyActor)) }
+
 // enter waits for a turn of somebody's, and returns how to give it back; models.ErrSearches when the context ends before.
 func (s *searches) enter(ctx context.Context, who string) (leave func(), err error) {
 	s.mu.Lock()
@@ -29,7 +35,7 @@ func (s *searches) enter(ctx context.Context, who string) (leave func(), err err
 	}
 	t, ok := s.of[who]
 	if !ok {
-		t = &turns{taken: make(chan struct{}, maxSearches)}
+		t = &turns{taken: make(chan struct{}, cmp.Or(s.most, maxSearches))}
 		s.of[who] = t
 	}
 	t.users++

@@ -32,6 +32,9 @@ type CallFacts interface {
 // statsPatience is how long a request for statistics may take.
 const statsPatience = time.Minute
 
+// maxSumming is how many requests for statistics are answered at once, to the last byte: a long answer needs much memory.
+const maxSumming = 4
+
 // typeExcel is that of workbooks.
 const typeExcel = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
@@ -119,9 +122,11 @@ type heatMapJSON struct {
 
 // busyJSON is how many calls there were at once.
 type busyJSON struct {
-	Start time.Time        `json:"start"`
-	Most  int64            `json:"most"`
-	Mean  stats.Hundredths `json:"mean"`
+	Start  time.Time        `json:"start"`
+	Most   int64            `json:"most"`
+	Mean   stats.Hundredths `json:"mean"`
+	Filter json.RawMessage  `json:"filter"`
+	Calls  string           `json:"calls"`
 }
 
 type concurrentJSON struct {
@@ -145,7 +150,7 @@ type statQuery struct {
 // statistics makes a handler that has its turn with those of the same user or program.
 func statistics(handle handler) handler {
 	return func(r *request) error {
-		leave, err := r.api.counting.enter(r.ctx(), r.who.key())
+		leave, err := r.api.counting.enter(r.ctx(), r.turnsOf())
 		if err != nil {
 			return err
 		}
@@ -153,6 +158,12 @@ func statistics(handle handler) handler {
 		ctx, cancel := context.WithTimeout(r.ctx(), max(statsPatience, r.api.Patience))
 		defer cancel()
 		r.Request = r.Request.WithContext(ctx)
+		select {
+		case r.api.summing <- struct{}{}:
+			defer func() { <-r.api.summing }()
+		case <-ctx.Done():
+			return models.ErrSearches
+		}
 		err = handle(r)
 		switch {
 		case errors.Is(err, stats.ErrRange):
@@ -203,16 +214,21 @@ func zoneText(l *time.Location) string {
 
 // moment reads a day, from its begin, or a time, which is in the zone unless it says another.
 func moment(name, text string, l *time.Location) (time.Time, error) {
+	t, ok := momentOf(text, l)
+	if year := t.UTC().Year(); !ok || year < 1970 || year > 9998 { // in no zone, and with no period behind it, it has more than four digits
+		return t, badRequest(name + " must be a day or a time between 1970 and 9998, such as 2026-03-14, 2026-03-14T09:26 or 2026-03-14T09:26:53Z")
+	}
+	return t, nil
+}
+
+func momentOf(text string, l *time.Location) (t time.Time, ok bool) {
 	for _, layout := range []string{time.DateOnly, "2006-01-02T15:04", "2006-01-02T15:04:05", "2006-01-02 15:04", time.DateTime} {
 		if wall, err := time.Parse(layout, text); err == nil {
-			return time.Unix(stats.NewClock(l).Unix(wall.Unix()), 0), nil
+			return time.Unix(stats.NewClock(l).Unix(wall.Unix()), 0), true
 		}
 	}
 	t, err := time.Parse(time.RFC3339, text)
-	if err != nil || t.Year() < 1970 || t.Year() > 9999 {
-		return t, badRequest(name + " must be a day or a time, such as 2026-03-14, 2026-03-14T09:26 or 2026-03-14T09:26:53Z")
-	}
-	return t.Truncate(time.Second), nil
+	return t.Truncate(time.Second), err == nil
 }
 
 // statTime reads from and to; today where both are missing.
@@ -391,6 +407,7 @@ func showSummary(r *request) error {
 	r.Header("X-Source", string(s.Origin))
 	count := len(s.Rows)
 	s.Rows = s.Rows[:min(count, q.limit)]
+	r.truncated(len(s.Rows), count)
 	rows, err := r.showRows(q, s.Rows)
 	if err != nil {
 		return err
@@ -476,6 +493,19 @@ func (q statQuery) callsOf(row stats.Row) []map[string]any {
 	case stats.OfCause:
 		return append(filters, where("cause", "eq", row.Key.ID))
 	case stats.OfNone:
+	}
+	return filters
+}
+
+// callsDuring are filters that find the calls that were there in a slot, which began after some moment at the earliest. Those that ended in
+// the second in which they began are found too.
+func (q statQuery) callsDuring(slot stats.Busy, began time.Time) []map[string]any {
+	when := func(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+	filters := append(slices.Clone(q.filters), where("authorized_at", "ge", when(began)), where("authorized_at", "lt", when(slot.To)),
+		where("ended_at", "ge", when(slot.From.Add(time.Second)))) // the second in which a call ended is not counted
+	if q.ids != nil {
+		least, most := q.ids(began, slot.To)
+		filters = append(filters, where("id", "ge", least), where("id", "lt", most))
 	}
 	return filters
 }
@@ -587,6 +617,13 @@ func valueOf[T any](p *T) (v T) {
 	return v
 }
 
+// truncated says that not all rows are there.
+func (r *request) truncated(shown, all int) {
+	if shown < all {
+		r.Header("X-Truncated", "rows")
+	}
+}
+
 // export answers with a table to be kept.
 func (r *request) export(q statQuery, name string, t sheet.Table) error {
 	var b bytes.Buffer
@@ -645,12 +682,17 @@ func showConcurrent(r *request) error {
 	if err != nil {
 		return err
 	}
+	began := q.From.Add(-stats.LongestCall)
+	if q.ids, err = r.api.CallFacts.CallIDs(r.ctx(), began, q.To); err != nil {
+		return err
+	}
 	r.Header("X-Source", string(stats.FromRaw))
 	shown := concurrentJSON{statRange: q.shown(), By: string(q.By), Most: c.Most, Slots: make([]busyJSON, len(c.Slots))}
-	t := sheet.Table{Name: "Calls at once", Columns: []string{"start", "most", "mean"}}
+	t := sheet.Table{Name: "Calls at once", Columns: []string{"start", "most", "mean", "calls"}}
 	for i, s := range c.Slots {
-		shown.Slots[i] = busyJSON{s.From, s.Most, s.Mean()}
-		t.Rows = append(t.Rows, []sheet.Cell{sheet.Text(s.From.Format(time.RFC3339)), sheet.Whole(s.Most), sheet.Number(s.Mean().String())})
+		filter := search(q.callsDuring(s, began)...)
+		shown.Slots[i] = busyJSON{s.From, s.Most, s.Mean(), json.RawMessage(filter), callsLink("/api/calls", filter)}
+		t.Rows = append(t.Rows, []sheet.Cell{sheet.Text(s.From.Format(time.RFC3339)), sheet.Whole(s.Most), sheet.Number(s.Mean().String()), sheet.Text(shown.Slots[i].Calls)})
 	}
 	if q.format != "json" {
 		return r.export(q, "calls-at-once", t)
@@ -690,6 +732,7 @@ func showDestinations(r *request) error {
 	}
 	count := len(s.Rows)
 	top := ranked(s.Rows, order, currency, q.limit)
+	r.truncated(len(top), count)
 	rows, err := r.showRows(q, top)
 	if err != nil {
 		return err

@@ -375,8 +375,8 @@ func TestStatisticsRefuse(t *testing.T) {
 		"summary?user=nobody": "user: there is no such user", "summary?group=nobody": "group: there is no such group", "summary?carrier=nobody": "carrier: there is no such carrier",
 		"summary?user=marta&group=x": "user and group exclude each other", "summary?country=x": "country must be a calling code", "summary?country=999": "country must be",
 		"summary?by=hour&from=2026-01-01&to=2026-06-01": "range too large: by hour it is 92 days at most", "summary?from=2020-01-01&to=2026-06-01": "by day it is 3 years at most",
-		"summary?by=none&from=1970-01-01&to=9999-01-01": "by none it is 10 years at most", "heatmap?from=1970-01-01&to=9999-01-01": "range too large",
-		"concurrent?from=2026-01-01&to=2026-03-01": "31 days at most", "concurrent?by=day": "by must be one of hour, quarter, minute", "concurrent?from=1970-01-01&to=9999-01-01": "31 days at most",
+		"summary?by=none&from=1970-01-01&to=9998-01-01": "by none it is 10 years at most", "heatmap?from=1970-01-01&to=9998-01-01": "range too large",
+		"concurrent?from=2026-01-01&to=2026-03-01": "31 days at most", "concurrent?by=day": "by must be one of hour, quarter, minute", "concurrent?from=1970-01-01&to=9998-01-01": "31 days at most",
 		"destinations?sort=name": "sort must be one of attempts, minutes, revenue",
 	} {
 		if a := s.admin.get("/api/stats/" + query).is(http.StatusBadRequest); !strings.Contains(a.body, says) || a.header.Get("Content-Type") != "application/problem+json" {
@@ -452,6 +452,15 @@ func TestExports(t *testing.T) {
 		const query = "/api/stats/summary?by=day&of=destination&from=2026-03-28&to=2026-03-31&timezone=Europe/Vienna"
 		var a statAnswer
 		s.admin.get(query).is(http.StatusOK).into(&a)
+		for _, format := range []string{"json", "csv", "xlsx"} {
+			for _, path := range []string{query, strings.Replace(query, "summary?", "destinations?", 1)} {
+				for limit, says := range map[string]string{"1": "rows", "100": ""} {
+					if got := s.admin.get(path + "&format=" + format + "&limit=" + limit).is(http.StatusOK).header.Get("X-Truncated"); got != says {
+						t.Errorf("%s, %s, limit %s: X-Truncated is %q", path, format, limit, got)
+					}
+				}
+			}
+		}
 		asked := s.admin.get(query + "&format=csv").is(http.StatusOK)
 		if asked.header.Get("Content-Type") != "text/csv; charset=utf-8" || asked.header.Get("Content-Disposition") != `attachment; filename="summary-2026-03-28.csv"` || asked.header.Get("X-Source") != "raw" {
 			t.Errorf("%v", asked.header)
@@ -567,12 +576,30 @@ func TestOtherStatistics(t *testing.T) {
 				Start string
 				Most  int64
 				Mean  float64
+				Calls string
 			}
 		}
 		s.admin.get("/api/stats/concurrent?by=minute&from=2026-03-29T12:00:00Z&to=2026-03-29T12:02:00Z").is(http.StatusOK).into(&busy)
 		// Ringing takes 2 seconds: 0-62 and 30-32 and 31-63.
 		if busy.Most != 3 || busy.By != "minute" || len(busy.Slots) != 2 || busy.Slots[0].Start != "2026-03-29T12:00:00Z" || busy.Slots[0].Mean != 1.52 || busy.Slots[1].Most != 2 || busy.Slots[1].Mean != 0.08 {
 			t.Errorf("%+v", busy)
+		}
+		// A slot lists the calls that were there in it, also those that began before.
+		for query, want := range map[string][]float64{
+			"by=minute&from=2026-03-29T11:59:00Z&to=2026-03-29T12:03:00Z":           {0, 3, 2, 0},
+			"by=minute&from=2026-03-29T12:01:00Z&to=2026-03-29T12:02:00Z&user=eva":  {1},
+			"by=minute&from=2026-03-29T12:00:00Z&to=2026-03-29T12:02:00Z&country=1": {1, 1},
+			"by=hour&from=2026-03-29T12:00:31Z&to=2026-03-29T14:00:00Z":             {3, 0}, // what goes on still is not there
+			"by=hour&from=2026-03-29T07:00:00Z&to=2026-03-29T09:00:00Z":             {0, 1}, // written by hand
+		} {
+			s.admin.get("/api/stats/concurrent?" + query).is(http.StatusOK).into(&busy)
+			var got []float64
+			for _, slot := range busy.Slots {
+				got = append(got, s.admin.get(slot.Calls).is(http.StatusOK).object()["num_results"].(float64))
+			}
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("%s: %s", query, d)
+			}
 		}
 		names := func(query string) string {
 			var a statAnswer

@@ -53,6 +53,11 @@ func (r *request) report(token, name string) error {
 	if r.Request.Method != http.MethodGet && r.Request.Method != http.MethodHead {
 		return failure{status: http.StatusMethodNotAllowed, message: "Method not allowed", headers: map[string]string{"Allow": "GET, HEAD"}}
 	}
+	leave, err := r.api.counting.enter(r.ctx(), r.turnsOf())
+	if err != nil {
+		return err
+	}
+	defer leave()
 	a, found, err := callstat.Reports{Service: r.api.Stats, Location: r.api.Location, Now: r.api.Now}.Get(r.ctx(), name, r.Request.URL.RawQuery)
 	switch {
 	case err != nil:

@@ -234,6 +234,9 @@ func checkConfirmed(t *testing.T, s *site, talked *talks) {
 		}
 		charged[id] = amount.Whole()
 	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
 	for id, amount := range charged {
 		if amount != talked.seconds[id] {
 			t.Errorf("call %s talked %d seconds and was charged %d", id, talked.seconds[id], amount)

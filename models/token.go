@@ -50,7 +50,7 @@ func ScopePermits(scope string) string {
 	case "money":
 		return "top-ups, removals, transfers, release of holds, vouchers and calling cards; with users: groups, their members and refills, and deleting"
 	case "statistics":
-		return "the reports callstat and asrstat"
+		return "call statistics: callstat, asrstat, call_statistics, /api/stats"
 	case "admin":
 		return "tokens, the audit log, making and changing tariffs and their rates; with users: making and changing administrators"
 	}

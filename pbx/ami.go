@@ -1,137 +1,101 @@
 package pbx
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
-	"io"
+	"log/slog"
 	"net"
 	"strings"
 	"time"
 )
 
-// AMI is one Asterisk's manager interface. The user needs the right to read "reporting" or "system".
+// AMI says where a manager interface is and who asks. The user needs the right to read "reporting" or "system", for
+// queues "agent" too. Printing it shows the address alone.
 type AMI struct {
 	Addr   string
 	User   string
 	Secret string
 }
 
-const (
-	amiTimeout  = 5 * time.Second
-	maxLine     = 4 << 10
-	maxChannels = 100_000
-)
+// String keeps the secret out of messages.
+func (a AMI) String() string { return "manager interface " + a.Addr }
+
+// GoString keeps the secret out of what %#v prints.
+func (a AMI) GoString() string { return a.String() }
+
+// LogValue keeps the secret out of logs.
+func (a AMI) LogValue() slog.Value { return slog.StringValue(a.Addr) }
+
+// check refuses settings that would become an action of their own.
+func (a AMI) check() error {
+	_, err := Action{Name: "Login", Fields: []Field{{"Username", a.User}, {"Secret", a.Secret}}}.encode("")
+	return err
+}
+
+// tell makes a text of the server fit to be part of an error: one short line without our secret.
+func (a AMI) tell(text string) string {
+	const most = 200
+	if a.Secret != "" {
+		text = strings.ReplaceAll(text, a.Secret, hidden)
+	}
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "?"), func(r rune) bool { return r <= ' ' || r == 0x7f }), " ")
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
+	return cmp.Or(text, "no reason given")
+}
+
+func (a AMI) dial(ctx context.Context) (net.Conn, error) {
+	var dialer net.Dialer
+	return dialer.DialContext(ctx, "tcp", a.Addr)
+}
+
+const liveTimeout = 5 * time.Second
 
 // Live returns the unique ids of all channels that exist now. It connects for each question, which is asked
 // rarely. An error means that nobody knows.
 func (a AMI) Live(ctx context.Context) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, amiTimeout)
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
 	defer cancel()
-	var dialer net.Dialer
-	conn, err := dialer.DialContext(ctx, "tcp", a.Addr)
+	live, err := a.live(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("manager interface: %w", err)
-	}
-	defer func() { _ = conn.Close() }()
-	// The end of ctx, whatever its reason, ends a read or write that waits.
-	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-	live, err := a.list(conn)
-	if err != nil {
-		return nil, fmt.Errorf("manager interface %s: %w", a.Addr, cmp.Or(context.Cause(ctx), err))
+		return nil, fmt.Errorf("%s: %w", a, err)
 	}
 	return live, nil
 }
 
-func (a AMI) list(conn io.ReadWriter) (map[string]bool, error) {
-	r := bufio.NewReaderSize(conn, maxLine)
-	if banner, err := line(r); err != nil || !strings.HasPrefix(banner, "Asterisk Call Manager") {
-		return nil, errors.Join(errors.New("this is not Asterisk's manager interface"), err)
-	}
-	login := []string{"Action: Login", "Username: " + a.User, "Secret: " + a.Secret, "Events: off"}
-	if err := send(conn, login); err != nil {
+func (a AMI) live(ctx context.Context) (map[string]bool, error) {
+	if err := a.check(); err != nil {
 		return nil, err
 	}
-	answer, err := response(r)
+	conn, err := a.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if answer["Response"] != "Success" {
-		return nil, fmt.Errorf("login refused: %s", answer["Message"])
-	}
-	if err := send(conn, []string{"Action: CoreShowChannels"}); err != nil {
-		return nil, err
-	}
-	if answer, err = response(r); err != nil {
-		return nil, err
-	}
-	if answer["Response"] != "Success" {
-		return nil, fmt.Errorf("list of channels refused: %s", answer["Message"])
-	}
-	live := make(map[string]bool)
-	for range maxChannels {
-		event, err := block(r)
-		if err != nil {
-			return nil, err
-		}
-		switch event["Event"] {
-		case "CoreShowChannel":
-			live[event["Uniqueid"]] = true
-		case "CoreShowChannelsComplete":
-			return live, nil
-		}
-	}
-	return nil, errors.New("the list of channels does not end")
-}
-
-func send(w io.Writer, lines []string) error {
-	for _, l := range lines {
-		if strings.ContainsAny(l, "\r\n") {
-			return errors.New("a manager action must not contain a line end")
-		}
-	}
-	_, err := io.WriteString(w, strings.Join(lines, "\r\n")+"\r\n\r\n")
-	return err
-}
-
-// response skips events until the answer to an action.
-func response(r *bufio.Reader) (map[string]string, error) {
-	for range maxChannels {
-		b, err := block(r)
-		if err != nil || b["Response"] != "" {
-			return b, err
-		}
-	}
-	return nil, errors.New("no answer to an action")
-}
-
-// maxFields bounds the lines of one block.
-const maxFields = 256
-
-func block(r *bufio.Reader) (map[string]string, error) {
-	fields := make(map[string]string)
-	for range maxFields {
-		l, err := line(r)
-		if err != nil {
-			return nil, err
-		}
-		if l == "" {
-			return fields, nil
-		}
-		if key, value, ok := strings.Cut(l, ":"); ok {
-			fields[key] = strings.TrimSpace(value)
-		}
-	}
-	return nil, errors.New("a block does not end")
-}
-
-func line(r *bufio.Reader) (string, error) {
-	text, err := r.ReadSlice('\n')
+	s, err := newSession(ctx, conn, a, &counters{}, func(Message) {})
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return strings.TrimRight(string(text), "\r\n"), nil
+	defer s.close(errClosed)
+	if err := s.login(ctx, false); err != nil {
+		return nil, err
+	}
+	return uniqueIDs(ctx, s)
+}
+
+// Live returns the unique ids of all channels that exist now, over the connection that is there. An error means that
+// nobody knows.
+func (c *Client) Live(ctx context.Context) (map[string]bool, error) { return uniqueIDs(ctx, c) }
+
+func uniqueIDs(ctx context.Context, from asker) (map[string]bool, error) {
+	channels, err := coreShowChannels(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	live := make(map[string]bool, len(channels))
+	for _, c := range channels {
+		live[c.UniqueID] = true
+	}
+	return live, nil
 }

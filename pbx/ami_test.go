@@ -1,161 +1,112 @@
 package pbx
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
+	"fmt"
 	"maps"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
 
-const (
-	banner   = "Asterisk Call Manager/11.0.0\r\n"
-	accepted = "Response: Success\r\nMessage: Authentication accepted\r\n\r\n"
-	follows  = "Response: Success\r\nEventList: start\r\nMessage: Channels will follow\r\n\r\n"
-	complete = "Event: CoreShowChannelsComplete\r\nEventList: Complete\r\nListItems: 2\r\n\r\n"
-	secret   = "geheim-9341"
-)
-
-func channel(id string) string {
-	return "Event: CoreShowChannel\r\nChannel: PJSIP/caller-000000ba\r\nCallerIDName: <unknown>\r\nExten: \r\nUniqueid: " + id +
-		"\r\nLinkedid: 1795211572.1\r\nApplicationData: PJSIP/59899123000@carrier,30,gL(60000)\r\n\r\n"
-}
-
-// manager is a manager interface that says its turns: the first at once, each further one after an action has come.
-// The last is said over and over when forever is set. Then it closes, or keeps silent when silent is set.
-type manager struct {
-	turns   []string
-	forever bool
-	silent  bool
-	heard   func() // called after each action
-}
-
-// start listens until the test ends, and returns the address and, once a client has gone, what that had sent.
-func (m manager) start(t *testing.T) (address string, sent <-chan string) {
-	t.Helper()
-	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	actions := make(chan string, 1)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		conn, err := listener.Accept()
-		if err != nil {
-			return
-		}
-		defer conn.Close()
-		actions <- m.talk(conn)
-	}()
-	t.Cleanup(func() {
-		listener.Close()
-		<-ended
-	})
-	return listener.Addr().String(), actions
-}
-
-func (m manager) talk(conn net.Conn) string {
-	in := bufio.NewReader(conn)
-	var sent strings.Builder
-	for i, turn := range m.turns {
-		if i > 0 && !readAction(in, &sent) {
-			return sent.String()
-		}
-		if i > 0 && m.heard != nil {
-			m.heard()
-		}
-		if _, err := io.WriteString(conn, turn); err != nil {
-			return sent.String()
-		}
-	}
-	for m.forever {
-		if _, err := io.WriteString(conn, m.turns[len(m.turns)-1]); err != nil {
-			break
-		}
-	}
-	if m.silent {
-		_, _ = io.Copy(&sent, in)
-	}
-	return sent.String()
-}
-
-func readAction(in *bufio.Reader, sent *strings.Builder) bool {
-	for {
-		l, err := in.ReadString('\n')
-		sent.WriteString(l)
-		if err != nil || l == "\r\n" {
-			return err == nil
-		}
-	}
-}
+func itoa(n int) string { return strconv.Itoa(n) }
 
 func TestLive(t *testing.T) {
 	t.Parallel()
-	address, sent := manager{turns: []string{
-		banner,
-		"Event: FullyBooted\r\nPrivilege: system,all\r\n\r\n" + accepted,
-		"Event: Newchannel\r\nUniqueid: 99.9\r\n\r\n" + follows + channel("1795211573.187") + channel("lab-1795211572.186") +
-			"Event: Hangup\r\nUniqueid: 98.8\r\n\r\n" + channel("1795211573.187") + complete,
-	}}.start(t)
-	live, err := AMI{Addr: address, User: "talktime", Secret: secret}.Live(t.Context())
+	s := &server{chunk: 3}
+	s.setAnswer("CoreShowChannels", func(p *peer, a action) {
+		p.say(block("Event: Newchannel", "Privilege: call,all", "Uniqueid: 99.9"))
+		p.list(a, channel("1795211573.187"), channel("lab-1795211572.186"), channel("1795211573.187"))
+	})
+	live, err := AMI{Addr: s.listen(t), User: user, Secret: secret}.Live(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := slices.Sorted(maps.Keys(live)); !slices.Equal(got, []string{"1795211573.187", "lab-1795211572.186"}) {
 		t.Errorf("got %q", got)
 	}
-	want := "Action: Login\r\nUsername: talktime\r\nSecret: " + secret + "\r\nEvents: off\r\n\r\nAction: CoreShowChannels\r\n\r\n"
-	if got := <-sent; got != want {
-		t.Errorf("sent %q, want %q", got, want)
+	if got := s.heard(); !slices.Equal(got, []string{"Challenge", "Login", "CoreShowChannels"}) {
+		t.Errorf("sent %q", got)
+	}
+	if got := s.sent[1].fields; got["Secret"] != "" || got["Events"] != "off" {
+		t.Errorf("logged in with %v", got)
 	}
 }
 
 func TestNobodyTalks(t *testing.T) {
 	t.Parallel()
-	address, _ := manager{turns: []string{banner, accepted, follows + complete}}.start(t)
-	live, err := AMI{Addr: address}.Live(t.Context())
+	s := &server{}
+	s.setAnswer("CoreShowChannels", func(p *peer, a action) { p.list(a) })
+	live, err := AMI{Addr: s.listen(t), User: user, Secret: secret}.Live(t.Context())
 	if len(live) != 0 || live == nil || err != nil {
 		t.Errorf("got %v, %v; want an empty list", live, err)
+	}
+}
+
+func refuse(why string) func(*peer, action) {
+	return func(p *peer, a action) { p.no(a, why) }
+}
+
+// hangUp says something and closes.
+func hangUp(text func(a action) string) func(*peer, action) {
+	return func(p *peer, a action) {
+		p.say(text(a))
+		p.conn.Close()
 	}
 }
 
 // TestNobodyKnows: whatever is wrong is an error, never an empty list, and never tells the secret.
 func TestNobodyKnows(t *testing.T) {
 	t.Parallel()
+	const list = "CoreShowChannels"
 	for _, test := range []struct {
-		name string
-		m    manager
-		want string // in the error
+		name, greeting, action string
+		answer                 func(*peer, action)
+		want                   string // in the error
 	}{
-		{"another server", manager{turns: []string{"SSH-2.0-OpenSSH_9.6\r\n"}}, "not Asterisk's manager interface"},
-		{"no banner", manager{}, "not Asterisk's manager interface"},
-		{"the login is refused", manager{turns: []string{
-			banner, "Response: Error\r\nMessage: Authentication failed\r\n\r\n",
-		}}, "login refused: Authentication failed"},
-		{"the right to list is missing", manager{turns: []string{
-			banner, accepted, "Response: Error\r\nMessage: Permission denied\r\n\r\n",
-		}}, "list of channels refused: Permission denied"},
-		{"it ends at the login", manager{turns: []string{banner}}, "EOF"},
-		{"it ends in the list", manager{turns: []string{banner, accepted, follows + channel("1.1")}}, "EOF"},
-		{"it ends in a block", manager{turns: []string{banner, accepted, follows + "Event: CoreShowChannel\r\nUniq"}}, "EOF"},
-		{"an endless line", manager{turns: []string{strings.Repeat("x", 1000)}, forever: true}, "buffer full"},
-		{"an endless line in the list", manager{turns: []string{banner, accepted, follows + strings.Repeat("x", 2*maxLine)}}, "buffer full"},
-		{"an endless block", manager{turns: []string{banner, "Key: value\r\n"}, forever: true}, "a block does not end"},
-		{"endless empty blocks", manager{turns: []string{banner, strings.Repeat("\r\n", 1000)}, forever: true}, "no answer to an action"},
-		{"an endless list", manager{turns: []string{
-			banner, accepted, follows + strings.Repeat("Event: Noise\r\n\r\n", 110_000),
-		}}, "the list of channels does not end"},
+		{"another server", "SSH-2.0-OpenSSH_9.6\r\n", "", nil, "not Asterisk's manager interface"},
+		{"an endless banner", strings.Repeat("x", maxSkip+maxLine+1), "", nil, "not Asterisk's manager interface"},
+		{"the login is refused", "", "Login", refuse("Authentication failed"), "Login refused: Authentication failed"},
+		{"the right to list is missing", "", list, refuse("Permission denied"), "CoreShowChannels refused: Permission denied"},
+		{"the secret comes back", "", "Login", refuse("bad\x01 secret " + secret), "Login refused: bad secret ***"},
+		{"it ends at the login", "", "Login", hangUp(func(action) string { return "" }), "EOF"},
+		{"it ends in the list", "", list, func(p *peer, a action) {
+			p.ok(a, "EventList: start")
+			p.items(a, channel("1.1"))
+			p.conn.Close()
+		}, "EOF"},
+		{"it ends in a block", "", list, hangUp(func(action) string { return "Event: CoreShowChannel\r\nUniq" }), "EOF"},
+		{"an item is missing", "", list, func(p *peer, a action) {
+			p.ok(a, "EventList: start")
+			p.items(a, channel("1.1"))
+			p.complete(a, 2)
+		}, "the list has 1 items, its end names 2"},
+		{"a long line in the list", "", list, func(p *peer, a action) {
+			p.list(a, channel("1.1")+"\r\nVariable: "+strings.Repeat("x", 2*maxLine))
+		}, "longer than 64 KiB"},
+		{"a long block in the list", "", list, func(p *peer, a action) {
+			p.list(a, channel("1.1")+strings.Repeat("\r\nVariable: x", 10_000))
+		}, "longer than 64 KiB"},
+		{"an endless line", "", list, hangUp(func(action) string { return strings.Repeat("x", maxSkip+maxLine+1) }), "does not end"},
+		{"an endless block", "", list, hangUp(func(action) string { return strings.Repeat("Key: value\r\n", maxSkip/12+1) }), "does not end"},
+		{"endless empty blocks", "", list, hangUp(func(action) string { return strings.Repeat("\r\n", maxLines+1) }), "does not end"},
+		{"an endless list", "", list, func(p *peer, a action) {
+			p.ok(a, "EventList: start")
+			p.say(strings.Repeat(block("Event: CoreShowChannel", "ActionID: "+a.id), maxListEvents+1))
+		}, "longer than 100000 events"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			address, _ := test.m.start(t)
-			live, err := AMI{Addr: address, User: "talktime", Secret: secret}.Live(t.Context())
+			s := &server{greeting: test.greeting}
+			if test.answer != nil {
+				s.setAnswer(test.action, test.answer)
+			}
+			a := AMI{Addr: s.listen(t), User: user, Secret: secret}
+			live, err := a.Live(t.Context())
 			if err == nil || live != nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), secret) {
 				t.Errorf("got %v, %v; want an error with %q", live, err, test.want)
 			}
@@ -177,80 +128,74 @@ func TestNobodyKnows(t *testing.T) {
 // TestSilence: a server that says nothing more is given up when the context ends, by its deadline or before.
 func TestSilence(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct {
-		name  string
-		turns []string
-	}{
-		{"before the banner", nil},
-		{"after the banner", []string{banner}},
-		{"in the list", []string{banner, accepted, follows + channel("1.1")}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
+	for _, silent := range []string{"Challenge", "Login", "CoreShowChannels"} {
+		t.Run(silent, func(t *testing.T) {
 			t.Parallel()
-			address, _ := manager{turns: test.turns, silent: true}.start(t)
-			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-			defer cancel()
-			live, err := AMI{Addr: address}.Live(ctx)
-			if live != nil || !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("got %v, %v", live, err)
+			for _, byDeadline := range []bool{true, false} {
+				ctx, cancel := context.WithCancel(t.Context())
+				want := context.Canceled
+				if byDeadline {
+					ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+					want = context.DeadlineExceeded
+				}
+				s := &server{}
+				s.setAnswer(silent, func(*peer, action) {
+					if !byDeadline {
+						cancel()
+					}
+				})
+				live, err := AMI{Addr: s.listen(t), User: user, Secret: secret}.Live(ctx)
+				if live != nil || !errors.Is(err, want) {
+					t.Errorf("got %v, %v", live, err)
+				}
+				cancel()
 			}
 		})
 	}
-	t.Run("a program that stops does not wait", func(t *testing.T) {
+	t.Run("no banner", func(t *testing.T) {
 		t.Parallel()
-		ctx, cancel := context.WithCancel(t.Context())
-		address, _ := manager{turns: []string{banner, accepted}, silent: true, heard: cancel}.start(t)
-		live, err := AMI{Addr: address}.Live(ctx)
-		if live != nil || !errors.Is(err, context.Canceled) {
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		live, err := AMI{Addr: (&server{greeting: "Aster"}).listen(t)}.Live(ctx)
+		if live != nil || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, %v", live, err)
 		}
 	})
 }
 
-// TestNothingSlipsIntoAnAction: a setting with a line end would be an action of its own.
+// TestNothingSlipsIntoAnAction: a setting or a field with a line end would be an action of its own.
 func TestNothingSlipsIntoAnAction(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []string{"a\r\n\r\nAction: Originate", "a\n", "\r"} {
+	for _, bad := range []string{"a\r\n\r\nAction: Originate", "a\n", "\r", "a\x00b", strings.Repeat("x", maxSentLine)} {
 		for _, a := range []AMI{{User: bad, Secret: "s"}, {User: "u", Secret: bad}} {
-			address, sent := manager{turns: []string{banner, accepted}}.start(t)
-			a.Addr = address
-			if live, err := a.Live(t.Context()); err == nil || live != nil {
-				t.Errorf("%q: got %v, %v", bad, live, err)
+			s := &server{}
+			a.Addr = s.listen(t)
+			if live, err := a.Live(t.Context()); err == nil || live != nil || len(s.heard()) > 0 {
+				t.Errorf("%.20q: got %v, %v", bad, live, err)
 			}
-			if got := <-sent; got != "" {
-				t.Errorf("%q: sent %q", bad, got)
+			if c, err := Open(a, Options{Dial: s.dial}); err == nil {
+				c.Close()
+				t.Errorf("%.20q: a client was opened", bad)
 			}
+		}
+		for _, a := range []Action{{Name: bad}, {"Ping", []Field{{bad, "x"}}}, {"Ping", []Field{{"x", bad}}}} {
+			if text, err := a.encode("1"); err == nil {
+				t.Errorf("sends %q", text)
+			}
+		}
+	}
+	for _, a := range []Action{{"Ping", []Field{{"", "x"}}}, {"Ping", []Field{{"a:b", "x"}}}, {"Ping", make([]Field, maxSentFields+1)}} {
+		if text, err := a.encode("1"); err == nil {
+			t.Errorf("sends %q", text)
 		}
 	}
 }
 
-// FuzzBlock: whatever comes, a block has an end, and no value of it more than a line.
-func FuzzBlock(f *testing.F) {
-	for _, seed := range []string{
-		accepted, follows, complete, channel("1.1"), "\r\n", "\n", "", ":", "a:b", "no colon\r\n\r\n", "A: 1\nA: 2\n\n",
-		strings.Repeat("x", maxLine), strings.Repeat("x", maxLine-1) + "\n\n", strings.Repeat("A: b\r\n", maxFields) + "\r\n",
-		"Key: va\rlue\r\n\r\n", "\x00: \xff\n\n",
-	} {
-		f.Add([]byte(seed))
+// TestSecretStaysInside: printing the settings shows none.
+func TestSecretStaysInside(t *testing.T) {
+	t.Parallel()
+	a := AMI{Addr: "192.0.2.1:5038", User: user, Secret: secret}
+	if got := fmt.Sprintf("%v %+v %#v %s %v", a, a, a, &a, a.LogValue()); strings.Contains(got, secret) {
+		t.Error(got)
 	}
-	f.Fuzz(func(t *testing.T, data []byte) {
-		r := bufio.NewReaderSize(strings.NewReader(string(data)), maxLine)
-		for range 10 {
-			fields, err := block(r)
-			if err != nil {
-				if fields != nil {
-					t.Errorf("got %v beside %v", fields, err)
-				}
-				return
-			}
-			if len(fields) > maxFields {
-				t.Errorf("%d fields", len(fields))
-			}
-			for key, value := range fields {
-				if strings.Contains(key+value, "\n") || len(key)+len(value) > maxLine || strings.TrimSpace(value) != value {
-					t.Errorf("%.60q: %.60q", key, value)
-				}
-			}
-		}
-	})
 }

@@ -109,11 +109,7 @@ func (q *Quarters) Add(r *Record) {
 	if !Answered(r) {
 		kind++
 	}
-	number := r.Start / quarterSeconds
-	if r.Start < 0 {
-		number--
-	}
-	q.at(number)[kind].Add(r.Duration)
+	q.at(floor(r.Start, quarterSeconds))[kind].Add(r.Duration)
 }
 
 func (q *Quarters) at(number int64) *quarter {
@@ -163,6 +159,13 @@ func (q *Quarters) AppendTo(b []byte) []byte {
 
 // MergeFrom implements Counter.
 func (q *Quarters) MergeFrom(b []byte) error {
+	return eachQuarter(b, func(number int64, kind int, b []byte) (rest []byte, err error) {
+		return q.at(number)[kind].MergeFrom(b)
+	})
+}
+
+// eachQuarter goes through what Quarters wrote: each is told of lengths of calls, and returns what stands behind them.
+func eachQuarter(b []byte, each func(number int64, kind int, b []byte) (rest []byte, err error)) error {
 	n, b, err := readUvarint(b)
 	var number int64
 	for ; err == nil && n > 0; n-- {
@@ -171,13 +174,13 @@ func (q *Quarters) MergeFrom(b []byte) error {
 			return errCells
 		}
 		number += more
-		some, found := b[used], q.at(number)
+		some := b[used]
 		b = b[used+1:]
-		for kind := range found {
+		for kind := range 2 * directionCount {
 			if some&(1<<kind) == 0 {
 				continue
 			}
-			if b, err = found[kind].MergeFrom(b); err != nil {
+			if b, err = each(number, kind, b); err != nil {
 				return err
 			}
 		}
@@ -218,7 +221,8 @@ func bucketFigures(h *Histogram) BucketFigures {
 	return f
 }
 
-// Buckets puts calls together by period and by group.
+// Buckets puts calls together by period and by group. Of all but the last few periods it keeps the lengths packed: there may be
+// twenty thousand of them.
 type Buckets struct {
 	period   BucketPeriod
 	grouping Grouping
@@ -227,7 +231,12 @@ type Buckets struct {
 
 	last      *bucket
 	low, high int64 // of the time on the wall that last is for
+	open      [openBuckets]*bucket
+	turn      int // place in open of the next one
 }
+
+// openBuckets is how many periods are counted at once: calls come nearly in order.
+const openBuckets = 4
 
 // bucket are the lengths of the calls of each group.
 type bucket [directionCount]Histogram
@@ -244,6 +253,7 @@ func (b *Buckets) of(start int64, d Direction, unanswered bool) *Histogram {
 			b.last = new(bucket)
 			b.buckets[b.low] = b.last
 		}
+		b.opened(b.last)
 	}
 	switch b.grouping {
 	case ByDirection:
@@ -255,17 +265,38 @@ func (b *Buckets) of(start int64, d Direction, unanswered bool) *Histogram {
 	}
 }
 
+// opened notes that a period is counted now, and packs the one of which that was so longest ago.
+func (b *Buckets) opened(now *bucket) {
+	if slices.Contains(b.open[:], now) {
+		return
+	}
+	if old := b.open[b.turn]; old != nil {
+		old.pack()
+	}
+	b.open[b.turn] = now
+	b.turn = (b.turn + 1) % openBuckets
+}
+
+func (b *bucket) pack() {
+	for i := range b {
+		b[i].pack()
+	}
+}
+
 // AddQuarter counts the calls of a quarter of an hour, which lies in one period of the zone: see alignsWith.
 func (b *Buckets) AddQuarter(q *Quarter) { b.of(q.Start, q.Direction, q.Unanswered).Merge(q.Durations) }
 
 // Merge counts everything that other buckets of the same period and grouping have.
 func (b *Buckets) Merge(o *Buckets) {
 	for begin, other := range o.buckets {
-		if b.buckets[begin] == nil {
-			b.buckets[begin] = new(bucket)
+		found := b.buckets[begin]
+		if found == nil {
+			found = new(bucket)
+			b.buckets[begin] = found
 		}
+		b.opened(found)
 		for i := range other {
-			b.buckets[begin][i].Merge(&other[i])
+			found[i].Merge(&other[i])
 		}
 	}
 }
@@ -275,14 +306,15 @@ func (b *Buckets) List() []Bucket {
 	list := make([]Bucket, 0, len(b.buckets))
 	for _, begin := range slices.Sorted(maps.Keys(b.buckets)) {
 		found := b.buckets[begin]
+		b.opened(found)
 		shown, all := Bucket{Begin: begin}, &found[0]
 		if b.grouping != Ungrouped {
 			all = new(Histogram)
 			for i := range found {
-				all.Merge(&found[i])
 				if h := &found[i]; h.N() > 0 {
 					shown.Groups = append(shown.Groups, Group{b.key(i), bucketFigures(h)})
 				}
+				all.Merge(&found[i])
 			}
 			slices.SortFunc(shown.Groups, func(a, b Group) int { return cmp.Compare(a.Key, b.Key) })
 		}
@@ -365,7 +397,11 @@ func callerIDName(r *Record) []byte {
 	if !found {
 		return nil // a number alone
 	}
-	return bytes.Trim(name, `" `)
+	name = bytes.Trim(name, `" `)
+	if bytes.IndexByte(name, '\\') >= 0 { // which Asterisk puts before quotes
+		name = bytes.ReplaceAll(bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`)), []byte(`\\`), []byte(`\`))
+	}
+	return name
 }
 
 // Value implements filter.Row for the line that was made last.
@@ -461,10 +497,13 @@ func alignsWith(zone *time.Location, from, to time.Time) bool {
 // Bounds of what is asked for.
 const (
 	maxBuckets = 20_000
-	maxRawDays = 366 // that are read; more only from roll-ups
+	// maxRawDays are read where nobody says from when, and nobody knows when records begin.
+	maxRawDays = 366
+	// maxReadDays are read at all, in the time that a source may take; more only from roll-ups.
+	maxReadDays = 25 * 366
 )
 
-// FirstSource is a Source that knows when the first of its records began. The zero time says that there are none.
+// FirstSource is a Source that knows when the first of its records from 2000 on began. The zero time says that there are none.
 type FirstSource interface {
 	First(ctx context.Context) (time.Time, error)
 }
@@ -486,34 +525,50 @@ type BucketReport struct {
 	Origin  Origin
 }
 
-// limits are the bounds of call_time in a filter. A bound that there is not is the zero time.
-func limits(t *filter.Test) (from, to time.Time) {
+// bounds are those of call_time in a filter.
+type bounds struct {
+	from, to     time.Time // half open, between 1970 and 9999, which every database knows; where there is no bound, these
+	above, below bool      // that times must be from, and before to
+}
+
+func boundsOf(t *filter.Test) bounds {
+	earliest, latest := time.Unix(0, 0), time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+	b := bounds{from: earliest, to: latest}
 	if t == nil {
-		return from, to
+		return b
 	}
 	least, most := t.Between(fieldTime)
 	if least > most { // nothing at all
-		return time.Unix(0, 0), time.Unix(0, 0)
+		return bounds{earliest, earliest, true, true}
+	}
+	within := func(micros int64) time.Time {
+		return time.UnixMicro(min(max(micros, earliest.UnixMicro()), latest.UnixMicro()))
 	}
 	if least != math.MinInt64 {
-		from = time.Unix(ceil(time.UnixMicro(least)), 0)
+		b.from, b.above = time.Unix(ceil(within(least)), 0), true
 	}
 	if most != math.MaxInt64 {
-		to = time.Unix(time.UnixMicro(most).Unix()+1, 0)
+		b.to, b.below = earlier(time.Unix(within(most).Unix()+1, 0), latest), true
 	}
-	return from, to
+	return b
 }
 
 // tomorrow is when reading ends where nobody says when: clocks of others may be ahead.
 func (s *Service) tomorrow() time.Time { return s.Now().Add(24 * time.Hour).Truncate(time.Second) }
 
-// span is what of a source must be read for a filter: not before its first record, not after tomorrow.
+// span is what of a source must be read for a filter: not before its first record, not after tomorrow. Times before 2000 are mistakes
+// of some clock: they count when nothing else is asked for.
 func (s *Service) span(ctx context.Context, source Source, t *filter.Test) (from, to time.Time, err error) {
-	from, to = limits(t)
-	if to.IsZero() || from.IsZero() && to.After(s.tomorrow()) {
-		to = s.tomorrow()
+	bounds := boundsOf(t)
+	from, to = bounds.from, bounds.to
+	if !bounds.above || !bounds.below {
+		to = earlier(to, s.tomorrow())
 	}
-	first := to.AddDate(0, 0, -maxRawDays)
+	sane := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	if bounds.above && !sane.Before(to) {
+		return from, later(from, to), nil
+	}
+	first := from
 	if f, ok := source.(FirstSource); ok {
 		if first, err = f.First(ctx); err != nil {
 			return from, to, err
@@ -521,23 +576,19 @@ func (s *Service) span(ctx context.Context, source Source, t *filter.Test) (from
 		if first.IsZero() {
 			first = to
 		}
-	} else if !from.IsZero() {
-		first = from
+	} else if !bounds.above {
+		first = to.AddDate(0, 0, -maxRawDays)
 	}
-	if from.Before(first) { // the zero time is
-		from = time.Unix(first.Unix(), 0)
-	}
-	if to.Before(from) {
-		to = from
-	}
-	return from, to, nil
+	from = later(from, time.Unix(later(first, sane).Unix(), 0))
+	return from, later(from, to), nil
 }
 
-// Buckets counts calls by period in all sources together. A source that fails is left out. The error is ErrRange, or ctx has ended.
+// Buckets counts calls by period in all sources together. A source that fails is left out, also one of which too much is asked. The
+// error is ErrRange when that is so of all, or ctx has ended.
 func (s *Service) Buckets(ctx context.Context, q BucketQuery) (BucketReport, error) {
 	counted := make([]*Buckets, len(s.Sources))
-	from, to := limits(q.Filter)
-	parts, err := s.everywhere(ctx, q.Period.String(), Range{From: from, To: to}, func(ctx context.Context, i int) (tallied, error) {
+	asked := boundsOf(q.Filter)
+	parts, err := s.everywhere(ctx, q.Period.String(), Range{From: asked.from, To: asked.to}, func(ctx context.Context, i int) (tallied, error) {
 		source := s.Sources[i]
 		from, to, err := s.span(ctx, source, q.Filter)
 		if err != nil {
@@ -546,61 +597,104 @@ func (s *Service) Buckets(ctx context.Context, q BucketQuery) (BucketReport, err
 		if to.Sub(from)/q.Period.shortest() > maxBuckets {
 			return tallied{}, ErrRange
 		}
-		b := NewBuckets(q.Period, q.Zone, q.Grouping)
-		counted[i] = b
 		scan := Scan{From: from, To: to, Account: q.Account}
 		if byQuarters(q.Filter) && alignsWith(q.Zone, from, to) {
-			return s.fromQuarters(ctx, source, scan, q.Filter, b)
+			var part tallied
+			part, err = s.tallyInto(ctx, source, s.quarters(), scan, func() merger {
+				b := newQuarterBuckets(s.Inside, q)
+				counted[i] = b.buckets
+				return b
+			})
+			return part, err
 		}
-		return s.fromCalls(ctx, source, scan, q.Filter, b)
+		counted[i] = NewBuckets(q.Period, q.Zone, q.Grouping)
+		return s.fromCalls(ctx, source, scan, q.Filter, counted[i])
 	})
 	if err != nil {
 		return BucketReport{}, err
 	}
 	var report BucketReport
 	var origins []Origin
-	all := NewBuckets(q.Period, q.Zone, q.Grouping)
+	all, far := NewBuckets(q.Period, q.Zone, q.Grouping), 0
 	for i, part := range parts {
 		if part.err != nil {
 			if errors.Is(part.err, ErrRange) {
-				return BucketReport{}, ErrRange
+				far++
 			}
 			report.Errors = append(report.Errors, part.err)
 			continue
 		}
+		if len(origins) == 0 {
+			all = counted[i]
+		} else {
+			all.Merge(counted[i])
+		}
+		counted[i] = nil
 		origins = append(origins, part.origin)
-		all.Merge(counted[i])
+	}
+	if far > 0 && far == len(parts) {
+		return BucketReport{}, ErrRange
 	}
 	report.Buckets, report.Origin, report.Failed = all.List(), together(origins), len(parts) > 0 && len(origins) == 0
 	return report, nil
 }
 
-// fromQuarters counts quarters of an hour, of which there are roll-ups.
-func (s *Service) fromQuarters(ctx context.Context, source Source, scan Scan, t *filter.Test, b *Buckets) (tallied, error) {
-	part, err := s.tally(ctx, source, s.quarters(), scan)
-	if err != nil {
-		return part, err
+// quarterBuckets counts calls by period as Quarters counts them by the quarter of an hour, and reads what Quarters wrote, without
+// keeping all quarters.
+type quarterBuckets struct {
+	directions *directions
+	buckets    *Buckets
+	filter     *filter.Test // that byQuarters; nil: all
+	row        quarterRow
+	words      [directionCount][]byte
+}
+
+func newQuarterBuckets(i Inside, q BucketQuery) *quarterBuckets {
+	b := &quarterBuckets{directions: newDirections(i), buckets: NewBuckets(q.Period, q.Zone, q.Grouping), filter: q.Filter}
+	for d := range b.words {
+		b.words[d] = []byte(Direction(d).String())
 	}
-	var words [directionCount][]byte
-	for d := range words {
-		words[d] = []byte(Direction(d).String())
+	return b
+}
+
+// of is where the calls of a quarter are counted; nil: nowhere.
+func (b *quarterBuckets) of(q Quarter) *Histogram {
+	b.row = quarterRow{q, b.words[q.Direction]}
+	if b.filter != nil && !b.filter.Holds(&b.row) {
+		return nil
 	}
-	part.Counter.(*Quarters).Each(func(q Quarter) {
-		if t == nil || t.Holds(&quarterRow{q, words[q.Direction]}) {
-			b.AddQuarter(&q)
+	return b.buckets.of(q.Start, q.Direction, q.Unanswered)
+}
+
+// Add implements merger.
+func (b *quarterBuckets) Add(r *Record) {
+	start := floor(r.Start, quarterSeconds) * quarterSeconds
+	if h := b.of(Quarter{Start: start, Direction: b.directions.of(r), Unanswered: !Answered(r)}); h != nil {
+		h.Add(r.Duration)
+	}
+}
+
+// MergeFrom implements merger.
+func (b *quarterBuckets) MergeFrom(data []byte) error {
+	var left Histogram // what the filter leaves out
+	return eachQuarter(data, func(number int64, kind int, data []byte) (rest []byte, err error) {
+		h := b.of(Quarter{Start: number * quarterSeconds, Direction: Direction(kind / 2), Unanswered: kind%2 == 1}) //nolint:gosec // one of three
+		if h == nil {
+			left = Histogram{cells: left.cells[:0]}
+			h = &left
 		}
+		return h.MergeFrom(data)
 	})
-	return part, nil
 }
 
 // fromCalls counts calls one by one.
 func (s *Service) fromCalls(ctx context.Context, source Source, scan Scan, t *filter.Test, b *Buckets) (tallied, error) {
-	if scan.To.Sub(scan.From) > maxRawDays*24*time.Hour {
+	if scan.To.Sub(scan.From) > maxReadDays*24*time.Hour {
 		return tallied{}, ErrRange
 	}
 	part, lines := tallied{origin: FromRaw}, s.lines()
 	scan.Fields = s.lineFields()
-	err := EachCall(ctx, source, scan, func(r *Record) error {
+	err := EachCall(ctx, source, scan, Picking{Location: s.Location}, func(r *Record) error {
 		part.records++
 		if line := lines.of(r); t == nil || t.Holds(lines) {
 			b.of(r.Start, line.Direction, line.Unanswered).Add(r.Duration)

@@ -3,10 +3,13 @@ package stats_test
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -20,10 +23,12 @@ type first struct{ *listed }
 
 // First implements stats.FirstSource.
 func (f first) First(context.Context) (time.Time, error) {
-	if len(f.records) == 0 {
-		return time.Time{}, nil
+	for _, r := range f.records {
+		if t := time.Unix(r.Start, 0); t.Year() >= 2000 {
+			return t, nil
+		}
 	}
-	return time.Unix(f.records[0].Start, 0), nil
+	return time.Time{}, nil
 }
 
 // dayShelf keeps roll-ups that were counted of whole days.
@@ -47,7 +52,7 @@ func rolled(t *testing.T, source stats.Source, zone *time.Location, from, to sta
 	s := make(dayShelf)
 	for day := from; day < to; day++ {
 		c := stats.NewQuarters(officeInside)
-		err := stats.EachCall(t.Context(), source, stats.Scan{From: day.Begin(zone), To: (day + 1).Begin(zone), Fields: allFields}, func(r *stats.Record) error {
+		err := stats.EachCall(t.Context(), source, stats.Scan{From: day.Begin(zone), To: (day + 1).Begin(zone), Fields: allFields}, stats.Picking{Location: zone}, func(r *stats.Record) error {
 			c.Add(r)
 			return nil
 		})
@@ -297,8 +302,8 @@ func TestRange(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2027, 6, 17, 12, 0, 0, 0, time.UTC)
 	old := stats.Record{Start: now.AddDate(-4, 0, 0).Unix(), UniqueID: []byte("1.1"), Dst: []byte("7"), Disposition: []byte("ANSWERED")}
-	young := old
-	young.Start = now.AddDate(0, 0, -20).Unix()
+	young, wrong := old, old
+	young.Start, wrong.Start = now.AddDate(0, 0, -20).Unix(), time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC).Unix()
 	for _, tt := range []struct {
 		what    string
 		source  stats.Source
@@ -307,9 +312,9 @@ func TestRange(t *testing.T) {
 		buckets int
 		refused bool
 	}{
-		{"four years raw", first{&listed{records: []stats.Record{old, young}}}, "monthly", "", 0, true},
+		{"four years raw", first{&listed{records: []stats.Record{old, young}}}, "monthly", "", 2, false},
 		{"the last year of them", first{&listed{records: []stats.Record{old, young}}}, "monthly", `{"name":"call_time","op":"ge","val":"2026-06-18"}`, 1, false},
-		{"a year and a day", first{&listed{records: []stats.Record{old, young}}}, "monthly", `{"name":"call_time","op":"ge","val":"2026-06-14"}`, 0, true},
+		{"a year and a day", first{&listed{records: []stats.Record{old, young}}}, "monthly", `{"name":"call_time","op":"ge","val":"2026-06-14"}`, 1, false},
 		{"what is there is short", first{&listed{records: []stats.Record{young}}}, "hourly", `{"name":"call_time","op":"ge","val":"1970-01-01"}`, 1, false},
 		{"without bounds", first{&listed{records: []stats.Record{young}}}, "hourly", "", 1, false},
 		{"to the end of time", first{&listed{records: []stats.Record{young}}}, "hourly", `{"name":"call_time","op":"lt","val":"9999-12-31"}`, 1, false},
@@ -317,6 +322,9 @@ func TestRange(t *testing.T) {
 		{"nobody knows when it begins", &listed{records: []stats.Record{old, young}}, "monthly", "", 1, false},
 		{"nobody knows, and long ago is asked for", &listed{records: []stats.Record{old, young}}, "monthly", `{"name":"call_time","op":"ge","val":"1970-01-01"}`, 0, true},
 		{"a day of long ago", first{&listed{records: []stats.Record{old, young}}}, "hourly", `{"name":"call_time","op":"lt","val":"2023-06-18"}`, 1, false},
+		{"one of a wrong clock", first{&listed{records: []stats.Record{wrong, young}}}, "hourly", "", 1, false},
+		{"one of a wrong clock, and no bound either", first{&listed{records: []stats.Record{wrong, young}}}, "hourly", `{"name":"call_time","op":"ge","val":"0001-01-01"}`, 1, false},
+		{"that one alone", first{&listed{records: []stats.Record{wrong, young}}}, "hourly", `{"name":"call_time","op":"lt","val":"1980-02-01"},{"name":"call_time","op":"ge","val":"1980-01-01"}`, 1, false},
 		{"never", first{&listed{records: []stats.Record{old, young}}}, "hourly", `{"name":"call_time","op":"lt","val":"2023-06-18"},{"name":"call_time","op":"gt","val":"2023-06-19"}`, 0, false},
 	} {
 		service := stats.New(stats.Options{Sources: []stats.Source{tt.source}, Location: time.UTC, Now: func() time.Time { return now }})
@@ -335,6 +343,148 @@ func TestRange(t *testing.T) {
 		got, err := service.Buckets(t.Context(), stats.BucketQuery{Period: period, Zone: time.UTC})
 		if errors.Is(err, stats.ErrRange) != refused || !refused && len(got.Buckets) != 2 {
 			t.Errorf("%s: %d buckets, %v", period, len(got.Buckets), err)
+		}
+	}
+}
+
+// TestOneGoesBackTooFar: of a source with too much the others' figures do not suffer; only when all have too much is too much asked.
+func TestOneGoesBackTooFar(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 6, 17, 12, 0, 0, 0, time.UTC)
+	row := func(start time.Time) stats.Record {
+		return stats.Record{Start: start.Unix(), UniqueID: []byte("1.1"), Dst: []byte("7"), Disposition: []byte("ANSWERED")}
+	}
+	old := first{&listed{name: "old", records: []stats.Record{row(now.AddDate(-26, 0, 0)), row(now.AddDate(0, 0, -3))}}}
+	young := first{&listed{name: "young", records: []stats.Record{row(now.AddDate(0, 0, -2))}}}
+	down := first{&listed{name: "down", records: young.records, err: &stats.SourceError{Name: "down", Reason: "it does not answer"}}}
+	for what, tt := range map[string]struct {
+		sources []stats.Source
+		errors  []string
+		failed  bool
+		refused bool
+	}{
+		"one":            {[]stats.Source{old, young}, []string{"Error querying old: range too large"}, false, false},
+		"all":            {[]stats.Source{old, old}, nil, false, true},
+		"one alone":      {[]stats.Source{old}, nil, false, true},
+		"others are ill": {[]stats.Source{old, down}, []string{"Error querying old: range too large", "Error querying down: it does not answer"}, true, false},
+	} {
+		service := stats.New(stats.Options{Sources: tt.sources, Location: time.UTC, Now: func() time.Time { return now }})
+		got, err := service.Buckets(t.Context(), stats.BucketQuery{Period: stats.Monthly, Zone: time.UTC})
+		var said []string
+		for _, e := range got.Errors {
+			said = append(said, e.Error())
+		}
+		if errors.Is(err, stats.ErrRange) != tt.refused || !tt.refused && err != nil || !slices.Equal(said, tt.errors) || got.Failed != tt.failed || (len(got.Buckets) == 1) != (what == "one") {
+			t.Errorf("%s: %+v, %q, %v", what, got, said, err)
+		}
+	}
+}
+
+// TestAnyBounds: bounds that no database knows are bounds all the same.
+func TestAnyBounds(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2027, 6, 17, 12, 0, 0, 0, time.UTC)
+	row := func(start time.Time) stats.Record {
+		return stats.Record{Start: start.Unix(), UniqueID: []byte("1.1"), Dst: []byte("7"), Disposition: []byte("ANSWERED")}
+	}
+	source := &listed{records: []stats.Record{row(now.AddDate(-3, 0, 0)), row(now.AddDate(0, 0, -3))}}
+	service := stats.New(stats.Options{Sources: []stats.Source{source}, Location: time.UTC, Now: func() time.Time { return now }})
+	for filters, want := range map[string]int{
+		`{"name":"call_time","op":"ge","val":"0001-01-01"}`: 2, `{"name":"call_time","op":"ge","val":"1970-01-01"}`: 2, `{"name":"call_time","op":"le","val":"9999-12-31T23:59:59"}`: 0, "": 1,
+		`{"name":"call_time","op":"ge","val":"2020-01-01"},{"name":"call_time","op":"le","val":"9999-12-31T23:59:59"}`: 2, `{"name":"call_time","op":"le","val":"0001-01-01"}`: 0,
+		`{"name":"call_time","op":"ge","val":"0001-01-01"},{"name":"call_time","op":"le","val":"9999-12-31T23:59:59"}`: 2,
+	} {
+		source.scans = nil
+		n := 0
+		err := service.Lines(t.Context(), stats.LineQuery{Filter: test(t, filters)}, func(*stats.Line) error { n++; return nil })
+		if err != nil || n != want {
+			t.Errorf("%s: %d lines, %v; want %d", filters, n, err, want)
+		}
+		for _, scan := range source.scans {
+			if y := scan.To.UTC().Year(); y > 9999 || y == 9999 && scan.To.After(time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)) || scan.From.Year() < 1968 {
+				t.Errorf("%s: it reads from %s to %s", filters, scan.From.UTC(), scan.To.UTC())
+			}
+		}
+	}
+}
+
+// TestQuartersBefore1970 are those in which calls began.
+func TestQuartersBefore1970(t *testing.T) {
+	t.Parallel()
+	for start, want := range map[int64]int64{-1: -900, -899: -900, -900: -900, -901: -1800, 0: 0, 899: 0, 900: 900} {
+		c := stats.NewQuarters(officeInside)
+		c.Add(&stats.Record{Start: start})
+		c.Each(func(q stats.Quarter) {
+			if q.Start != want {
+				t.Errorf("%d lies in the quarter of %d, want %d", start, q.Start, want)
+			}
+		})
+	}
+}
+
+// yearsShelf makes up a roll-up for each day: those of a week, again and again.
+type yearsShelf struct {
+	week [][]byte // of the first of January 1970
+	most *uint64  // bytes of the heap in use
+}
+
+// Load implements stats.RollUps.
+func (s yearsShelf) Load(_ context.Context, _, _, _ string, from, to stats.Day, each func(stats.Day, []byte) error) error {
+	for day := from; day < to; day++ {
+		was := s.week[day%7]
+		data := binary.AppendVarint(was[:1:1], 96*int64(day)) // how many quarters there are, and which is the first
+		if err := each(day, append(data, was[2:]...)); err != nil {
+			return err
+		}
+		if day%100 == 0 {
+			s.measure()
+		}
+	}
+	return nil
+}
+
+func (s yearsShelf) measure() {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&m)
+	*s.most = max(*s.most, m.HeapInuse)
+}
+
+// TestYearsAreSmall: a report over years keeps a few tens of MiB, by the day as by the hour.
+func TestYearsAreSmall(t *testing.T) { // not at the same time as others
+	if testing.Short() || raced {
+		t.Skip("it counts a hundred million calls")
+	}
+	r := rand.New(rand.NewPCG(5, 5))
+	week := make([][]byte, 7)
+	for day := range week {
+		c := stats.NewQuarters(officeInside)
+		for i := range 27_000 {
+			c.Add(&stats.Record{Start: int64(i%96) * 900, Duration: int64(math.Exp(4.2 + 1.2*r.NormFloat64())), CNum: []byte([]string{"2001", "493012345678"}[i%2])})
+		}
+		week[day] = c.AppendTo(nil)
+	}
+	now := time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	var before, most uint64
+	shelf := yearsShelf{week, &before}
+	shelf.measure()
+	for period, years := range map[stats.BucketPeriod]int{stats.Daily: 10, stats.Hourly: 2} {
+		begin := now.AddDate(-years, 0, 0)
+		sources := make([]stats.Source, 1)
+		sources[0] = first{&listed{records: []stats.Record{{Start: begin.Unix()}}}}
+		most = 0
+		service := stats.New(stats.Options{Sources: sources, Location: time.UTC, RollUps: yearsShelf{week, &most}, Limit: time.Hour, Now: func() time.Time { return now.AddDate(0, 0, -1) }})
+		got, err := service.Buckets(t.Context(), stats.BucketQuery{Period: period, Grouping: stats.ByDirection, Zone: time.UTC})
+		var total int64
+		for _, b := range got.Buckets {
+			total += b.Total
+		}
+		if err != nil || total != 27_000*int64(now.Sub(begin)/(24*time.Hour)) {
+			t.Errorf("%s: %d calls, %v", period, total, err)
+		}
+		t.Logf("%s, %d years: %d MiB", period, years, (most-before)>>20)
+		if most-before > 60<<20 {
+			t.Errorf("%s: %d MiB are in use", period, (most-before)>>20)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"math"
 	"time"
 )
@@ -16,8 +17,8 @@ type Clock struct {
 	since, until, ahead int64
 }
 
-// NewClock hangs up a clock.
-func NewClock(zone *time.Location) *Clock { return &Clock{zone: zone} }
+// NewClock hangs up a clock in a zone; nil is UTC.
+func NewClock(zone *time.Location) *Clock { return &Clock{zone: cmp.Or(zone, time.UTC)} }
 
 // Unix is the moment, in Unix seconds, at which the clock shows a time, which is given in seconds since 1970 as if it were UTC. Of a
 // time that comes twice it is the earlier moment; of one that is skipped the moment at which the clock is put forward. So later times

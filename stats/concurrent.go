@@ -26,8 +26,9 @@ type Concurrent struct {
 // MaxConcurrent is the longest time of which calls at once are counted: a number for each second is kept.
 const MaxConcurrent = 31*24*time.Hour + time.Hour // with the hour that clocks are set back
 
-// longestCall is how long before a time calls may have begun that go on in it: the longest that is permitted is a day.
-const longestCall = 26 * time.Hour
+// LongestCall is for how long a call counts at most among those at once, and so how long before a time calls may have begun that go
+// on in it. The longest that is permitted is a day; of one that was written by hand the rest is left out.
+const LongestCall = 26 * time.Hour
 
 // Concurrent counts the calls at once, ringing included, for each period of a query, which is a minute, a quarter of an hour or an
 // hour; its Of does not matter. Calls are counted from the second in which they began to that in which they ended, which is not
@@ -44,8 +45,8 @@ func (s *Service) Concurrent(ctx context.Context, q Query) (Concurrent, error) {
 	defer leave()
 	var all Concurrent
 	changes := make([]int32, to-from+1) // by how much the calls at once change with each second
-	err = s.Calls.EachCall(ctx, q.From.Add(-longestCall), q.To, q.Account, func(c *Call) error {
-		begin, end := max(c.Start, from), min(c.Start+c.Duration, to)
+	err = s.Calls.EachCall(ctx, q.From.Add(-LongestCall), q.To, q.Account, func(c *Call) error {
+		begin, end := max(c.Start, from), min(c.Start+min(c.Duration, int64(LongestCall/time.Second)), to)
 		if begin >= end || !s.asked(q, c) {
 			return nil
 		}

@@ -29,7 +29,7 @@ func (d Direction) String() string {
 // Inside says who belongs to the site: numbers that match Extensions, unless the channel is a trunk. Users of ours belong to it anyway.
 type Inside struct {
 	Extensions *regexp.Regexp // nil: none
-	Trunks     *regexp.Regexp // of names of channels; nil: none
+	Trunks     *regexp.Regexp // of names of channels up to their last -, as PJSIP/trunk-: what follows differs for each call; nil: none
 }
 
 func (i Inside) rule() string {
@@ -50,8 +50,7 @@ func (i Inside) fields() Fields {
 	return FieldSrc | FieldCNum | FieldDst | FieldChannel | FieldDstChannel
 }
 
-// directions tells directions of many records, for one goroutine. What a number or a channel is, it finds out once. Of a channel's name
-// only what stands before the last - counts: what comes after it is different for each call.
+// directions tells directions of many records, for one goroutine. What a number or a channel is, it finds out once.
 type directions struct {
 	Inside
 
@@ -78,14 +77,13 @@ func (d *directions) of(r *Record) Direction {
 }
 
 func (d *directions) inside(number, channel []byte) bool {
-	if !d.numbers.matches(d.Extensions, number, number) {
+	if !d.numbers.matches(d.Extensions, number) {
 		return false
 	}
-	name := channel
 	if i := bytes.LastIndexByte(channel, '-'); i >= 0 {
-		name = channel[:i+1]
+		channel = channel[:i+1]
 	}
-	return !d.channels.matches(d.Trunks, name, channel)
+	return !d.channels.matches(d.Trunks, channel)
 }
 
 // known remembers which of the texts that came last match an expression. It has a place for each by its hash.
@@ -105,19 +103,19 @@ type knownText struct {
 // maxKnown is how many are remembered, a power of two.
 const maxKnown = 1 << 12
 
-func (k *known) matches(e *regexp.Regexp, key, text []byte) bool {
+func (k *known) matches(e *regexp.Regexp, text []byte) bool {
 	if e == nil || len(text) == 0 || len(text) > k.longest {
 		return false
 	}
 	if k.places == nil {
 		k.places, k.seed = make([]knownText, maxKnown), maphash.MakeSeed()
 	}
-	place := &k.places[maphash.Bytes(k.seed, key)%maxKnown]
-	if len(key) > len(place.text) || len(key) == 0 {
+	place := &k.places[maphash.Bytes(k.seed, text)%maxKnown]
+	if len(text) > len(place.text) {
 		return e.Match(text)
 	}
-	if string(place.text[:place.length]) != string(key) {
-		place.matches, place.length = e.Match(text), int8(copy(place.text[:], key)) //nolint:gosec // not longer than that
+	if string(place.text[:place.length]) != string(text) {
+		place.matches, place.length = e.Match(text), int8(copy(place.text[:], text)) //nolint:gosec // not longer than that
 	}
 	return place.matches
 }

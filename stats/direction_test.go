@@ -97,3 +97,29 @@ func TestInsideIsWhatMatches(t *testing.T) {
 		}
 	}
 }
+
+// TestTrunksWithoutTheirCounter: what stands behind the last - of a channel does not matter, so that the order of records does not either.
+func TestTrunksWithoutTheirCounter(t *testing.T) {
+	t.Parallel()
+	channels := []string{"PJSIP/trunk-00000001", "PJSIP/trunk-00000002", "PJSIP/2001-00000001", "Local/trunk@x-00000002;1", "PJSIP/trunk"}
+	for expression, outside := range map[string]string{
+		`-00000001$`: "00000", `^PJSIP/trunk`: "11001", `^PJSIP/trunk-`: "11000", `^PJSIP/trunk-.*$`: "11000", `trunk`: "11011", `^PJSIP/trunk-0`: "00000",
+	} {
+		for first := range channels {
+			c := stats.NewQuarters(stats.Inside{Extensions: officeInside.Extensions, Trunks: regexp.MustCompile(expression)})
+			for i := range channels {
+				at := (first + i) % len(channels)
+				c.Add(&stats.Record{Start: int64(900 * at), CNum: []byte("2001"), Channel: []byte(channels[at]), Dst: []byte("4915112345678")})
+			}
+			got := []byte("00000")
+			c.Each(func(q stats.Quarter) {
+				if q.Direction == stats.Inbound {
+					got[q.Start/900] = '1'
+				}
+			})
+			if string(got) != outside {
+				t.Errorf("%s, beginning with %s: %s are outside, want %s", expression, channels[first], got, outside)
+			}
+		}
+	}
+}

@@ -12,6 +12,7 @@ type Histogram struct {
 	cells  []cell
 	tidy   int // how many of cells, from the first on, are sorted and differ
 	n, sum int64
+	packed []byte // instead of cells
 }
 
 // cell is a number of seconds with how often it came.
@@ -19,6 +20,7 @@ type cell struct{ seconds, times int64 }
 
 // Add counts a number of seconds, which is not below 0.
 func (h *Histogram) Add(seconds int64) {
+	h.unpack()
 	h.cells = append(h.cells, cell{seconds, 1})
 	h.n++
 	h.sum += seconds
@@ -29,9 +31,39 @@ func (h *Histogram) Add(seconds int64) {
 
 // Merge counts everything that another one did.
 func (h *Histogram) Merge(o *Histogram) {
+	h.unpack()
+	if len(o.packed) > 0 {
+		_, _ = h.MergeFrom(o.packed) // which we wrote
+		return
+	}
 	h.cells = append(h.cells, o.cells...)
 	h.n += o.n
 	h.sum += o.sum
+	h.tidyUp()
+}
+
+// looseCells is how many cells more than twice the tidy ones are kept while histograms are put together: sorting takes its time.
+const looseCells = 1 << 12
+
+func (h *Histogram) tidyUp() {
+	if len(h.cells) > 2*h.tidy+looseCells {
+		h.sort()
+	}
+}
+
+// pack makes of a cell, which takes 16 bytes, two or three, until something is added or asked.
+func (h *Histogram) pack() {
+	if len(h.cells) > 0 {
+		h.packed = slices.Clip(slices.Clone(h.AppendTo(nil)))
+		h.cells, h.tidy = nil, 0
+	}
+}
+
+func (h *Histogram) unpack() {
+	if b := h.packed; len(b) > 0 {
+		*h = Histogram{}
+		_, _ = h.MergeFrom(b)
+	}
 }
 
 // N is how many were counted.
@@ -42,6 +74,7 @@ func (h *Histogram) Sum() int64 { return h.sum }
 
 // sort sorts the cells, and makes those of the same number of seconds one.
 func (h *Histogram) sort() {
+	h.unpack()
 	if h.tidy == len(h.cells) {
 		return
 	}
@@ -114,6 +147,7 @@ func (h *Histogram) AppendTo(b []byte) []byte {
 
 // MergeFrom counts what AppendTo wrote, and returns what stands behind it.
 func (h *Histogram) MergeFrom(b []byte) (rest []byte, err error) {
+	h.unpack()
 	n, b, err := readUvarint(b)
 	if err != nil || n > uint64(len(b))/2 {
 		return nil, errCells
@@ -137,5 +171,6 @@ func (h *Histogram) MergeFrom(b []byte) (rest []byte, err error) {
 	if fresh {
 		h.tidy = len(h.cells)
 	}
+	h.tidyUp()
 	return b, nil
 }

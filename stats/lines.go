@@ -38,6 +38,8 @@ type LineQuery struct {
 	Limit   int64          // 0: all
 	Offset  int64
 
+	// Entered is called as soon as it is this list's turn to be read. It may be nil.
+	Entered func()
 	// Begun is called as soon as a source has answered, and nothing is in the way of an answer. It may be nil.
 	Begun func()
 }
@@ -65,11 +67,15 @@ func (s *Service) Lines(ctx context.Context, q LineQuery, each func(*Line) error
 		return err
 	}
 	defer leave()
-	from, to := limits(q.Filter)
-	if to.IsZero() {
+	if q.Entered != nil {
+		q.Entered()
+	}
+	bounds := boundsOf(q.Filter)
+	from, to := bounds.from, bounds.to
+	if !bounds.below {
 		to = s.tomorrow()
 	}
-	if from.IsZero() {
+	if !bounds.above {
 		from = to.AddDate(0, 0, -maxRawDays)
 	}
 	if !from.Before(to) {
@@ -103,7 +109,7 @@ func (s *Service) Lines(ctx context.Context, q LineQuery, each func(*Line) error
 }
 
 // maxLists is how many lists are read at once. Each keeps a connection to every source for as long as the client takes.
-const maxLists = 2
+const maxLists = 4
 
 // ErrBusy says that others are in the way.
 var ErrBusy = errors.New("too many lists are being read; try again")
@@ -200,6 +206,9 @@ func (s *sorter) handOut(each func(*Line) error) error {
 	return nil
 }
 
+// inOrder is how calls are picked for lists.
+func (s *Service) inOrder() Picking { return Picking{Location: s.Location, Ordered: true} }
+
 // merged hands out one record of each call in all sources, ascending by their start.
 func (s *Service) merged(ctx context.Context, scan Scan, begun func(), each func(*Record) error) error {
 	if begun == nil {
@@ -207,7 +216,7 @@ func (s *Service) merged(ctx context.Context, scan Scan, begun func(), each func
 	}
 	if len(s.Sources) == 1 {
 		source := told{s.Sources[0], begun}
-		err := EachCall(ctx, source, scan, each)
+		err := EachCall(ctx, source, scan, s.inOrder(), each)
 		if err == nil {
 			begun()
 		}
@@ -216,7 +225,7 @@ func (s *Service) merged(ctx context.Context, scan Scan, begun func(), each func
 	ctx, cancel := context.WithCancel(ctx)
 	streams := make([]*stream, len(s.Sources))
 	for i, source := range s.Sources {
-		streams[i] = newStream(ctx, source, scan)
+		streams[i] = newStream(ctx, source, scan, s.inOrder())
 	}
 	defer func() {
 		cancel()
@@ -260,17 +269,17 @@ type stream struct {
 	current Record
 }
 
-func newStream(ctx context.Context, source Source, scan Scan) *stream {
+func newStream(ctx context.Context, source Source, scan Scan, how Picking) *stream {
 	const ahead = 4
 	s := &stream{source: source, full: make(chan []onceRecord, ahead), free: make(chan []onceRecord, ahead+2)}
 	for range cap(s.free) {
 		s.free <- make([]onceRecord, 0, batchSize)
 	}
-	go s.read(ctx, scan)
+	go s.read(ctx, scan, how)
 	return s
 }
 
-func (s *stream) read(ctx context.Context, scan Scan) {
+func (s *stream) read(ctx context.Context, scan Scan, how Picking) {
 	defer close(s.full)
 	batch := <-s.free
 	send := func() error {
@@ -288,7 +297,7 @@ func (s *stream) read(ctx context.Context, scan Scan) {
 		}
 	}
 	_, s.err = guarded(ctx, 0, func(ctx context.Context, _ int) (tallied, error) {
-		return tallied{}, EachCall(ctx, s.source, scan, func(r *Record) error {
+		return tallied{}, EachCall(ctx, s.source, scan, how, func(r *Record) error {
 			batch = batch[:len(batch)+1]
 			batch[len(batch)-1].copy(r, Answered(r))
 			if len(batch) < batchSize {

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"hash/maphash"
+	"math"
 	"slices"
 	"time"
 )
@@ -13,8 +14,11 @@ import (
 const (
 	// callGap is how long after the end of a record the next one of the same channel belongs to the same call.
 	callGap = 60
-	// callDay is how long after its first record a call may have others. Reading begins that long before a range.
-	callDay = daySeconds
+	// longestLeg is for how long a record holds its call at most.
+	longestLeg = 12 * 60 * 60
+	// overMidnight is how long before midnight a call may have begun that has further records after it. This, and what a record
+	// holds, must be shorter together than any day: see lookBack.
+	overMidnight = 6 * 60 * 60
 	// maxWaiting is how many records wait until it is decided which is their call's. Calls that end as they should need a few hundred.
 	maxWaiting = 1 << 16
 )
@@ -22,34 +26,52 @@ const (
 // Once picks of the records of each call the one that stands for it: the first that was answered, of several of the same second the
 // longest, else the first. Asterisk writes several of one call: for each leg that was dialled in turn or at once, for queues, ForkCDR,
 // and for what ran in the extension h, which never counts. Records of one unique id are one call as long as each begins within a
-// minute after the end of those before it, and within 24 hours after the first.
+// minute after the end of those before it, of which each holds it for 12 hours at most. At midnight those end that began more than 6
+// hours before: so it takes the records of less than two days, and not everything there ever was, to know what is one call.
 //
 // It keeps what is undecided, and nothing of what it is handed: texts are copied.
 type Once struct {
 	from, to int64 // of the calls that are handed out
+	how      Picking
 	each     func(*Record) error
 
-	now     int64 // start of the last record
-	seed    maphash.Seed
-	calls   map[uint64]*onceCall
-	sweepAt int
-	spare   *onceCall
+	clock           *Clock
+	midnight, later int64 // the next one, and the one after it
+	now             int64 // start of the last record
+	seed            maphash.Seed
+	calls           map[uint64]*onceCall
+	sweepAt         int
+	spare           *onceCall
 
-	waiting []*onceRecord // ascending by Start; those of one second are in the order of tie
-	head    int           // of those that are left
-	second  int           // where those begin that began in the second now
+	// Ascending by Start. In order these are all that have not been handed out, those of one second in the order of tie; else those
+	// of the second now, and before them those that are undecided.
+	waiting []*onceRecord
+	head    int // of those that are left
+	second  int // where those begin that began in the second now
+	sortOut int // how many wait when those are looked for of which the call is decided
 	free    []*onceRecord
 	other   onceRecord
 	record  Record // the one that is handed out
 }
 
+// Picking is how calls are picked.
+type Picking struct {
+	Location *time.Location // whose midnights matter: the site's
+
+	// Ordered asks for calls ascending by Start, for lists. Everything waits then for the first that is undecided: so that not more than
+	// 65,536 records wait, that one is decided as it is when it takes longer. Counters need no order: to them each call is handed as
+	// soon as it is decided, and only more than 65,536 undecided ones at once are too many.
+	Ordered bool
+}
+
 // onceCall is what is known of a call whose channel may go on.
 type onceCall struct {
-	id         []byte
-	first, end int64
-	picked     *onceRecord // the one that stands for it so far, while that can change or waits
-	answered   bool
-	next       *onceCall // of another id with the same hash; or the next spare
+	id       []byte
+	end      int64       // of its records
+	limit    int64       // the last second in which a further one may begin, whenever they end
+	picked   *onceRecord // the one that stands for it so far, while that can change or waits
+	answered bool
+	next     *onceCall // of another id with the same hash; or the next spare
 }
 
 // onceRecord is a copy of a record that waits.
@@ -61,11 +83,17 @@ type onceRecord struct {
 	texts                          []byte
 }
 
-// NewOnce hands the records to a function that stand for the calls from (included) to to (excluded), ascending by Start. The record
-// is valid until the function returns.
-func NewOnce(from, to time.Time, each func(*Record) error) *Once {
-	return &Once{from: ceil(from), to: ceil(to), each: each, seed: maphash.MakeSeed(), calls: make(map[uint64]*onceCall), sweepAt: 1024}
+// NewOnce hands the records to a function that stand for the calls from (included) to to (excluded). The record is valid until the
+// function returns.
+func NewOnce(from, to time.Time, how Picking, each func(*Record) error) *Once {
+	return &Once{
+		from: ceil(from), to: ceil(to), how: how, each: each, clock: NewClock(how.Location), midnight: math.MinInt64, now: math.MinInt64,
+		seed: maphash.MakeSeed(), calls: make(map[uint64]*onceCall), sweepAt: leastSweep, sortOut: leastSweep,
+	}
 }
+
+// leastSweep is how many calls or records it takes to look for those that are over.
+const leastSweep = 1024
 
 // ceil is the first whole second that is not before a moment.
 func ceil(t time.Time) int64 {
@@ -75,14 +103,14 @@ func ceil(t time.Time) int64 {
 	return t.Unix()
 }
 
-// EachCall reads a source and hands out one record of each call that began within the scan. It reads 24 hours more before it, and
-// behind it as long as somebody may still answer.
-func EachCall(ctx context.Context, source Source, scan Scan, each func(*Record) error) error {
-	once := NewOnce(scan.From, scan.To, each)
+// EachCall reads a source and hands out one record of each call that began within the scan. It reads as much more before it as it
+// takes to know which records belong together, and behind it as long as somebody may still answer.
+func EachCall(ctx context.Context, source Source, scan Scan, how Picking, each func(*Record) error) error {
+	once := NewOnce(scan.From, scan.To, how, each)
 	scan.Fields |= FieldUniqueID | FieldDst | FieldDisposition
 	scan.Select = Connected
 	wide := scan
-	wide.From = scan.From.Add(-callDay * time.Second)
+	wide.From = lookBack(scan.From, how.Location)
 	for wide.From.Before(wide.To) {
 		if err := source.Each(ctx, wide, once.Add); err != nil {
 			return err
@@ -90,6 +118,23 @@ func EachCall(ctx context.Context, source Source, scan Scan, each func(*Record) 
 		wide.From, wide.To = wide.To, time.Unix(once.undecided(ceil(wide.To)), 0)
 	}
 	return once.End()
+}
+
+// lookBack is from when on records must be read to know the calls from a moment on. Of calls that go on over the midnight before it
+// everything must be known, and of those that began earlier, which end there, only that they did: their last record that holds them.
+func lookBack(from time.Time, l *time.Location) time.Time {
+	begin, _ := dayAround(NewClock(l), from.Unix())
+	return time.Unix(begin-overMidnight-longestLeg-callGap, 0)
+}
+
+// dayAround is when the day begins and ends in which a moment lies.
+func dayAround(c *Clock, at int64) (begin, end int64) {
+	day := int64(DayOf(c.Wall(at))) * daySeconds
+	begin, end = c.Unix(day), c.Unix(day+daySeconds)
+	if at >= end { // the clock was put back at midnight, and shows the day before again
+		begin, end = end, c.Unix(day+2*daySeconds)
+	}
+	return begin, end
 }
 
 // undecided is when the last call is decided that is not yet, all records before a second having been added; that second if all are.
@@ -104,7 +149,7 @@ func (o *Once) undecided(before int64) int64 {
 }
 
 // lastStart is the last second in which a further record of the call may begin.
-func (c *onceCall) lastStart() int64 { return min(c.end+callGap, c.first+callDay) }
+func (c *onceCall) lastStart() int64 { return min(c.end+callGap, c.limit) }
 
 func (c *onceCall) goesOn(now int64) bool { return c.lastStart() >= now }
 
@@ -170,14 +215,26 @@ func (o *Once) call(r *Record) *onceCall {
 		} else {
 			c = new(onceCall)
 		}
-		*c = onceCall{id: append(c.id[:0], r.UniqueID...), next: o.calls[key], first: r.Start, end: r.Start}
+		*c = onceCall{id: append(c.id[:0], r.UniqueID...), next: o.calls[key], end: r.Start, limit: o.limit(r.Start)}
 		o.calls[key] = c
 	} else if !c.goesOn(r.Start) {
 		o.forget(c)
-		c.first, c.end, c.answered = r.Start, r.Start, false
+		c.end, c.limit, c.answered = r.Start, o.limit(r.Start), false
 	}
-	c.end = max(c.end, r.Start+min(r.Duration, callDay))
+	c.end = max(c.end, r.Start+min(r.Duration, longestLeg))
 	return c
+}
+
+// limit is the last second in which a call may have another record that begins in the second now.
+func (o *Once) limit(now int64) int64 {
+	if now >= o.midnight {
+		_, o.midnight = dayAround(o.clock, now)
+		_, o.later = dayAround(o.clock, o.midnight)
+	}
+	if now < o.midnight-overMidnight {
+		return o.midnight - 1
+	}
+	return o.later - 1
 }
 
 // forget takes the record that waits from its call, which has ended.
@@ -207,7 +264,7 @@ func (o *Once) sweep() {
 			o.calls[key] = kept
 		}
 	}
-	o.sweepAt = max(1024, 2*len(o.calls))
+	o.sweepAt = max(leastSweep, 2*len(o.calls))
 }
 
 // wait puts a copy of a record into the queue.
@@ -224,14 +281,17 @@ func (o *Once) wait(r *Record, answered bool, c *onceCall) *onceRecord {
 	return w
 }
 
-// release hands out what is decided, in order: of the seconds that are over, or at the end everything.
+// release hands out what is decided: of the seconds that are over, or at the end everything.
 func (o *Once) release(end bool) error {
+	if !o.how.Ordered {
+		return o.releaseDecided(end)
+	}
 	if len(o.waiting)-o.second > 1 {
 		slices.SortFunc(o.waiting[o.second:], (*onceRecord).compare)
 	}
 	for o.head < len(o.waiting) {
 		w := o.waiting[o.head]
-		if !w.gone && !w.answered && w.call != nil && w.call.goesOn(o.now) && !end && len(o.waiting)-o.head <= maxWaiting {
+		if !o.decided(w) && !end && len(o.waiting)-o.head <= maxWaiting {
 			break
 		}
 		o.head++
@@ -239,10 +299,56 @@ func (o *Once) release(end bool) error {
 			return err
 		}
 	}
+	o.moveUp()
+	return nil
+}
+
+// decided reports whether nothing can come any more that would stand for the call of a record in its place.
+func (o *Once) decided(w *onceRecord) bool {
+	return w.gone || w.answered || w.call == nil || !w.call.goesOn(o.now)
+}
+
+// moveUp makes room behind those that wait.
+func (o *Once) moveUp() {
 	if o.head == len(o.waiting) || o.head > 1024 && o.head > len(o.waiting)/2 {
 		n := copy(o.waiting, o.waiting[o.head:])
 		o.waiting, o.head = o.waiting[:n], 0
 	}
+}
+
+// releaseDecided hands out what is decided, in whatever order. It looks at those of the last second, at the oldest, and now and then at all.
+func (o *Once) releaseDecided(end bool) error {
+	for o.head < o.second && (end || o.decided(o.waiting[o.head])) {
+		o.head++
+		if err := o.handOut(o.waiting[o.head-1]); err != nil {
+			return err
+		}
+	}
+	kept, all := o.second, len(o.waiting)-o.head >= o.sortOut
+	if all {
+		kept = o.head
+	}
+	for _, w := range o.waiting[kept:] {
+		if end || o.decided(w) {
+			if err := o.handOut(w); err != nil {
+				return err
+			}
+			continue
+		}
+		o.waiting[kept] = w
+		kept++
+	}
+	o.waiting = o.waiting[:kept]
+	for all && len(o.waiting)-o.head > maxWaiting {
+		o.head++
+		if err := o.handOut(o.waiting[o.head-1]); err != nil {
+			return err
+		}
+	}
+	if all {
+		o.sortOut = max(leastSweep, 2*(len(o.waiting)-o.head))
+	}
+	o.moveUp()
 	return nil
 }
 

@@ -84,7 +84,8 @@ func everyCall(t *testing.T, source stats.Source, from, to int64) []string {
 	t.Helper()
 	var calls []string
 	last := int64(0)
-	err := stats.EachCall(t.Context(), source, stats.Scan{From: time.Unix(from, 0), To: time.Unix(to, 0), Fields: allFields}, func(r *stats.Record) error {
+	scan := stats.Scan{From: time.Unix(from, 0), To: time.Unix(to, 0), Fields: allFields}
+	err := stats.EachCall(t.Context(), source, scan, stats.Picking{Ordered: true}, func(r *stats.Record) error {
 		if r.Start < last {
 			t.Errorf("%d came after %d", r.Start, last)
 		}
@@ -95,10 +96,19 @@ func everyCall(t *testing.T, source stats.Source, from, to int64) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	var unordered []string
+	err = stats.EachCall(t.Context(), source, scan, stats.Picking{}, func(r *stats.Record) error {
+		unordered = append(unordered, asText(r))
+		return nil
+	})
+	if sorted := slices.Sorted(slices.Values(calls)); err != nil || !slices.Equal(slices.Sorted(slices.Values(unordered)), sorted) {
+		t.Fatalf("without an order there are other calls: %v\n%s", err, difference(unordered, calls))
+	}
 	return calls
 }
 
-// simply picks the records that stand for calls in the plainest way: all records of a channel, cut where there is a gap.
+// simply picks the records that stand for calls in the plainest way: all records of a channel, cut where there is a gap, and at
+// midnight where the call is older than six hours.
 func simply(records []stats.Record) []stats.Record {
 	channels := make(map[string][]stats.Record)
 	var calls []stats.Record
@@ -115,8 +125,9 @@ func simply(records []stats.Record) []stats.Record {
 		slices.SortStableFunc(channel, func(a, b stats.Record) int { return cmp.Compare(a.Start, b.Start) })
 		for len(channel) > 0 {
 			end, n := channel[0].Start, 0
-			for n < len(channel) && channel[n].Start <= end+60 && channel[n].Start <= channel[0].Start+86400 {
-				end = max(end, channel[n].Start+min(channel[n].Duration, 86400))
+			over := (channel[0].Start+6*3600)/86400*86400 + 86400 // the first midnight of which the call is older than that
+			for n < len(channel) && channel[n].Start <= end+60 && channel[n].Start < over {
+				end = max(end, channel[n].Start+min(channel[n].Duration, 12*3600))
 				n++
 			}
 			calls = append(calls, representative(channel[:n]))
@@ -182,8 +193,8 @@ func TestOnceIsSimple(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
 	for round := range 40 {
-		span := []int64{300, 4000, 40_000}[round%3]
-		longest := []int64{5000, 100_000}[round%2] // of the latter some make calls longer than 24 hours, which ranges cut
+		span := []int64{300, 4000, 40_000, 400_000}[round%4]
+		longest := []int64{5000, 100_000}[round%2] // of the latter some make calls longer than a day
 		records := sometime(r, 400, span, longest)
 		var want []string
 		for _, call := range simply(records) {
@@ -208,7 +219,7 @@ func TestOnceIsSimple(t *testing.T) {
 			tiles = append(tiles, everyCall(t, &listed{records: records}, at, next)...)
 			at = next
 		}
-		if longest < 86400/4 && !slices.Equal(tiles, whole) {
+		if !slices.Equal(tiles, whole) {
 			t.Fatalf("round %d: ranges side by side differ from the whole\n%s", round, difference(tiles, whole))
 		}
 	}
@@ -255,7 +266,7 @@ func TestOnce(t *testing.T) {
 		"who waits keeps others waiting":   {[]stats.Record{row(0, 60, "1.1", "1", "BUSY"), row(5, 9, "1.2", "2", "ANSWERED")}, []string{"0 1", "5 2"}},
 	} {
 		var got []string
-		err := stats.EachCall(t.Context(), &listed{records: tt.rows}, stats.Scan{From: time.Unix(1_700_000_000, 0), To: time.Unix(1_700_001_000, 0)}, func(r *stats.Record) error {
+		err := stats.EachCall(t.Context(), &listed{records: tt.rows}, stats.Scan{From: time.Unix(1_700_000_000, 0), To: time.Unix(1_700_001_000, 0)}, stats.Picking{Ordered: true}, func(r *stats.Record) error {
 			got = append(got, fmt.Sprintf("%d %s", r.Start-1_700_000_000, r.Dst))
 			return nil
 		})
@@ -272,18 +283,19 @@ func TestOnceReadsNoFurther(t *testing.T) {
 	row := func(start, duration int64, disposition string) stats.Record {
 		return stats.Record{Start: 1_700_000_000 + start, Duration: duration, UniqueID: []byte("1.1"), Dst: []byte("7"), Disposition: []byte(disposition)}
 	}
+	const back = -80_000 - 6*3600 - 12*3600 - 60 // before midnight
 	for what, tt := range map[string]struct {
 		rows []stats.Record
 		want [][2]int64
 	}{
-		"answered":   {[]stats.Record{row(95, 500, "ANSWERED")}, [][2]int64{{-86400, 100}}},
-		"unanswered": {[]stats.Record{row(95, 20, "BUSY")}, [][2]int64{{-86400, 100}, {100, 176}}},
-		"and again":  {[]stats.Record{row(95, 20, "BUSY"), row(170, 4, "BUSY"), row(200, 1, "ANSWERED")}, [][2]int64{{-86400, 100}, {100, 176}, {176, 235}}},
-		"before":     {[]stats.Record{row(20, 5, "BUSY")}, [][2]int64{{-86400, 100}}},
-		"outside":    {[]stats.Record{row(-5, 50, "BUSY"), row(99, 50, "BUSY")}, [][2]int64{{-86400, 100}}},
+		"answered":   {[]stats.Record{row(95, 500, "ANSWERED")}, [][2]int64{{back, 100}}},
+		"unanswered": {[]stats.Record{row(95, 20, "BUSY")}, [][2]int64{{back, 100}, {100, 176}}},
+		"and again":  {[]stats.Record{row(95, 20, "BUSY"), row(170, 4, "BUSY"), row(200, 1, "ANSWERED")}, [][2]int64{{back, 100}, {100, 176}, {176, 235}}},
+		"before":     {[]stats.Record{row(20, 5, "BUSY")}, [][2]int64{{back, 100}}},
+		"outside":    {[]stats.Record{row(-5, 50, "BUSY"), row(99, 50, "BUSY")}, [][2]int64{{back, 100}}},
 	} {
 		source := &listed{records: tt.rows}
-		if err := stats.EachCall(t.Context(), source, stats.Scan{From: at(0), To: at(100)}, func(*stats.Record) error { return nil }); err != nil {
+		if err := stats.EachCall(t.Context(), source, stats.Scan{From: at(0), To: at(100)}, stats.Picking{}, func(*stats.Record) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
 		var got [][2]int64
@@ -299,6 +311,13 @@ func TestOnceReadsNoFurther(t *testing.T) {
 // TestOnceIsBounded: whatever a database says, no more is kept than there is room for.
 func TestOnceIsBounded(t *testing.T) {
 	t.Parallel()
+	for _, ordered := range []bool{true, false} {
+		onceIsBounded(t, ordered)
+	}
+}
+
+func onceIsBounded(t *testing.T, ordered bool) {
+	t.Helper()
 	const n = 200_000
 	for what, row := range map[string]func(i int64, r *stats.Record){
 		"calls that last a day":         func(i int64, r *stats.Record) { r.Start, r.Duration = i/10, 86400 },
@@ -306,7 +325,7 @@ func TestOnceIsBounded(t *testing.T) {
 		"calls that end as they should": func(i int64, r *stats.Record) { r.Start, r.Duration = i, 30 },
 	} {
 		handed, ahead := 0, int64(0)
-		once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), func(*stats.Record) error { handed++; return nil })
+		once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), stats.Picking{Ordered: ordered}, func(*stats.Record) error { handed++; return nil })
 		r := stats.Record{Dst: []byte("7"), Disposition: []byte("BUSY")}
 		for i := range int64(n) {
 			r.UniqueID = fmt.Appendf(r.UniqueID[:0], "1.%d", i)
@@ -317,14 +336,144 @@ func TestOnceIsBounded(t *testing.T) {
 			ahead = max(ahead, i-int64(handed))
 		}
 		if err := once.End(); err != nil || handed != n || ahead > 140_000 {
-			t.Errorf("%s: %d of %d were handed out, %d waited; %v", what, handed, n, ahead, err)
+			t.Errorf("%s (%t): %d of %d were handed out, %d waited; %v", what, ordered, handed, n, ahead, err)
+		}
+	}
+}
+
+// busy are records of a quarter of an hour, so many in a second, all of them answered but for one call: it rings for ten minutes, and
+// is answered by somebody else then.
+func busy(perSecond int) []stats.Record {
+	row := func(start, duration int64, id, disposition string) stats.Record {
+		return stats.Record{Start: 1_700_000_000 + start, Duration: duration, UniqueID: []byte(id), Dst: []byte("7"), Disposition: []byte(disposition)}
+	}
+	records := []stats.Record{row(0, 600, "1.1", "NO ANSWER")}
+	for second := range int64(900) {
+		if second == 600 {
+			records = append(records, row(600, 30, "1.1", "ANSWERED"))
+		}
+		for i := range perSecond {
+			records = append(records, row(second, 20, fmt.Sprintf("2.%d.%d", second, i), "ANSWERED"))
+		}
+	}
+	return records
+}
+
+// TestOnceAmongMany: who is counted does not depend on how much else there is, and what is decided does not wait for what is not.
+func TestOnceAmongMany(t *testing.T) {
+	t.Parallel()
+	for _, perSecond := range []int{10, 130} {
+		records := busy(perSecond)
+		service := stats.New(stats.Options{Sources: []stats.Source{&listed{records: records}}, Location: time.UTC, Now: func() time.Time { return time.Unix(1_700_001_000, 0) }})
+		report, err := service.Buckets(t.Context(), stats.BucketQuery{Period: stats.Monthly, Grouping: stats.ByUnanswered, Zone: time.UTC})
+		if err != nil || len(report.Buckets) != 1 || len(report.Buckets[0].Groups) != 1 || report.Buckets[0].Groups[0].Key != "0" || report.Buckets[0].Total != int64(900*perSecond+1) {
+			t.Errorf("%d a second: %+v, %v", perSecond, report.Buckets, err)
+		}
+		if longest := report.Buckets[0].Longest; longest != 30 {
+			t.Errorf("%d a second: the longest took %d s", perSecond, longest)
+		}
+		handed, waiting := 0, 0
+		once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), stats.Picking{}, func(*stats.Record) error { handed++; return nil })
+		for i := range records {
+			if err := once.Add(&records[i]); err != nil {
+				t.Fatal(err)
+			}
+			waiting = max(waiting, i+1-handed)
+		}
+		if waiting > perSecond+2 {
+			t.Errorf("%d a second: %d wait for one", perSecond, waiting)
+		}
+	}
+}
+
+// TestOnceLetsGo: calls that nobody answers do not wait for one that rings longer.
+func TestOnceLetsGo(t *testing.T) {
+	t.Parallel()
+	const n = 100_000
+	handed, waiting := 0, 0
+	once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), stats.Picking{}, func(*stats.Record) error { handed++; return nil })
+	for i := range n {
+		r := stats.Record{Start: int64(i / 50), Duration: 5, UniqueID: fmt.Appendf(nil, "1.%d", i), Dst: []byte("7"), Disposition: []byte("BUSY")}
+		if i == 0 {
+			r.Duration = 5000
+		}
+		if err := once.Add(&r); err != nil {
+			t.Fatal(err)
+		}
+		waiting = max(waiting, i+1-handed)
+	}
+	if waiting > 2*66*50+1000 { // 66 seconds of calls are undecided
+		t.Errorf("%d of %d wait", waiting, n)
+	}
+	if err := once.End(); err != nil || handed != n {
+		t.Errorf("%d of %d were handed out, %v", handed, n, err)
+	}
+}
+
+// TestLongChains: a channel that goes on for days is cut in the same places by every range, also where clocks change.
+func TestLongChains(t *testing.T) {
+	t.Parallel()
+	zone := location(t, "Europe/Berlin")
+	for _, month := range []time.Month{time.January, time.March, time.October} {
+		begin := time.Date(2026, month, 20, 3, 0, 0, 0, zone)
+		var records []stats.Record
+		for i := range 400 {
+			records = append(records, stats.Record{
+				Start: begin.Unix() + int64(i)*3000, Duration: 2990, UniqueID: []byte("1.1"), Dst: fmt.Append(nil, i), Disposition: []byte([]string{"NO ANSWER", "BUSY"}[i%2]),
+			})
+		}
+		read := func(from, to time.Time, hours int) (calls []string) {
+			for _, ordered := range []bool{true, false} {
+				calls = nil
+				for at := from; at.Before(to); at = at.Add(time.Duration(hours) * time.Hour) {
+					err := stats.EachCall(t.Context(), &listed{records: records}, stats.Scan{From: at, To: at.Add(time.Duration(hours) * time.Hour)}, stats.Picking{Location: zone, Ordered: ordered},
+						func(r *stats.Record) error {
+							calls = append(calls, time.Unix(r.Start, 0).In(zone).Format("02 15:04"))
+							return nil
+						})
+					if err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			return calls
+		}
+		whole := read(begin, begin.AddDate(0, 0, 15), 24*16)
+		if len(whole) < 14 || len(whole) > 15 {
+			t.Errorf("%s: %d calls in 14 days: %q", month, len(whole), whole)
+		}
+		for _, hours := range []int{1, 7, 24, 31} {
+			if got := read(begin, begin.AddDate(0, 0, 15), hours); !slices.Equal(got, whole) {
+				t.Errorf("%s: by %d hours it is %q, in one go %q", month, hours, got, whole)
+			}
+		}
+	}
+}
+
+// TestOneDayBefore: what is counted of a day does not depend on more than the day before it, which its signature covers, however
+// short that is.
+func TestOneDayBefore(t *testing.T) {
+	t.Parallel()
+	for name, days := range map[string][2]string{"Europe/Berlin": {"2026-03-28", "2026-03-31"}, "America/Asuncion": {"2023-03-25", "2023-03-28"}, "Antarctica/Troll": {"2026-03-28", "2026-03-31"}} {
+		zone := location(t, name)
+		from, _ := time.ParseInLocation(time.DateOnly, days[0], zone)
+		to, _ := time.ParseInLocation(time.DateOnly, days[1], zone)
+		for day := stats.DayAt(from); day < stats.DayAt(to); day++ {
+			source := new(listed)
+			scan := stats.Scan{From: day.Begin(zone), To: (day + 1).Begin(zone)}
+			if err := stats.EachCall(t.Context(), source, scan, stats.Picking{Location: zone}, func(*stats.Record) error { return nil }); err != nil {
+				t.Fatal(err)
+			}
+			if got := source.scans[0].From; got.Before((day - 1).Begin(zone)) {
+				t.Errorf("%s: for %s it reads from %s on", name, day, got.In(zone))
+			}
 		}
 	}
 }
 
 // TestOnceMakesNothing: a record costs no allocation.
 func TestOnceMakesNothing(t *testing.T) {
-	once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), func(*stats.Record) error { return nil })
+	once := stats.NewOnce(time.Unix(0, 0), time.Unix(1<<40, 0), stats.Picking{Ordered: true}, func(*stats.Record) error { return nil })
 	r := stats.Record{Dst: []byte("7"), Disposition: []byte("BUSY"), Duration: 30, CNam: []byte("Ines Roth")}
 	add := func(from, n int64) func() {
 		return func() {

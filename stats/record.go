@@ -75,8 +75,12 @@ type Scan struct {
 // Account is whose calls are asked for: users of ours by id, and what a CDR table calls them.
 type Account struct {
 	Users []int64  // ascending
-	Names []string // clids and account ids: a row is theirs whose accountcode, cnum or src is one of these
-	Codes []string // usernames, which a user may change: a row is theirs whose accountcode is one of these
+	Names []string // clids and account ids: a row is theirs whose accountcode, else cnum, else src is one of these
+	// Since has names that somebody else had before: rows by it that began before this, in Unix seconds, are not theirs. Nil: none was.
+	Since map[string]int64
+	// Others says until when, in Unix seconds and not included, rows with a name that is none of Names are somebody else's of ours by it,
+	// who goes before a name of Names that comes later in the row. Nil: nobody has others.
+	Others func(ctx context.Context, name string) (int64, error)
 }
 
 // Source is a place with records of calls. It only reads.

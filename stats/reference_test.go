@@ -413,9 +413,11 @@ func oneOfEach(rows []row) []row {
 	}
 	for _, list := range byID {
 		for len(list) > 0 {
-			n, end := 1, list[0].start+list[0].duration
-			for n < len(list) && list[n].start <= end+60 && list[n].start <= list[0].start+24*3600 {
-				end = max(end, list[n].start+list[n].duration)
+			n, end := 1, list[0].start+min(list[0].duration, 12*3600)
+			sixHoursLater := time.Unix(list[0].start+6*3600, 0).In(site.zone)
+			midnight := time.Date(sixHoursLater.Year(), sixHoursLater.Month(), sixHoursLater.Day()+1, 0, 0, 0, 0, site.zone).Unix()
+			for n < len(list) && list[n].start <= end+60 && list[n].start < midnight {
+				end = max(end, list[n].start+min(list[n].duration, 12*3600))
 				n++
 			}
 			best := list[0]

@@ -69,7 +69,7 @@ const (
 // Roller counts whole days of a source and has them kept. Each day is counted by itself, so that it can be put together with others
 // to whatever range somebody asks for; calls that go on over midnight are counted once, by the day that Once says.
 //
-// What is counted of a day depends on the records of the day itself and of those beside it. It is counted anew as soon as the
+// What is counted of a day depends on the records of the day itself and of those beside it (see lookBack). It is counted anew as soon as the
 // signature of one of the three changes, of the next one only from when that is over.
 type Roller struct {
 	Source    Dated

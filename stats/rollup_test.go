@@ -250,6 +250,25 @@ func (o *office) exec(query string, args ...any) {
 	}
 }
 
+// TestRollUpOfLateCalls: a call of which it is known late who answered it counts on the day on which it began, when calls of the next
+// day have been counted already, however many there are.
+func TestRollUpOfLateCalls(t *testing.T) {
+	t.Parallel()
+	inOffices(t, func(o *office) {
+		o.shelf.put(at("03 23:50:00", "3.1", "NO ANSWER", 1500), at("03 23:58:00", "3.2", "NO ANSWER", 600), at("04 00:05:00", "3.2", "ANSWERED", 7), at("05 09:00:00", "5.1", "BUSY", 7))
+		begin := at("04 00:00:01", "", "", 0).Start
+		for i := range int64(100_000) {
+			o.shelf.records = append(o.shelf.records, stats.Record{
+				Start: begin + i/120, Wall: begin + i/120, UniqueID: fmt.Appendf(nil, "4.%d", i%2), Disposition: []byte("ANSWERED"), Duration: 7, Dst: []byte("7"),
+			})
+		}
+		o.shelf.put()
+		o.passes(3, 4, 5)
+		o.keeps("calls", "1", map[int]string{3: "1×3.1 NO ANSWER", 4: "1×3.2 ANSWERED, 1×4.0 ANSWERED, 1×4.1 ANSWERED", 5: "1×5.1 BUSY"})
+		o.verified(3)
+	})
+}
+
 // TestRollUp counts whole days once they have been over for two hours, empty ones between them too.
 func TestRollUp(t *testing.T) {
 	t.Parallel()

@@ -13,8 +13,8 @@ type tally struct {
 	counters []Counter // of all kinds, in their order
 }
 
-// counting reads consecutive days in one go. Records come in the order of their start, and calls too, but later: until it is known
-// which of its records stands for a call, the day in which it began stays open.
+// counting reads consecutive days in one go. Records come in the order of their start. Calls come later: until it is known of all that
+// began in a day which of their records stand for them, it stays open.
 type counting struct {
 	*Roller
 	ctx   context.Context
@@ -48,9 +48,9 @@ func (r *Roller) count(ctx context.Context, days []Day, done func(Day, []Counted
 		}
 	}
 	if len(c.calls) > 0 {
-		c.once = NewOnce(from, to, c.addCall)
+		c.once = NewOnce(from, to, Picking{Location: r.Location}, c.addCall)
 		scan.Fields |= FieldUniqueID | FieldDst | FieldDisposition
-		scan.From = from.Add(-callDay * time.Second)
+		scan.From = lookBack(from, r.Location)
 	}
 	for _, d := range days {
 		t := &tally{day: d, end: r.end(d).Unix()}
@@ -105,10 +105,13 @@ func (c *counting) add(r *Record) error {
 	return nil
 }
 
-// addCall takes the record that stands for a call.
+// addCall takes the record that stands for a call. Those of which it was known late come behind others that began after them.
 func (c *counting) addCall(r *Record) error {
 	for r.Start >= c.days[c.callsAt].end {
 		c.callsAt++
+	}
+	for c.callsAt > 0 && r.Start < c.days[c.callsAt-1].end {
+		c.callsAt--
 	}
 	for _, i := range c.calls {
 		c.days[c.callsAt].counters[i].Add(r)
@@ -162,7 +165,7 @@ func (c *counting) countCalls(day Day) ([]Counted, error) {
 	return counted, err
 }
 
-// handedOut is a second before which every call that began has been handed out.
+// handedOut is a second before which every call that began has been handed out: that in which the oldest began of those that wait.
 func (o *Once) handedOut() int64 {
 	if o.head < len(o.waiting) {
 		return o.waiting[o.head].start

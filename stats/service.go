@@ -164,7 +164,7 @@ var errRollUps = errors.New("roll-ups cannot be read")
 
 // count counts with c what kind counts of the records of a scan: whole days from roll-ups where these are up to date, everything
 // else from the source. After an error, what c has counted is good for nothing; see tally for who wants another try.
-func (s *Service) count(ctx context.Context, source Source, kind Kind, scan Scan, c Counter) (Origin, error) {
+func (s *Service) count(ctx context.Context, source Source, kind Kind, scan Scan, c merger) (Origin, error) {
 	scan.Fields, scan.Select = kind.Fields, kind.Select
 	from, to := scan.From, scan.To
 	first, end := wholeDays(from, to, s.Location)
@@ -178,7 +178,7 @@ func (s *Service) count(ctx context.Context, source Source, kind Kind, scan Scan
 			return FromRollUps, errors.Join(errRollUps, err)
 		}
 	}
-	if unread := to.Sub(from) - time.Duration(len(kept))*24*time.Hour; unread > (maxRawDays+1)*24*time.Hour {
+	if unread := to.Sub(from) - time.Duration(len(kept))*24*time.Hour; unread > (maxReadDays+1)*24*time.Hour {
 		return FromRaw, ErrRange
 	}
 	read := func(until time.Time) error { // what has not been counted yet
@@ -189,7 +189,7 @@ func (s *Service) count(ctx context.Context, source Source, kind Kind, scan Scan
 		each := source.Each
 		if kind.Once {
 			each = func(ctx context.Context, scan Scan, each func(*Record) error) error {
-				return EachCall(ctx, source, scan, each)
+				return EachCall(ctx, source, scan, Picking{Location: s.Location}, each)
 			}
 		}
 		return each(ctx, scan, func(r *Record) error { c.Add(r); return nil })
@@ -225,30 +225,41 @@ func wholeDays(from, to time.Time, l *time.Location) (first, end Day) {
 	return first, end
 }
 
+// merger is what a report needs of a Counter.
+type merger interface {
+	Add(*Record)
+	MergeFrom(b []byte) error
+}
+
 // tallied is what was counted in one source.
 type tallied struct {
-	Counter
+	merger
 
 	origin  Origin
 	records int64 // that were read
 	err     *SourceError
 }
 
-// Add implements Counter.
+// Add implements merger.
 func (t *tallied) Add(r *Record) {
 	t.records++
-	t.Counter.Add(r)
+	t.merger.Add(r)
 }
 
-// tally counts what kind counts of a range in a source. Roll-ups that cannot be read are counted anew.
+// tally counts what kind counts of a range in a source.
 func (s *Service) tally(ctx context.Context, source Source, kind Kind, scan Scan) (tallied, error) {
-	t := tallied{Counter: kind.New()}
+	return s.tallyInto(ctx, source, kind, scan, func() merger { return kind.New() })
+}
+
+// tallyInto counts with something that reads what counters of the kind wrote. Roll-ups that cannot be read are counted anew, with another one.
+func (s *Service) tallyInto(ctx context.Context, source Source, kind Kind, scan Scan, fresh func() merger) (tallied, error) {
+	t := tallied{merger: fresh()}
 	origin, err := s.count(ctx, source, kind, scan, &t)
 	if errors.Is(err, errRollUps) && ctx.Err() == nil {
 		s.Logger.WarnContext(ctx, "roll-ups cannot be read; counting from records", "source", source.Name(), "kind", kind.Name, "err", err)
 		without := &Service{Options: s.Options}
 		without.RollUps = nil
-		t = tallied{Counter: kind.New()}
+		t = tallied{merger: fresh()}
 		origin, err = without.count(ctx, source, kind, scan, &t)
 	}
 	t.origin = origin
@@ -307,6 +318,8 @@ func sourceError(err error, name string, late bool, limit time.Duration) *Source
 		return nil
 	case errors.As(err, &known) && (known.Connect || !late):
 		return known
+	case errors.Is(err, ErrRange):
+		return &SourceError{Name: name, Reason: ErrRange.Error(), Err: err}
 	case late:
 		return &SourceError{Name: name, Reason: fmt.Sprintf("it does not answer within %g s", limit.Seconds()), Err: err}
 	}
@@ -351,7 +364,7 @@ func (s *Service) CallStat(ctx context.Context, r Range) (CallStat, error) {
 			continue
 		}
 		origins = append(origins, part.origin)
-		part.Counter.(*Extensions).addTo(sum, names[i])
+		part.merger.(*Extensions).addTo(sum, names[i])
 	}
 	report.Extensions, report.Origin = ranked(sum), together(origins)
 	return report, nil
@@ -388,7 +401,7 @@ func (s *Service) ASR(ctx context.Context, r Range) (ASR, error) {
 		found := SourceASR{Source: s.Sources[i].Name(), Err: part.err}
 		if part.err == nil {
 			origins = append(origins, part.origin)
-			found.Countries = part.Counter.(*Countries).Report()
+			found.Countries = part.merger.(*Countries).Report()
 		}
 		report.Sources = append(report.Sources, found)
 	}

@@ -14,7 +14,7 @@ import (
 type Set struct {
 	numbers keySet
 	ids     idSet
-	named   map[string]*idSet // unique ids with something before them, as a systemname is, by that
+	named   map[string]*idSet // unique ids with something before them, as a systemname and - or the address of a server and /, by that
 	texts   map[string]bool   // everything else
 }
 
@@ -34,7 +34,7 @@ func (s *Set) Add(text []byte) {
 	case anID:
 		s.ids.add(key)
 	case aText:
-		if i := bytes.LastIndexByte(text, '-'); i >= 0 {
+		if i := bytes.LastIndexAny(text, "-/"); i >= 0 {
 			if key, what := keyOf(text[i+1:]); what == anID {
 				s.idsBehind(text[:i+1]).add(key)
 				return

@@ -15,7 +15,7 @@ func setTexts() []string {
 		"999999999999999999", "+999999999999999999", "1000000000000000000", "+1000000000000000000", "0000000000000000000", "18446744073709551616",
 		"1700000000.1", "1700000000.01", "01700000000.1", "1700000000.", ".1", "1700000000.1.1", "+1700000000.1", "0.0", "0.1", "34359738367.268435455",
 		"34359738368.1", "1.268435456", "1.-1", "-1.1", "pbx-1700000000.1", "pbx-1700000000.01", "pbx-", "pbx", "pbx--1700000000.1", "-1700000000.1", "-", "a-b-1700000000.17",
-		"pbx-1700000000", "ä-1700000000.1", "\x00", "\xff", strings.Repeat("7", 300), "1700000000.1 ",
+		"pbx-1700000000", "192.0.2.1/1700000000.1", "192.0.2.1/1700000000.1#2", "192.0.2.1-1700000000.1", "a-b/1700000000.1", "a/b-1700000000.1", "/1700000000.1", "ä-1700000000.1", "\x00", "\xff", strings.Repeat("7", 300), "1700000000.1 ",
 	}
 	for i := range 300 {
 		texts = append(texts, fmt.Sprintf("%d.%d", 1_700_000_000+i/7*13, i*3), fmt.Sprintf("pbx1-%d.%d", 1_700_000_000+i%50, i%90), fmt.Sprint(4930_000_000+i*i*7919), fmt.Sprintf("+%d", 4930_000_000+i*i*7919))
@@ -87,7 +87,7 @@ func TestSetOfDays(t *testing.T) {
 			var one Set
 			raw := random.IntN(4) == 0
 			for i := range random.IntN(50) {
-				id := fmt.Sprintf("%s%d.%d", []string{"", "pbx-"}[random.IntN(2)], 1_760_000_000+86400*day+i*random.IntN(1700), i)
+				id := fmt.Sprintf("%s%d.%d", []string{"", "pbx-", "192.0.2.1/"}[random.IntN(3)], 1_760_000_000+86400*day+i*random.IntN(1700), i)
 				if random.IntN(100) == 0 && last != "" {
 					id = last
 				}
@@ -148,6 +148,15 @@ func TestSetIsSmall(t *testing.T) {
 	}
 	if n := len(ids.AppendTo(nil)); n > 3*20_000 {
 		t.Errorf("20000 ids take %d bytes", n)
+	}
+	for _, name := range []string{"pbx1-", "192.0.2.1/", "[2001:db8::1]/"} {
+		var named Set
+		for i := range 20_000 {
+			named.Add(fmt.Appendf(nil, "%s%d.%d", name, 1_760_000_000+3*i, i))
+		}
+		if n := len(named.AppendTo(nil)); n > 3*20_000 || len(named.texts) > 0 {
+			t.Errorf("20000 ids behind %s take %d bytes, and %d are kept as texts", name, n, len(named.texts))
+		}
 	}
 	if n := len(numbers.AppendTo(nil)); n > 5*20_000 {
 		t.Errorf("20000 numbers take %d bytes", n)

@@ -124,7 +124,7 @@ func TestRawIsRollUp(t *testing.T) {
 	dimensions := []stats.Dimension{stats.OfNone, stats.OfUser, stats.OfGroup, stats.OfCountry, stats.OfDestination, stats.OfCarrier, stats.OfCause}
 	groups := map[int64][]int64{1: {7}, 2: {7, 8}}
 	origins := map[stats.Origin]int{}
-	for seed := range uint64(24) {
+	for seed := range uint64(40) {
 		r := rand.New(rand.NewPCG(seed, 5))
 		site := zone(t, pick(r, zones...))
 		// Clocks change on March 29th, April 5th, October 4th, October 25th.
@@ -512,6 +512,30 @@ func TestConcurrent(t *testing.T) {
 	}
 	if c, err = s.Concurrent(t.Context(), stats.Query{From: from, To: from.Add(3 * time.Minute), By: stats.ByHour, Location: time.UTC, Account: &stats.Account{Users: []int64{2}}}); err != nil || c.Most != 1 || len(c.Slots) != 1 {
 		t.Errorf("%+v %v", c, err)
+	}
+}
+
+// TestConcurrentForDays: a call that somebody wrote down as one of years is there for 26 hours, whatever range is asked for.
+func TestConcurrentForDays(t *testing.T) {
+	t.Parallel()
+	begin := time.Date(2026, 3, 14, 9, 0, 0, 0, time.UTC)
+	s := stats.New(stats.Options{Calls: calls{{Start: begin.Unix(), Duration: 1<<31 - 1}}, Location: time.UTC})
+	seconds := func(from, to time.Time) (sum int64) {
+		c, err := s.Concurrent(t.Context(), stats.Query{From: from, To: to, By: stats.ByHour, Location: time.UTC})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, slot := range c.Slots {
+			sum += slot.Seconds
+		}
+		return sum
+	}
+	whole, pieces := seconds(begin, begin.AddDate(0, 0, 4)), int64(0)
+	for day := range 4 {
+		pieces += seconds(begin.AddDate(0, 0, day), begin.AddDate(0, 0, day+1))
+	}
+	if whole != 26*3600 || pieces != whole {
+		t.Errorf("%d seconds in one go, %d by the day", whole, pieces)
 	}
 }
 

@@ -288,11 +288,13 @@ type CDRWriter struct {
 	codes map[string]int64 // by account id
 	peers []string         // before the unique ids in CallIDs: addresses of Asterisks, and a slash
 	first int64            // start of the first call of ours; 0: there is none
+
+	former map[string]formerName
 }
 
 // NewCDRWriter learns who our users are and which Asterisks our calls came from.
 func (s *Store) NewCDRWriter(ctx context.Context) (*CDRWriter, error) {
-	w := &CDRWriter{s: s, users: map[string]int64{}, codes: map[string]int64{}}
+	w := &CDRWriter{s: s, users: map[string]int64{}, codes: map[string]int64{}, former: map[string]formerName{}}
 	err := s.each(ctx, "SELECT u.id, COALESCE(u.clid, ''), COALESCE(p.account_id, '') FROM users u LEFT JOIN profiles p ON p.user_id = u.id WHERE u.deleted_at IS NULL", nil,
 		func(rows *sql.Rows) error {
 			var id int64
@@ -307,6 +309,9 @@ func (s *Store) NewCDRWriter(ctx context.Context) (*CDRWriter, error) {
 			return err
 		})
 	if err != nil {
+		return nil, err
+	}
+	if err := s.each(ctx, ofFormerNames, nil, formerNames(w.former)); err != nil {
 		return nil, err
 	}
 	var first sql.NullInt64
@@ -349,14 +354,42 @@ func (w *CDRWriter) findPeers(ctx context.Context) error {
 	return nil
 }
 
-// userOf is whose call it is: whose clid or account id is the account code, else whose clid is the caller's number.
-func (w *CDRWriter) userOf(account, cnum, src string) int64 {
-	for _, id := range [...]int64{w.users[account], w.codes[account], w.users[cnum], w.users[src]} {
-		if id != 0 {
+// userOf is whose call it is that began then: whose clid or account id is the account code, else whose clid is the caller's number. By a
+// name that somebody else had then it is nobody's.
+func (w *CDRWriter) userOf(account, cnum, src string, start int64) int64 {
+	had := int64(0) // who had a name then that is nobody's now
+	for i, name := range [...]string{account, cnum, src} {
+		id := w.users[name]
+		if id == 0 && i == 0 {
+			id = w.codes[name]
+		}
+		holder := id
+		if f := w.former[name]; start < f.until {
+			if f.user == 0 || id != 0 && id != f.user {
+				return 0
+			}
+			holder = f.user
+		}
+		switch {
+		case holder == 0:
+			continue
+		case had != 0 && had != holder:
+			return 0
+		case id != 0:
 			return id
 		}
+		had = holder
 	}
 	return 0
+}
+
+// calleeOf is whose clid a number was then that was called.
+func (w *CDRWriter) calleeOf(dst string, start int64) int64 {
+	id := w.users[dst]
+	if f := w.former[dst]; start < f.until && id != f.user {
+		return 0
+	}
+	return id
 }
 
 // texts are those of a row of a batch.
@@ -370,6 +403,17 @@ func (b *CDRBatch) texts(all string, i int) (texts [len(cdrWidths)]string) {
 		begin = end
 	}
 	return texts
+}
+
+// days are those on which records of the batch began, one after the other.
+func (b *CDRBatch) days(l *time.Location) (days []stats.Day) {
+	clock := stats.NewClock(l)
+	for _, row := range b.rows {
+		if day := stats.DayOf(clock.Wall(row.start)); len(days) == 0 || days[len(days)-1] != day {
+			days = append(days, day)
+		}
+	}
+	return days
 }
 
 // Write adds the records of a batch that are not there yet, and notes how far the import is, both or neither. to says how far it is
@@ -397,6 +441,11 @@ func (w *CDRWriter) Write(ctx context.Context, b *CDRBatch, i *CDRImport, to CDR
 		added, oursAdded, err := w.insert(ctx, db, b, all, ours)
 		if err != nil {
 			return err
+		}
+		if added > 0 {
+			if err := s.recountOwn(db, b.days(s.location)); err != nil {
+				return err
+			}
 		}
 		done = *i
 		done.CDRPosition, done.Added, done.Ours, done.UpdatedAt = to, i.Added+added, i.Ours+oursAdded, s.now().UTC()
@@ -471,7 +520,7 @@ func (w *CDRWriter) insert(ctx context.Context, db *gorm.DB, b *CDRBatch, all st
 				continue
 			}
 			t := b.texts(all, i)
-			args = append(args, date.of(row.start), row.id, w.userOf(t[cdrAccount], t[cdrCNum], t[cdrSrc]), w.users[t[cdrDst]], part, row.duration, row.billSec)
+			args = append(args, date.of(row.start), row.id, w.userOf(t[cdrAccount], t[cdrCNum], t[cdrSrc], row.start), w.calleeOf(t[cdrDst], row.start), part, row.duration, row.billSec)
 			for _, text := range t {
 				args = append(args, text)
 			}
@@ -528,7 +577,7 @@ func (w *CDRWriter) ours(ctx context.Context, b *CDRBatch, all string) ([]bool, 
 		}
 		rows[id] = append(rows[id], i)
 	}
-	err := eachOf(ctx, w.s, "SELECT call_id, authorized_at FROM calls WHERE call_id IN (%s)", wanted, func(found *sql.Rows) error {
+	err := eachOf(ctx, w.s, "SELECT call_id, authorized_at FROM calls WHERE call_id IN (%s) AND state <> 'emergency'", wanted, func(found *sql.Rows) error {
 		var callID string
 		var at time.Time
 		if err := found.Scan(&callID, &at); err != nil {
@@ -564,8 +613,7 @@ func (c *CDRStatistics) Range(ctx context.Context, from, to time.Time) (r CDRRan
 		return at.In(c.config.Location).Format(time.DateTime)
 	}
 	args := []any{bound(from, time.Date(1980, 1, 1, 0, 0, 0, 0, c.config.Location)), bound(to, time.Date(2200, 1, 1, 0, 0, 0, 0, c.config.Location))}
-	r.Indexed = t.index != ""
-	return r, c.stream(ctx, "SELECT MIN(calldate), MAX(calldate), COUNT(*)"+t.from(), args, func(v []driver.Value) error {
+	read := func(v []driver.Value) error {
 		var date dateReader
 		clock := stats.NewClock(c.config.Location)
 		if first, ok := date.read(valueText(v[0], new([]byte))); ok {
@@ -576,7 +624,12 @@ func (c *CDRStatistics) Range(ctx context.Context, from, to time.Time) (r CDRRan
 		}
 		r.Records = secondsOf(v[2])
 		return nil
+	}
+	err = c.hinted(t, func(t cdrTable) error {
+		r.Indexed = t.index != ""
+		return c.stream(ctx, "SELECT MIN(calldate), MAX(calldate), COUNT(*)"+t.from(), args, read)
 	})
+	return r, err
 }
 
 // ErrFilled says that there are records in a table already.

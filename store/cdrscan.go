@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ type CDRStatistics struct {
 	table  cdrTable
 	looked time.Time // when the table was; zero: anew the next time
 	warned bool
+
+	refused   string // index that the server did not let us name, although it is there
+	refusedAt time.Time
 }
 
 var (
@@ -43,8 +47,9 @@ const (
 	cdrConnectTime = 5 * time.Second
 	cdrReadTime    = 30 * time.Second
 	scanTime       = 10 * time.Minute
-	maxScans       = 4
+	maxScans       = 8           // 4 reports and 4 lists
 	tableTime      = time.Minute // for which we believe to know the table
+	refusedTime    = time.Hour   // for which we do not name an index again that was refused
 )
 
 // OpenCDRStatistics prepares a CDR database for statistics, whose Label is the name of the source; it need not be reachable yet.
@@ -136,13 +141,7 @@ func (c *CDRStatistics) describe(ctx context.Context) (cdrTable, error) {
 	if !t.has("cnum") && !t.has("src") {
 		return t, c.failure("the table cdr has neither a column cnum nor src", nil)
 	}
-	err = c.stream(ctx, "SELECT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'cdr'"+
-		" AND column_name = 'calldate' AND seq_in_index = 1 AND index_type = 'BTREE' ORDER BY index_name DESC", nil,
-		func(v []driver.Value) error {
-			t.index = text(v[0])
-			return nil
-		})
-	if err != nil {
+	if t.index, err = c.findIndex(ctx); err != nil {
 		return t, err
 	}
 	err = c.stream(ctx, "SELECT COALESCE(engine, '') FROM information_schema.tables WHERE table_schema = DATABASE() AND table_name = 'cdr'", nil,
@@ -164,6 +163,59 @@ func (c *CDRStatistics) describe(ctx context.Context) (cdrTable, error) {
 	return t, nil
 }
 
+// findIndex finds the index that begins with calldate and that the server may use: it names none that is invisible (MySQL) or ignored
+// (MariaDB). Empty: there is none.
+func (c *CDRStatistics) findIndex(ctx context.Context) (index string, err error) {
+	visible := ""
+	err = c.stream(ctx, "SELECT UPPER(column_name) FROM information_schema.columns WHERE table_schema = 'information_schema' AND table_name = 'STATISTICS'"+
+		" AND column_name IN ('IS_VISIBLE', 'IGNORED')", nil, func(v []driver.Value) error {
+		visible += map[string]string{"IS_VISIBLE": " AND is_visible = 'YES'", "IGNORED": " AND ignored = 'NO'"}[string(valueText(v[0], new([]byte)))]
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	c.mu.Lock()
+	refused := c.refused
+	if c.config.Now().Sub(c.refusedAt) >= refusedTime {
+		refused = ""
+	}
+	c.mu.Unlock()
+	err = c.stream(ctx, "SELECT index_name FROM information_schema.statistics WHERE table_schema = DATABASE() AND table_name = 'cdr'"+
+		" AND column_name = 'calldate' AND seq_in_index = 1 AND index_type = 'BTREE'"+visible+" ORDER BY index_name DESC", nil,
+		func(v []driver.Value) error {
+			if name := string(valueText(v[0], new([]byte))); name != refused {
+				index = name
+			}
+			return nil
+		})
+	return index, err
+}
+
+// hinted does something with the table, and once more without its index when the server does not let us name that.
+func (c *CDRStatistics) hinted(t cdrTable, do func(cdrTable) error) error {
+	err := do(t)
+	var said *stats.SourceError
+	if my, _ := code(err); my != unknownKey || t.index == "" || !errors.As(err, &said) || said.Name != c.Name() {
+		return err
+	}
+	c.mu.Lock()
+	c.refused, c.refusedAt = t.index, c.config.Now()
+	c.mu.Unlock()
+	t.index = ""
+	return do(t)
+}
+
+// Slow reports whether Days reads the whole table each time, as far as the table is known.
+func (c *CDRStatistics) Slow() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.table.columns != nil && c.table.index == ""
+}
+
+// unknownKey is the error of a server that does not know an index, or must not use it.
+const unknownKey = 1176
+
 // forget has the table looked up anew: it may have changed.
 func (c *CDRStatistics) forget() {
 	c.mu.Lock()
@@ -181,7 +233,7 @@ func (c *CDRStatistics) stream(ctx context.Context, query string, args []any, ro
 // timeFor is how long a SELECT may take.
 func timeFor(ctx context.Context) time.Duration {
 	if deadline, ok := ctx.Deadline(); ok {
-		return max(min(time.Until(deadline), scanTime), time.Millisecond) // to a server 0 is for ever
+		return max(time.Until(deadline), time.Millisecond) // to a server 0 is for ever
 	}
 	return scanTime
 }
@@ -223,8 +275,8 @@ func (c *CDRStatistics) failed(ctx context.Context, err error) error {
 // sourceReason says in words of ours why a database could not be read.
 func sourceReason(err error) string {
 	const (
-		tooManyOfUser, noHost, blockedHost, tooMuch  = 1203, 1130, 1129, 1226
-		unknownColumn, unknownKey, interrupted, kill = 1054, 1176, 1317, 1927
+		tooManyOfUser, noHost, blockedHost, tooMuch = 1203, 1130, 1129, 1226
+		unknownColumn, interrupted, kill            = 1054, 1317, 1927
 	)
 	var connecting connectError
 	var network net.Error
@@ -318,12 +370,11 @@ func (c *CDRStatistics) Each(ctx context.Context, scan stats.Scan, each func(*st
 			names, into = append(names, name), append(into, column.into(&r))
 		}
 	}
-	query, args := t.query(names, scan, c.config.Location)
 	first, end := scanSeconds(scan)
 	clock := stats.NewClock(c.config.Location)
 	var date dateReader
 	scratch := make([][]byte, len(into)+1)
-	return c.stream(ctx, query, args, func(v []driver.Value) error {
+	read := func(v []driver.Value) error {
 		wall, ok := date.read(valueText(v[0], &scratch[len(into)]))
 		if !ok {
 			return nil
@@ -335,10 +386,16 @@ func (c *CDRStatistics) Each(ctx context.Context, scan stats.Scan, each func(*st
 		for i, text := range into {
 			*text = valueText(v[3+i], &scratch[i])
 		}
-		if scan.Account != nil && !mine.owns(&r) {
-			return nil
+		if scan.Account != nil {
+			if his, err := mine.owns(ctx, &r); !his || err != nil {
+				return err
+			}
 		}
 		return each(&r)
+	}
+	return c.hinted(t, func(t cdrTable) error {
+		query, args := t.query(names, scan, c.config.Location)
+		return c.stream(ctx, query, args, read)
 	})
 }
 
@@ -423,6 +480,10 @@ func (c *CDRStatistics) Days(ctx context.Context, from, to stats.Day) (map[stats
 		return nil, err
 	}
 	days := make(map[stats.Day]string)
+	return days, c.hinted(t, func(t cdrTable) error { return c.countDays(ctx, t, from, to, days) })
+}
+
+func (c *CDRStatistics) countDays(ctx context.Context, t cdrTable, from, to stats.Day, days map[stats.Day]string) error {
 	step := stats.Day(scanDays)
 	if t.index == "" {
 		step = max(to-from, 1) // each statement reads the whole table
@@ -436,10 +497,10 @@ func (c *CDRStatistics) Days(ctx context.Context, from, to stats.Day) (map[stats
 				return nil
 			})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return days, nil
+	return nil
 }
 
 // scanDays is of how many days one statement counts the records.
@@ -478,32 +539,65 @@ func isAbsent(err error) bool {
 
 // owner tells the records of an account from others, exactly: a database may take an a for an ä.
 type owner struct {
-	anywhere map[string]bool // numbers and account ids
-	codes    map[string]bool // names that count as an account code only
+	since  map[string]int64                                      // by name: when it came to the account, in Unix seconds
+	others func(ctx context.Context, name string) (int64, error) // of stats.Account
+	known  map[string]int64                                      // what it said
 }
 
+// maxKnown bounds how many names of others are kept in mind.
+const maxKnown = 100_000
+
 func newOwner(a *stats.Account) owner {
-	o := owner{map[string]bool{}, map[string]bool{}}
+	o := owner{since: map[string]int64{}, known: map[string]int64{}}
 	if a == nil {
 		return o
 	}
 	for _, name := range a.Names {
 		if name != "" {
-			o.anywhere[name] = true
+			o.since[name] = a.Since[name]
 		}
 	}
-	for _, name := range a.Codes {
-		if name != "" {
-			o.codes[name] = true
-		}
-	}
+	o.others = a.Others
 	return o
 }
 
-func (o owner) none() bool { return len(o.anywhere)+len(o.codes) == 0 }
+func (o owner) none() bool { return len(o.since) == 0 }
 
-func (o owner) names() []string { return append(sortedKeys(o.anywhere), sortedKeys(o.codes)...) }
+func (o owner) names() []string { return slices.Sorted(maps.Keys(o.since)) }
 
-func (o owner) owns(r *stats.Record) bool {
-	return o.anywhere[string(r.Account)] || o.codes[string(r.Account)] || o.anywhere[string(r.CNum)] || o.anywhere[string(r.Src)]
+// owns says whether a row is the account's. The first of its names that is anybody's of ours decides alone, so that no row is of two.
+func (o owner) owns(ctx context.Context, r *stats.Record) (bool, error) {
+	names := [...][]byte{r.Account, r.CNum, r.Src}
+	for i, name := range names {
+		since, his := o.since[string(name)]
+		if !his {
+			continue
+		}
+		for _, before := range names[:i] {
+			if theirs, err := o.theirs(ctx, before, r.Start); theirs || err != nil {
+				return false, err
+			}
+		}
+		return r.Start >= since, nil
+	}
+	return false, nil
+}
+
+// theirs says whether a row that began then is by a name somebody else's of ours.
+func (o owner) theirs(ctx context.Context, name []byte, start int64) (bool, error) {
+	if len(name) == 0 || o.others == nil {
+		return false, nil
+	}
+	until, known := o.known[string(name)]
+	if !known {
+		var err error
+		if until, err = o.others(ctx, string(name)); err != nil {
+			return false, err
+		}
+		if len(o.known) >= maxKnown {
+			clear(o.known)
+		}
+		o.known[string(name)] = until
+	}
+	return start < until, nil
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"net"
 	"regexp"
@@ -651,8 +652,6 @@ func TestForeignAccounts(t *testing.T) {
 	row("shöp-7", "1", "1")
 	row("", "", "")
 	row("other", "2105", "2106")
-	byCode := row("anna", "1", "1")
-	row("", "anna", "anna")
 	many := []string{"shop-7", "2104"}
 	for i := range store.MaxNames {
 		many = append(many, fmt.Sprint("x", i))
@@ -661,12 +660,11 @@ func TestForeignAccounts(t *testing.T) {
 		account stats.Account
 		want    []string
 	}{
-		"some names":      {stats.Account{Names: []string{"2104", "shop-7", ""}}, []string{byAccount, byNumber, bySource}},
-		"a lot of names":  {stats.Account{Names: many, Users: []int64{1, 2}}, []string{byAccount, byNumber, bySource}},
-		"an account code": {stats.Account{Codes: []string{"anna"}}, []string{byCode}},
-		"nobody":          {stats.Account{Users: []int64{1}}, []string{}},
-		"an empty name":   {stats.Account{Names: []string{""}, Codes: []string{""}}, []string{}},
-		"SQL":             {stats.Account{Names: []string{"' OR '1'='1", `\' OR 1 #`, "?"}}, []string{}},
+		"some names":     {stats.Account{Names: []string{"2104", "shop-7", ""}}, []string{byAccount, byNumber, bySource}},
+		"a lot of names": {stats.Account{Names: many, Users: []int64{1, 2}}, []string{byAccount, byNumber, bySource}},
+		"nobody":         {stats.Account{Users: []int64{1}}, []string{}},
+		"an empty name":  {stats.Account{Names: []string{""}}, []string{}},
+		"SQL":            {stats.Account{Names: []string{"' OR '1'='1", `\' OR 1 #`, "?"}}, []string{}},
 	} {
 		scan := november
 		scan.Account, scan.Fields = &c.account, stats.FieldUniqueID
@@ -674,6 +672,96 @@ func TestForeignAccounts(t *testing.T) {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
+}
+
+// TestForeignRowsHaveOneOwner: the first name in a row that is anybody's of ours decides, and one that has changed hands not for the time
+// before.
+func TestForeignRowsHaveOneOwner(t *testing.T) {
+	t.Parallel()
+	f := newForeign(t, "UTC")
+	row := func(id, second, account, cnum, src string) {
+		f.exec("INSERT INTO cdr (calldate, uniqueid, accountcode, cnum, src, dst) VALUES ('2026-11-20 10:00:00' + INTERVAL ? SECOND, ?, ?, ?, ?, '1')", second, id, account, cnum, src)
+	}
+	row("code of another", "1", "shop-7", "2104", "2104")
+	row("code of nobody", "2", "hotel", "2104", "2104")
+	row("code of nobody again", "3", "hotel", "1", "2104")
+	row("number of another", "4", "", "2105", "2104")
+	row("both his", "5", "2104", "2105", "2105")
+	row("before it was his", "6", "", "2106", "2104")
+	row("since then", "7", "", "2106", "1")
+	row("while it was another's", "6", "old", "2104", "1")
+	row("when it was nobody's", "7", "old", "2104", "1")
+	began := at("2026-11-20 10:00:07").Unix()
+	asked := map[string]int{}
+	var broken error
+	account := stats.Account{
+		Names: []string{"2104", "2106"}, Since: map[string]int64{"2106": began},
+		Others: func(_ context.Context, name string) (int64, error) {
+			asked[name]++
+			return map[string]int64{"shop-7": math.MaxInt64, "2105": math.MaxInt64, "old": began}[name], broken
+		},
+	}
+	scan := november
+	scan.Account, scan.Fields = &account, stats.FieldUniqueID
+	want := []string{"code of nobody", "code of nobody again", "both his", "since then", "when it was nobody's"}
+	got := uniqueIDs(scanned(t, f.source, scan))
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(map[string]int{"shop-7": 1, "hotel": 1, "2105": 1, "1": 1, "old": 1}, asked); diff != "" {
+		t.Errorf("asked: %s", diff)
+	}
+	broken = errors.New("broken")
+	if err := f.source.Each(t.Context(), scan, func(*stats.Record) error { return nil }); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+}
+
+// TestForeignIndexes that a server lets nobody name are not named, whether it tells so before or refuses them.
+func TestForeignIndexes(t *testing.T) {
+	t.Parallel()
+	f := newForeign(t, "UTC", "INSERT INTO cdr (calldate, uniqueid) VALUES ('2026-11-20 10:00:00', 'a')")
+	day := stats.DayAt(at("2026-11-20 00:00:00"))
+	reads := func(source *store.CDRStatistics, slow bool) {
+		t.Helper()
+		scan := november
+		scan.Fields = stats.FieldUniqueID
+		if got := uniqueIDs(scanned(t, source, scan)); len(got) != 1 {
+			t.Error(got)
+		}
+		if days, err := source.Days(t.Context(), day-1, day+1); err != nil || days[day] != "1" {
+			t.Error(days, err)
+		}
+		if r, err := source.Range(t.Context(), time.Time{}, time.Time{}); err != nil || r.Records != 1 || r.Indexed == slow {
+			t.Error(r, err)
+		}
+		if source.Slow() != slow {
+			t.Errorf("slow: %v", !slow)
+		}
+	}
+	later := time.Duration(0)
+	f.config.Now = func() time.Time { return time.Now().Add(later) }
+	found, described, told := f.open(f.config), f.open(f.config), f.open(f.config)
+	reads(found, false)
+	reads(described, false)
+	f.exec("ALTER TABLE cdr ALTER INDEX calldate IGNORED")
+	reads(told, true)
+	for _, read := range []func() error{
+		func() error { return described.Each(t.Context(), november, func(*stats.Record) error { return nil }) },
+		func() error { _, err := found.Days(t.Context(), day-1, day+1); return err },
+	} {
+		if err := read(); err != nil { // they think that they know the table
+			t.Error(err)
+		}
+	}
+	f.exec("ALTER TABLE cdr ALTER INDEX calldate NOT IGNORED")
+	later = 2 * time.Minute
+	reads(told, false)
+	reads(described, true) // which does not try for an hour
+	later = time.Hour
+	reads(described, false)
 }
 
 // TestForeignDays: late rows change what a day says.

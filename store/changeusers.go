@@ -220,6 +220,9 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			}
 		}
 		after := changedFacts(before, c)
+		if err := s.leaveNames(db, u.ID, before, after); err != nil {
+			return 0, err
+		}
 		if c.Groups != nil && after == before {
 			continue // joinIn has said it all
 		}
@@ -564,6 +567,9 @@ func (s *Store) DeleteUser(ctx context.Context, id int64, actor string) (had mon
 			}
 		}
 		was := facts(user, profile)
+		if err := s.leaveNames(db, id, was, userFacts{}); err != nil {
+			return err
+		}
 		was.Balance = had
 		if err := s.logIn(db, actor, "user.delete", user.Username, was, nil); err != nil {
 			return err

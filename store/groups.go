@@ -380,6 +380,9 @@ func (s *Store) changeGroup(db *gorm.DB, name string, c models.GroupChange, acto
 		columns["name"], row.Name = *c.Name, *c.Name
 	}
 	if c.AccountID != nil {
+		if err := s.leaveName(db, 0, row.AccountID, *c.AccountID); err != nil {
+			return row, err
+		}
 		columns["account_id"], row.AccountID = *c.AccountID, *c.AccountID
 	}
 	if c.Value != nil {
@@ -513,6 +516,9 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 			if err := db.Exec(statement, row.ID).Error; err != nil {
 				return err
 			}
+		}
+		if err := s.leaveName(db, 0, row.AccountID, nil); err != nil {
+			return err
 		}
 		return s.logIn(db, actor, "group.delete", name, before, nil)
 	}))

@@ -5,7 +5,6 @@ import (
 	"container/heap"
 	"context"
 	"crypto/sha256"
-	"database/sql"
 	"database/sql/driver"
 	"encoding/hex"
 	"errors"
@@ -565,38 +564,4 @@ func (o *OwnRecords) dayOf(column string, from, to time.Time) string {
 		offset = " WHEN 1 = 0 THEN 0" + offset
 	}
 	return "(" + o.seconds(column) + " + CASE" + offset + ")" + divide + "86400"
-}
-
-// StatisticsAccount is whose calls the account of a token or a path is: of a user or a group, by account_id or id. models.ErrNotFound
-// when it is nobody.
-func (s *Store) StatisticsAccount(ctx context.Context, id string) (stats.Account, error) {
-	var a stats.Account
-	o, err := accountNamed(s.read.WithContext(ctx), id)
-	if err != nil {
-		return a, translate(err)
-	}
-	if o.Group != 0 {
-		if err := s.each(ctx, "SELECT account_id FROM user_groups WHERE id = ? AND account_id IS NOT NULL", []any{o.Group}, func(rows *sql.Rows) error {
-			var name string
-			err := rows.Scan(&name)
-			a.Names = append(a.Names, name)
-			return err
-		}); err != nil {
-			return a, err
-		}
-	}
-	err = s.each(ctx, "SELECT u.id, u.username, COALESCE(u.clid, ''), COALESCE(p.account_id, '') FROM users u LEFT JOIN profiles p ON p.user_id = u.id"+
-		" WHERE "+ownedBy("u.id", o)+" AND u.deleted_at IS NULL ORDER BY u.id", nil, func(rows *sql.Rows) error {
-		var user int64
-		var username, clid, account string
-		err := rows.Scan(&user, &username, &clid, &account)
-		a.Users, a.Codes = append(a.Users, user), append(a.Codes, username)
-		for _, name := range []string{clid, account} {
-			if name != "" {
-				a.Names = append(a.Names, name)
-			}
-		}
-		return err
-	})
-	return a, err
 }

@@ -17,6 +17,7 @@ import (
 	"talktime/billing"
 	"talktime/models"
 	"talktime/money"
+	"talktime/stats"
 	"talktime/tariff"
 )
 
@@ -389,7 +390,9 @@ func (s *Store) PostRerate(ctx context.Context, name string, f models.RerateFilt
 	}
 	for id := row.ID; row.DoneAt == nil; {
 		err := s.inTransaction(ctx, func(db *gorm.DB) (err error) {
-			row, err = s.rerateSome(ctx, db, id, p, actor)
+			if row, err = s.rerateSome(ctx, db, id, p, actor); err == nil && row.DoneAt != nil {
+				err = s.recountOwn(db, daysBetween(plan.Filter.From.In(s.location), plan.Filter.To.In(s.location)))
+			}
 			return err
 		})
 		if err != nil {
@@ -404,6 +407,14 @@ func (s *Store) PostRerate(ctx context.Context, name string, f models.RerateFilt
 		}
 	}
 	return row.model()
+}
+
+// daysBetween are the days from that of one moment to that of another.
+func daysBetween(from, to time.Time) (days []stats.Day) {
+	for day := stats.DayAt(from); day <= stats.DayAt(to); day++ {
+		days = append(days, day)
+	}
+	return days
 }
 
 // beginRerate makes a re-rating, unless its outcome is not what was expected. One that somebody makes meanwhile is no error.

@@ -20,8 +20,8 @@ import (
 // may be twice as long as these.
 const partBytes = 1 << 20
 
-// rollUpForm is raised when counters begin to write down what they counted in another form.
-const rollUpForm = 1
+// rollUpForm is raised when counters begin to write down what they counted in another form, or count by another rule.
+const rollUpForm = 2
 
 // ruleOf is the digest of a rule that stands in the tables. The days are those of our zone: in another one they are others.
 func (s *Store) ruleOf(rule string) string {
@@ -212,6 +212,24 @@ func (s *Store) Forget(ctx context.Context, source, holder string, days []stats.
 		})
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// recountOwn forgets what is kept of our own calls of some days, and of the days beside these: something long past has changed, which
+// nobody would look for so soon. Until they are counted again, reports read records.
+func (s *Store) recountOwn(db *gorm.DB, days []stats.Day) error {
+	slices.Sort(days)
+	for i := 0; i < len(days); {
+		first, last := days[i]-1, days[i]+1
+		for ; i < len(days) && days[i]-1 <= last+1; i++ {
+			last = days[i] + 1
+		}
+		for _, table := range []string{"rollups", "rollup_days"} {
+			if err := db.Exec("DELETE FROM "+table+" WHERE source = ? AND day >= ? AND day <= ?", stats.OwnName, first, last).Error; err != nil {
+				return err
+			}
 		}
 	}
 	return nil

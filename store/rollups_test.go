@@ -99,6 +99,18 @@ func TestOwnCallsAreRolledUp(t *testing.T) {
 		}
 		rolls(3)
 		agree()
+
+		// What is imported of a day long past counts at once, although nobody looks at that day again so soon.
+		imported(t, d.store, store.CDRImport{}, cdrLine(first.Add(60*time.Hour), "77.1", "2105", "4930555111"))
+		days := stats.Range{From: first.AddDate(0, 0, 1), To: first.AddDate(0, 0, 5)}
+		want, err := raw.CallStat(t.Context(), days)
+		got, also := rolled.CallStat(t.Context(), days)
+		if err := errors.Join(err, also); err != nil || got.Origin != stats.FromBoth {
+			t.Fatalf("from %s, %v", got.Origin, err)
+		}
+		if diff := cmp.Diff(want.Extensions, got.Extensions); diff != "" {
+			t.Error(diff)
+		}
 	})
 }
 

@@ -14,14 +14,17 @@ var (
 	_ stats.FirstSource = (*OwnRecords)(nil)
 )
 
-// First implements stats.FirstSource. Records of 1970 have no date at all.
+// sane is before which no clock was right that wrote a record. Records of 1970 have no date at all.
+const sane = "2000-01-01"
+
+// First implements stats.FirstSource.
 func (c *CDRStatistics) First(ctx context.Context) (first time.Time, err error) {
 	t, err := c.describe(ctx)
 	if err != nil {
 		return first, err
 	}
 	var date dateReader
-	err = c.stream(ctx, "SELECT calldate"+t.from()+" ORDER BY calldate LIMIT 1", []any{"1971-01-01", "9999-12-31"}, func(v []driver.Value) error {
+	err = c.stream(ctx, "SELECT calldate"+t.from()+" ORDER BY calldate LIMIT 1", []any{sane, "9999-12-31"}, func(v []driver.Value) error {
 		if wall, ok := date.read(valueText(v[0], new([]byte))); ok {
 			first = time.Unix(stats.NewClock(c.config.Location).Unix(wall), 0)
 		}
@@ -46,8 +49,8 @@ func (o *OwnRecords) First(ctx context.Context) (time.Time, error) {
 		earlier(idTime(call).Add(-ownLate))
 	}
 	for _, query := range []string{
-		"SELECT CAST(MIN(started_at) AS CHAR) FROM cdr_records",
-		"SELECT CAST(MIN(authorized_at) AS CHAR) FROM calls WHERE call_id >= '" + byHand + "/' AND call_id < '" + byHand + "0'",
+		"SELECT CAST(MIN(started_at) AS CHAR) FROM cdr_records WHERE started_at >= '" + sane + "'",
+		"SELECT CAST(MIN(authorized_at) AS CHAR) FROM calls WHERE call_id >= '" + byHand + "/' AND call_id < '" + byHand + "0' AND authorized_at >= '" + sane + "'",
 	} {
 		err := o.page(ctx, query, nil, func(v []driver.Value) error {
 			if at := unixOf(string(valueText(v[0], new([]byte)))); v[0] != nil && at > 0 {

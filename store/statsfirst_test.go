@@ -23,7 +23,7 @@ func TestForeignBegin(t *testing.T) {
 	t.Parallel()
 	f := newForeign(t, "Europe/Berlin", "SET SESSION sql_mode = ''")
 	begins(t, f.source, time.Time{}, 0)
-	f.exec("INSERT INTO cdr (calldate, uniqueid) VALUES ('2025-03-01 23:59:59', 'late'), ('2025-03-01 10:00:00', 'early'), ('1970-01-01 00:00:01', 'none')")
+	f.exec("INSERT INTO cdr (calldate, uniqueid) VALUES ('2025-03-01 23:59:59', 'late'), ('2025-03-01 10:00:00', 'early'), ('1970-01-01 00:00:01', 'none'), ('1980-01-06 00:00:00', 'wrong')")
 	begins(t, f.source, time.Date(2025, 3, 1, 9, 0, 0, 0, time.UTC), 0)
 }
 
@@ -40,8 +40,10 @@ func TestOwnBegin(t *testing.T) {
 		d.imports(7, day(10), 0, false)
 		begins(t, source, day(10), 0)
 		ines := d.user("ines", "2104")
-		if _, err := d.store.AddCDR(t.Context(), models.CDR{From: ines, Answer: day(5), BillSec: 5}, "test"); err != nil {
-			t.Fatal(err)
+		for _, answer := range []time.Time{day(5), time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC)} {
+			if _, err := d.store.AddCDR(t.Context(), models.CDR{From: ines, Answer: answer, BillSec: 5}, "test"); err != nil {
+				t.Fatal(err)
+			}
 		}
 		begins(t, source, day(5), 0)
 	})

@@ -92,6 +92,7 @@ func writtenTables() []writtenTable {
 		{"rollup_sources", "source"},
 		{"cdr_records", "id"},
 		{"cdr_imports", "id"},
+		{"former_names", "name"},
 	}
 }
 

@@ -21,8 +21,10 @@ const (
 	csvBuffer = 64 << 10
 	// csvPatience is how long the first line waits for a source to answer: until then a failure can be told.
 	csvPatience = 50 * time.Millisecond
-	// csvStalled is how long a client may take for a buffer.
+	// csvStalled is how long a client may take for a buffer, and how far it may be behind csvRate.
 	csvStalled = time.Minute
+	// csvRate is how much a client takes at least, in bytes a second: a list keeps connections to all sources for as long as it is sent.
+	csvRate = 50_000
 )
 
 // ErrCut says that a list has been begun and cannot be ended: the connection must be cut, so that nobody takes it for whole.
@@ -39,8 +41,13 @@ func (a *API) CSV(ctx context.Context, w http.ResponseWriter, text string, accou
 	ask := stats.LineQuery{Filter: q.Test, Account: account, Order: q.Ordered, Limit: q.Limit, Offset: q.Offset}
 	if ask.Streams() {
 		ask.Begun = list.begin
-		early := time.AfterFunc(csvPatience, list.begin)
-		defer early.Stop()
+		var early *time.Timer
+		ask.Entered = func() { early = time.AfterFunc(csvPatience, list.begin) } // until then nothing is on its way: it may be refused
+		defer func() {
+			if early != nil {
+				early.Stop()
+			}
+		}()
 	}
 	if err = a.Stats.Lines(ctx, ask, list.line); err == nil {
 		list.begin()
@@ -62,6 +69,8 @@ type csvList struct {
 	refused bool
 	failed  error // to send the first line
 	buffer  []byte
+	sent    int64         // bytes
+	waited  time.Duration // for the client
 
 	clock      *stats.Clock
 	day        stats.Day // of date
@@ -93,13 +102,22 @@ func (l *csvList) refuse() bool {
 	return l.refused
 }
 
-// write sends something. Whoever takes too long for it is given up, whoever takes it gets more time.
+// write sends something. Whoever takes too long for it, or for everything until now, is given up; whoever takes it gets more time.
 func (l *csvList) write(b []byte) error {
-	if err := supported(l.control.SetWriteDeadline(time.Now().Add(csvStalled))); err != nil {
+	begun := time.Now() //nolint:forbidigo // how long, not when
+	if err := supported(l.control.SetWriteDeadline(begun.Add(l.patience(len(b))))); err != nil {
 		return err
 	}
-	_, err := l.w.Write(b)
+	n, err := l.w.Write(b)
+	l.sent += int64(n)
+	l.waited += time.Since(begun)
 	return err
+}
+
+// patience is how long the client may take for some more bytes. What sources take does not count.
+func (l *csvList) patience(more int) time.Duration {
+	due := csvStalled + time.Duration((l.sent+int64(more))/csvRate)*time.Second
+	return min(due-l.waited, csvStalled)
 }
 
 // supported is the error of what a connection may not be able to do.

@@ -12,8 +12,9 @@ func installCountryCodes(c *command) action {
 	dry := c.flags.Bool("dry-run", false, "only print the SQL, which docs/country_codes.sql has too")
 	c.about = `
 Makes the table country_codes and the function get_country_code in a CDR database, for programs that ask it for the country of
-a number. Talktime itself needs neither: asrstat has the same table built in. A table or a function of somebody else is left as
-it is, and so are rows that are there already; it may be done again. The user of DBn_USER needs the rights CREATE, INSERT, CREATE
+a number. Talktime itself needs neither: asrstat has the same table built in. Where the database has the table, asrstat uses that
+and shows the codes as they stand there: 49 in place of +49. A table or a function of somebody else is left as it is, and so are
+rows that are there already; it may be done again. The user of DBn_USER needs the rights CREATE, INSERT, CREATE
 ROUTINE and ALTER ROUTINE on the schema for it, and afterwards none of them.`
 	c.examples = []string{"admin cdr install-country-codes --dry-run", "admin cdr install-country-codes --database DB1"}
 	return func(ctx context.Context, _ []string) error {

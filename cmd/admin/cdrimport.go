@@ -22,7 +22,7 @@ const maxToldLines = 10
 // cdrImportFlags say from where call records come.
 type cdrImportFlags struct {
 	zone, database, from, password, since, until string
-	again                                        bool
+	again, force                                 bool
 }
 
 func cdrImport(c *command) action {
@@ -35,6 +35,7 @@ func cdrImport(c *command) action {
 	c.flags.StringVar(&f.since, "since", "", "TIME|of a table: only records from this calldate on, such as 2026-01-31")
 	c.flags.StringVar(&f.until, "until", "", "TIME|of a table: only records before this calldate")
 	c.flags.BoolVar(&f.again, "again", false, "read everything anew; nothing comes in twice")
+	c.flags.BoolVar(&f.force, "force", false, "import it although it was imported with another --zone: all its records come in once more")
 	c.about = `
 FILE is a Master.csv of Asterisk, or a table cdr exported as CSV whose first line names the columns (calldate, src, dst, duration,
 billsec and disposition at least); it may be packed with gzip, and be - for standard input. Imported records serve statistics
@@ -50,7 +51,7 @@ records of long calls come late.`
 			return err
 		}
 		return c.withStore(ctx, func(db *store.Store, cfg config.Config) error {
-			i := &cdrImporter{db: db, progress: c.progress(), again: f.again, begun: time.Now(), location: cfg.Location}
+			i := &cdrImporter{db: db, progress: c.progress(), again: f.again, force: f.force, begun: time.Now(), location: cfg.Location}
 			if f.zone != "" {
 				var err error
 				if i.location, err = time.LoadLocation(f.zone); err != nil || f.zone == "Local" {
@@ -304,7 +305,7 @@ func cdrImports(c *command) action {
 
 // known finds an earlier import of the same, the latest of several.
 func known(all []store.CDRImport, same func(store.CDRImport) bool) (store.CDRImport, bool) {
-	all = slices.DeleteFunc(all, func(i store.CDRImport) bool { return !same(i) })
+	all = slices.DeleteFunc(slices.Clone(all), func(i store.CDRImport) bool { return !same(i) })
 	if len(all) == 0 {
 		return store.CDRImport{}, false
 	}

@@ -190,8 +190,15 @@ func TestImportChangedFile(t *testing.T) {
 		if r := s.admin("cdr", "import", packed, "--zone", "UTC"); !r.WentOn || r.Read != 1 || r.Added != 0 {
 			t.Errorf("packed: %+v", r)
 		}
-		if r := s.admin("cdr", "import", packed, "--zone", "Asia/Tokyo"); r.WentOn || r.Added != 1001 {
+		there := s.count()
+		if code, _, problems := s.run(t.Context(), "cdr", "import", packed, "--zone", "Asia/Tokyo", "--again"); code != exitFailed || !strings.Contains(problems, "with times of UTC") || s.count() != there {
+			t.Errorf("in another zone: %d, %s", code, problems)
+		}
+		if r := s.admin("cdr", "import", packed, "--zone", "Asia/Tokyo", "--force"); r.WentOn || r.Added != 1001 {
 			t.Errorf("in another zone: %+v", r)
+		}
+		if r := s.admin("cdr", "import", packed, "--zone", "Asia/Tokyo"); !r.WentOn || r.Read != 0 {
+			t.Errorf("there again: %+v", r)
 		}
 	})
 }

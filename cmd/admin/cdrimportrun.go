@@ -29,6 +29,7 @@ type cdrImporter struct {
 	location *time.Location
 	name     string // of the file or the table
 	again    bool
+	force    bool // also with another zone than before
 	begun    time.Time
 
 	before, state store.CDRImport // how far it was and is
@@ -115,13 +116,20 @@ func (i *cdrImporter) run(ctx context.Context, read func(ctx context.Context, ad
 	return err
 }
 
-// begin finds an earlier import of the same, or makes one.
+// begin finds an earlier import of the same, or makes one. With another zone all records would be others, and come in a second time.
 func (i *cdrImporter) begin(ctx context.Context, wanted store.CDRImport, same func(store.CDRImport) bool) error {
 	all, err := i.db.CDRImports(ctx)
 	if err != nil {
 		return err
 	}
-	if earlier, ok := known(all, same); ok {
+	here := func(e store.CDRImport) bool { return same(e) && e.Zone == i.location.String() }
+	elsewhere := func(e store.CDRImport) bool { return same(e) && e.Read > 0 }
+	if earlier, ok := known(all, here); !ok && !i.force {
+		if other, ok := known(all, elsewhere); ok {
+			return fmt.Errorf("%s was imported on %s UTC with times of %s, as %s: with %s every record would come in once more, at another time; give --zone %s, or --force if that is meant",
+				i.name, other.UpdatedAt.UTC().Format(time.DateTime), other.Zone, other.Name, i.location, other.Zone)
+		}
+	} else if ok {
 		wanted.ID, wanted.CDRPosition, wanted.Added, wanted.Ours = earlier.ID, earlier.CDRPosition, earlier.Added, earlier.Ours
 	}
 	if i.again {
@@ -166,7 +174,7 @@ func (i *cdrImporter) importFile(ctx context.Context, file *os.File) error {
 		name = full
 	}
 	err = i.begin(ctx, store.CDRImport{Kind: store.ImportFile, Name: name, Head: len(first), Digest: digestOf(first)}, func(e store.CDRImport) bool {
-		return e.Kind == store.ImportFile && e.Zone == i.location.String() && e.Head > 0 && e.Head <= len(first) && e.Digest == digestOf(first[:e.Head])
+		return e.Kind == store.ImportFile && e.Head > 0 && e.Head <= len(first) && e.Digest == digestOf(first[:e.Head])
 	})
 	if err != nil {
 		return err
@@ -335,7 +343,7 @@ func (i *cdrImporter) importTable(ctx context.Context, source *store.CDRStatisti
 		return nil
 	}
 	err = i.begin(ctx, store.CDRImport{Kind: store.ImportTable, Name: name}, func(e store.CDRImport) bool {
-		return e.Kind == store.ImportTable && e.Zone == i.location.String() && e.Name == name
+		return e.Kind == store.ImportTable && e.Name == name
 	})
 	if err != nil {
 		return err

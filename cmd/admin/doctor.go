@@ -67,7 +67,10 @@ Run it where fastagi and admin run, with their settings. It changes nothing. Exi
 				failed++
 			}
 		}
-		if failed > 0 {
+		if failed == 1 {
+			return errors.New("1 check fails")
+		}
+		if failed > 1 {
 			return fmt.Errorf("%d checks fail", failed)
 		}
 		return ctx.Err()

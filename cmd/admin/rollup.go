@@ -18,6 +18,7 @@ import (
 // Pauses of the scheduler of roll-ups. What it does is never urgent.
 const (
 	rollUpPause = time.Minute
+	slowPause   = time.Hour // of a source that reads all it has to find out what has changed
 	dayPause    = 20 * time.Millisecond
 	claimPause  = time.Second
 )
@@ -33,24 +34,44 @@ func countDays(ctx context.Context, db *store.Store, rollers []*stats.Roller, lo
 	if err := db.KeepFiguresOf(ctx, names); err != nil && ctx.Err() == nil {
 		log.Warn("the metrics may tell of sources that are not counted any more", "err", err)
 	}
-	failing := make(map[string]bool)
+	d := dayCounter{rollers, log, make(map[string]bool), make(map[string]int)}
 	for ; ctx.Err() == nil && len(rollers) > 0; wiring.Pause(ctx, rollUpPause) {
-		for _, r := range rollers {
-			name := r.Source.Name()
-			pass, err := r.Look(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return
-			case errors.Is(err, stats.ErrNotOurs):
-			case err != nil && !failing[name]:
-				log.Warn("the days of a source cannot be counted; trying again", "source", name, "days", len(pass.Counted), "err", withCause(err))
-			case err == nil && failing[name]:
-				log.Info("the days of a source can be counted again", "source", name)
-			}
-			failing[name] = err != nil && !errors.Is(err, stats.ErrNotOurs)
-			if len(pass.Counted) > 0 || pass.Removed > 0 {
-				log.Info("days are counted", "source", name, "days", len(pass.Counted), "removed", pass.Removed, "records", pass.Records)
-			}
+		d.look(ctx)
+	}
+}
+
+// dayCounter is what the scheduler of roll-ups keeps in mind of its sources.
+type dayCounter struct {
+	rollers []*stats.Roller
+	log     *slog.Logger
+	failing map[string]bool
+	rests   map[string]int // rounds in which a source is left alone
+}
+
+// look looks once for what is due.
+func (d *dayCounter) look(ctx context.Context) {
+	for _, r := range d.rollers {
+		name := r.Source.Name()
+		if d.rests[name] > 0 {
+			d.rests[name]--
+			continue
+		}
+		pass, err := r.Look(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, stats.ErrNotOurs):
+		case err != nil && !d.failing[name]:
+			d.log.Warn("the days of a source cannot be counted; trying again", "source", name, "days", len(pass.Counted), "err", withCause(err))
+		case err == nil && d.failing[name]:
+			d.log.Info("the days of a source can be counted again", "source", name)
+		}
+		d.failing[name] = err != nil && !errors.Is(err, stats.ErrNotOurs)
+		if len(pass.Counted) > 0 || pass.Removed > 0 {
+			d.log.Info("days are counted", "source", name, "days", len(pass.Counted), "removed", pass.Removed, "records", pass.Records)
+		}
+		if source, ok := r.Source.(interface{ Slow() bool }); ok && pass.Ours && source.Slow() {
+			d.rests[name] = int(slowPause/rollUpPause) - 1
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"talktime/internal/config"
+	"talktime/stats"
 	"talktime/store/storetest"
 )
 
@@ -51,8 +53,11 @@ func TestDaysAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = counts.Close() }()
-	if ours, err := s.Claim(t.Context(), "long gone", "somebody", 0); err != nil || !ours {
+	if ours, err := s.Claim(t.Context(), "long gone", "somebody", time.Minute); err != nil || !ours {
 		t.Fatal(ours, err)
+	}
+	if err := s.Unclaim(t.Context(), "long gone", "somebody"); err != nil {
+		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -84,6 +89,44 @@ func TestDaysAreCounted(t *testing.T) {
 		if len(figures.RollUps) != 3 || figures.RollUps[i].Source != want.source || figures.RollUps[i].Days < want.days || figures.RollUps[i].Passed.IsZero() == want.passed {
 			t.Errorf("the figures are %+v", figures.RollUps)
 			break
+		}
+	}
+}
+
+// slowSource is a source that reads everything to find out what has changed.
+type slowSource struct {
+	stats.Dated
+
+	slow  bool
+	asked int
+	err   error
+}
+
+func (s *slowSource) Name() string { return fmt.Sprint("slow ", s.slow, s.err != nil) }
+func (s *slowSource) Slow() bool   { return s.slow }
+func (s *slowSource) Days(context.Context, stats.Day, stats.Day) (map[stats.Day]string, error) {
+	s.asked++
+	return nil, s.err
+}
+
+// TestSlowSourcesRest: a CDR table without an index of dates is not read every minute, also when that fails.
+func TestSlowSourcesRest(t *testing.T) {
+	t.Parallel()
+	s := storetest.SQLite(t).Migrated(t)
+	broken := &stats.SourceError{Name: "slow", Reason: "it took too long"}
+	sources := []*slowSource{{slow: true}, {slow: true, err: broken}, {}, {err: broken}}
+	d := dayCounter{nil, slog.New(slog.DiscardHandler), map[string]bool{}, map[string]int{}}
+	for _, source := range sources {
+		d.rollers = append(d.rollers, &stats.Roller{
+			Source: source, Kinds: func(context.Context) ([]stats.Kind, error) { return nil, nil }, Keeper: s, Location: time.UTC, Now: time.Now, Holder: "test",
+		})
+	}
+	for range 61 {
+		d.look(t.Context())
+	}
+	for i, want := range []int{2, 2, 61, 61} {
+		if got := sources[i].asked; got != want {
+			t.Errorf("%s was asked %d times in an hour, want %d", sources[i].Name(), got, want)
 		}
 	}
 }

@@ -176,7 +176,22 @@ func nameIn(callerID []byte) []byte {
 	if len(name) >= 2 && name[0] == '"' && name[len(name)-1] == '"' {
 		name = name[1 : len(name)-1]
 	}
-	return name
+	return unescaped(name)
+}
+
+// unescaped takes the backslashes away that Asterisk puts before quotes and backslashes of a name.
+func unescaped(name []byte) []byte {
+	if bytes.IndexByte(name, '\\') < 0 {
+		return name
+	}
+	plain := make([]byte, 0, len(name))
+	for i := 0; i < len(name); i++ {
+		if name[i] == '\\' && i+1 < len(name) && (name[i+1] == '"' || name[i+1] == '\\') {
+			i++
+		}
+		plain = append(plain, name[i])
+	}
+	return plain
 }
 
 // parseTime reads 2030-01-31 23:59:59, with or without a T and parts of a second, which are left out.

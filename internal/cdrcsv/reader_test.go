@@ -135,6 +135,11 @@ func TestLines(t *testing.T) {
 			[]string{"2026-11-20 22:08:09|1>2|NO ANSWER||1|Ana"},
 			nil, 0,
 		},
+		"a name with quotes in it": {
+			"start,clid,src,dst,duration,billsec,disposition\n2026-11-20 22:08:09,\"\"\"Viktor \\\"\"V\\\"\" \\\\o/\"\" <1>\",1,2,3,0,NO ANSWER\n",
+			[]string{`2026-11-20 22:08:09|1>2|NO ANSWER||1|Viktor "V" \o/`},
+			nil, 0,
+		},
 		"names alone": {"calldate,src,dst,duration,billsec,disposition", nil, nil, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

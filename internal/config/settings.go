@@ -184,7 +184,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_TRUNKS", Unset: "none",
-			Meaning: "regular expression of the channels that are trunks, that is, outside",
+			Meaning: "regular expression of the channels that are trunks, that is, outside. It sees their names up to the last -, as PJSIP/trunk-",
 		},
 		{
 			Name: "TALKTIME_NODEMANAGER", Unset: "off",

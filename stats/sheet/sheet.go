@@ -38,7 +38,7 @@ type Table struct {
 	Rows    [][]Cell
 }
 
-// CSV writes the table as RFC 4180 says. A text that a spreadsheet would take for a formula has a ' before it.
+// CSV writes the table as RFC 4180 says. A text that a spreadsheet would take for a formula has a ' before it; a + and digits is none.
 func (t Table) CSV(w io.Writer) error {
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
@@ -60,10 +60,16 @@ func (t Table) CSV(w io.Writer) error {
 }
 
 func (c Cell) csv() string {
-	if !c.number && c.text != "" && strings.ContainsRune("=+-@\t\r", rune(c.text[0])) {
+	if !c.number && c.text != "" && strings.ContainsRune("=+-@\t\r", rune(c.text[0])) && !isNumber(c.text) {
 		return "'" + c.text
 	}
 	return c.text
+}
+
+// isNumber reports whether a text is a telephone number or a calling code: a + and digits.
+func isNumber(text string) bool {
+	digits, plus := strings.CutPrefix(text, "+")
+	return plus && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 // exactDigits is how many digits of a number Excel keeps.

@@ -19,6 +19,8 @@ func table() sheet.Table {
 		{sheet.Text("Germany"), sheet.Whole(48), sheet.Number("12.500001")},
 		{sheet.Text(`=HYPERLINK("http://evil.example")`), sheet.Whole(-3), sheet.Number("-0.000001")},
 		{sheet.Text("+49"), {}, sheet.Number("9223372036854.775807")},
+		{sheet.Text("+49+1"), {}, {}},
+		{sheet.Text("+"), {}, {}},
 		{sheet.Text("@a"), sheet.Whole(0), {}},
 		{sheet.Text("-1"), sheet.Whole(1), sheet.Number("123456789012.345")},
 		{sheet.Text("a,\"b\"\r\nc <&> ü"), sheet.Whole(1), {}},
@@ -33,7 +35,7 @@ func TestCSV(t *testing.T) {
 	if err := table().CSV(&b); err != nil {
 		t.Fatal(err)
 	}
-	if lines := strings.Count(b.String(), "\r\n"); lines != 9 { // a heading, seven rows, and a break within one
+	if lines := strings.Count(b.String(), "\r\n"); lines != 11 { // a heading, nine rows, and a break within one
 		t.Errorf("%d lines:\n%q", lines, b.String())
 	}
 	rows, err := csv.NewReader(&b).ReadAll()
@@ -44,7 +46,9 @@ func TestCSV(t *testing.T) {
 		{"name", "attempts", "EUR"},
 		{"Germany", "48", "12.500001"},
 		{`'=HYPERLINK("http://evil.example")`, "-3", "-0.000001"},
-		{"'+49", "", "9223372036854.775807"},
+		{"+49", "", "9223372036854.775807"},
+		{"'+49+1", "", ""},
+		{"'+", "", ""},
 		{"'@a", "0", ""},
 		{"'-1", "1", "123456789012.345"},
 		{"a,\"b\"\nc <&> ü", "1", ""},
@@ -76,6 +80,8 @@ func TestExcel(t *testing.T) {
 		{"Germany", "48", "12.500001"},
 		{`=HYPERLINK("http://evil.example")`, "-3", "-0.000001"},
 		{"+49", "", "9223372036854.775807"},
+		{"+49+1"},
+		{"+"},
 		{"@a", "0"},
 		{"-1", "1", "123456789012.345"},
 		{"a,\"b\"\r\nc <&> ü", "1"},
