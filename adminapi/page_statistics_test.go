@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -67,10 +68,11 @@ func TestPeriodsOfThePage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := time.Date(2026, 3, 29, 0, 30, 0, 0, vienna)
+	var now atomic.Pointer[time.Time] // the server reads it beside us
+	now.Store(new(time.Date(2026, 3, 29, 0, 30, 0, 0, vienna)))
 	s := newSite(t, storetest.SQLite(t))
 	s.start(func(d *adminapi.Deps) {
-		d.Location, d.Now = vienna, func() time.Time { return now }
+		d.Location, d.Now = vienna, func() time.Time { return *now.Load() }
 	})
 	admin := s.login("admin")
 	for word, want := range map[string]string{
@@ -85,7 +87,7 @@ func TestPeriodsOfThePage(t *testing.T) {
 	} {
 		admin.page("/statistics?period=" + word).has(want)
 	}
-	now = time.Date(2027, 1, 1, 12, 0, 0, 0, vienna)
+	now.Store(new(time.Date(2027, 1, 1, 12, 0, 0, 0, vienna)))
 	admin = s.login("admin")
 	admin.page("/statistics?period=last-month").has("from 2026-12-01 00:00 until 2027-01-01 00:00")
 	admin.page("/statistics?period=this-week").has("from 2026-12-28 00:00 until 2027-01-04 00:00")
