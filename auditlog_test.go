@@ -16,7 +16,7 @@ func TestAuditActionsAreListed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	written := regexp.MustCompile(`(?:logIn\(db, actor, |log\.add\(|auditLine\(\w+\.Transaction, |\bAction: |\.Log\(ctx, actor\(\), )"([^"]*)"`)
+	written := regexp.MustCompile(`(?:logIn\(db, actor, |log\.add\(|auditLine\(\w+\.Transaction, |\bAction: |\.Log\(ctx, actor\(\), |\bAudit\{(?:Verb: )?)"([^"]*)"`)
 	form := regexp.MustCompile(`^[a-z]+\.[a-z]+$`)
 	found := 0
 	for _, dir := range []string{"billing", "store", "adminapi", "cmd"} {

@@ -100,6 +100,8 @@ func (a Access) check(r *request) error {
 	case who.token != nil && a.Scope != "" && who.has(a.Scope),
 		who.user != nil && (who.user.Admin || a.Login || a.Self && who.user.Username == r.subject()):
 		return nil
+	case who.token != nil && a.Scope != "" && !r.route.Kept && !r.isPage():
+		return refused(http.StatusForbidden, "Forbidden: this needs the scope "+string(a.Scope))
 	}
 	return forbidden()
 }

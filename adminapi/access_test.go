@@ -63,7 +63,21 @@ func authorisation(t *testing.T, s *site) {
 		"GET /v2/accounts/:account/call_statistics/countries": "statistics", "GET /v2/accounts/:account/call_statistics/countries/:list": "statistics",
 		"GET /v2/accounts/:account/call_statistics/csv": "statistics", "GET /v2/accounts/:account/call_statistics/:period": "statistics",
 		"GET /api/stats/summary": self + " statistics", "GET /api/stats/destinations": self + " statistics", "GET /api/stats/heatmap": self + " statistics", "GET /api/stats/concurrent": self + " statistics",
+		"GET /api/api.php": everybody, "POST /api/api.php": everybody, // it looks itself
 		"GET /openapi.json": everybody, "GET /docs": everybody, "GET /docs/style.css": everybody,
+		"GET /stats/rest/index.php": "marta joel statistics", "GET /qstats/rest/index.php": "marta joel statistics", "GET /rest/index.php": "marta joel statistics",
+		"GET /api/queues": "statistics", "GET /api/queues/agents": "statistics", "GET /api/queues/summary": "statistics", "GET /api/queues/waits": "statistics", "GET /api/queues/agents/times": "statistics", // and whoever was granted something
+		"GET /api/queues/calls": "statistics", "GET /api/queues/calls/:uniqueid": "statistics", "GET /api/queues/calls/:uniqueid/recording": "recordings", "GET /api/queues/abandoned": "statistics",
+		"PATCH /api/queues/:queue": "admin", "PATCH /api/queues/agents/:agent": "admin", "GET /api/queues/import": "admin",
+		"GET /api/pbx/recordings": "recordings", "GET /api/pbx/recordings/retention": "recordings", "GET /api/pbx/recordings/*file": "recordings", "DELETE /api/pbx/recordings/*file": "write", "GET /api/pbx/system": "read",
+		"GET /api/queues/live": "statistics", "GET /api/queues/live/events": "statistics",
+		"GET /api/pbx/extensions": "read", "POST /api/pbx/extensions": "write", "GET /api/pbx/extensions/:extension": "read", "PATCH /api/pbx/extensions/:extension": "write", "DELETE /api/pbx/extensions/:extension": "write",
+		"GET /api/pbx/followme": "read", "POST /api/pbx/followme": "write", "GET /api/pbx/followme/:extension": "read", "PATCH /api/pbx/followme/:extension": "write", "DELETE /api/pbx/followme/:extension": "write",
+		"GET /api/pbx/changes": "read", "POST /api/pbx/changes/:change/undo": "write", "POST /api/pbx/undo": "write",
+		"GET /api/pbx/trunks": "read", "POST /api/pbx/trunks": "write", "GET /api/pbx/trunks/:trunk": "read", "PATCH /api/pbx/trunks/:trunk": "write", "DELETE /api/pbx/trunks/:trunk": "write",
+		"GET /api/pbx/channels": "read", "GET /api/pbx/channels/:channel": "read", "DELETE /api/pbx/channels/:channel": "write", "POST /api/pbx/channels/:channel/redirect": "write",
+		"GET /api/pbx/calls": "read", "GET /api/pbx/calls/events": "read", "POST /api/pbx/originate": "write", "GET /api/pbx/peers": "read", "GET /api/pbx/queues/:queuename/members": "read",
+		"POST /api/pbx/queues/:queuename/members": "write", "PATCH /api/pbx/queues/:queuename/members/:member": "write", "DELETE /api/pbx/queues/:queuename/members/:member": "write",
 		"GET /logout": everybody, "POST /logout": everybody, "GET /check": "marta joel",
 		"GET /api/users": "read", "POST /api/users": "users", "PATCH /api/users": "users",
 		"GET /api/users/:username": self + " read", "PATCH /api/users/:username": self + " users", "DELETE /api/users/:username": nobody, // with one scope alone: TestDeletingIsMoney
@@ -144,8 +158,15 @@ func authorisation(t *testing.T, s *site) {
 			}
 			want := map[int]string{401: `{"message":"Not authenticated"}`, 403: `{"message":"Forbidden"}`}[a.status]
 			more := strings.HasPrefix(a.body, `{"message":"Forbidden: `) // and which scope it needs too
+			if strings.HasSuffix(route.Path, "/rest/index.php") {
+				want = map[int]string{401: `{"error":"authentication required"}`, 403: `{"error":"Forbidden"}`}[a.status]
+			}
 			if route.Kept && !route.Access.Crossbar && want != "" && strings.TrimSpace(a.body) != want && !more {
 				t.Errorf("%s by %q: %s", what, name, a.body)
+			}
+			if scope := string(route.Access.Scope); !route.Kept && strings.HasPrefix(path, "/api/") && scope != "" && strings.HasPrefix(name, "token ") && name != "token "+scope && a.status == http.StatusForbidden &&
+				!strings.Contains(a.body, `"message":"Forbidden: this needs the scope `+scope+`"`) {
+				t.Errorf("%s by %q does not say what is missing: %s", what, name, a.body)
 			}
 		}
 	}
@@ -173,6 +194,7 @@ func TestScopeWords(t *testing.T) {
 	for _, route := range adminapi.Routes() {
 		used[string(route.Access.Scope)] = true
 	}
+	used[string(adminapi.ScopeSecrets)] = true // what is shown depends on it, not who may ask
 	for _, scope := range models.Scopes() {
 		if said := models.ScopePermits(scope); (said != models.ScopePermits("")) != used[scope] {
 			t.Errorf("%s is said to permit %q", scope, said)

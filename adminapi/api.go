@@ -16,10 +16,13 @@ import (
 	"github.com/gin-contrib/sessions"
 	"github.com/gin-gonic/gin"
 
+	"talktime/adminapi/callcenter"
 	"talktime/billing"
 	"talktime/internal/password"
 	"talktime/models"
 	"talktime/money"
+	"talktime/queues/live"
+	"talktime/queues/reports"
 	"talktime/stats"
 	"talktime/web"
 )
@@ -38,7 +41,7 @@ type Deps struct {
 	// Of prices by number. LongestCall is how long a call may last at all.
 	Tariffs     Tariffs
 	LongestCall time.Duration
-	// Of routes to carriers; only with Tariffs. DialTechs are the technologies that may be dialled.
+	// Of routes to carriers; only with Tariffs. DialTechs are the technologies that may be dialled, also by orders to Asterisk.
 	Routing   Routing
 	DialTechs []string
 
@@ -65,6 +68,21 @@ type Deps struct {
 	MonthFirst          bool // dates are 06/17/2027 there; else 17/06/2027
 	CallStatisticsAllow []netip.Prefix
 	CallFacts           CallFacts // of calls of ours, when Stats has these; without them there are no such paths
+
+	Queues *reports.Service // of Asterisk's queues and their agents; without it there are no such paths
+	// Only with Queues; without one of them there are no such paths.
+	QueueNames QueueNames
+	QueueFeed  QueueFeed
+	Recordings RecordingFiles
+	QueueSLA   time.Duration // within which callers are to be connected, unless somebody says otherwise; 0: 20 seconds
+	// LiveQueues is how they are now; nil: nothing is known of that.
+	LiveQueues LiveQueues
+	// PBX is the telephone system; nil: there are no paths for it.
+	PBX *PBX
+	// Manager is what the connection to Asterisk's manager interface did; nil: there is none.
+	Manager func() live.ManagerStats
+	// Stop is closed when the server is to stop: what would go on for long ends then. It may be nil.
+	Stop <-chan struct{}
 
 	Figures Figures // for the metrics; without them these say nothing of the site
 	Version string  // of the program
@@ -166,6 +184,9 @@ type api struct {
 	listing  searches      // turns to read lists of calls
 	summing  chan struct{} // turns to sum calls up and write down the answer
 
+	sending   sending // turns to send recordings
+	heard     heard
+	ringing   chan struct{} // turns to wait for a telephone to be answered
 	importing chan struct{} // the turn to import a file of rates
 	making    chan struct{} // the turn to make a batch of vouchers or cards
 	pages     *web.Pages
@@ -176,7 +197,12 @@ type api struct {
 	basics  basics
 	credit  credit
 
+	realtime *callcenter.Realtime // nil without LiveQueues
+	streams  streams              // of the live pictures
+	calls    shownCalls
+
 	described func() (description, error) // made when it is asked for
+	taken     func() map[string][]string  // see queryParameters
 
 	mu      sync.Mutex
 	cookies sessions.Store // nil until the database has told the secret
@@ -186,10 +212,17 @@ type api struct {
 func New(d Deps) (http.Handler, error) {
 	a := &api{Deps: d, log: d.Logger, hasher: password.New(runtime.NumCPU()), origins: http.NewCrossOriginProtection()}
 	a.metrics, a.described = newMetrics(d.Version), sync.OnceValues(a.newDescription)
+	a.taken = sync.OnceValue(queryParameters)
 	a.credit.turn = make(chan struct{}, 1)
 	a.listing.most, a.summing = 1, make(chan struct{}, maxSumming)
 	a.importing, a.making = make(chan struct{}, 1), make(chan struct{}, 1)
+	a.sending.all, a.sending.each.most = make(chan struct{}, maxSending), maxSendingEach
+	a.ringing = make(chan struct{}, maxRinging)
 	a.turns = make(chan struct{}, runtime.NumCPU())
+	if d.LiveQueues != nil {
+		a.realtime = &callcenter.Realtime{Live: d.LiveQueues}
+	}
+	a.watchQueues()
 	if a.Now == nil {
 		a.Now = time.Now
 	}
@@ -227,7 +260,7 @@ func (a *api) engine() (http.Handler, error) {
 	}
 	e.Use(a.identifyRequest, a.measure, a.logAccess, a.recovered, a.secureHeaders, a.limitBody)
 	for _, r := range slices.Concat(Routes(), Pages()) {
-		if r.needs != nil && !r.needs(a.Deps) || r.dispatched() {
+		if r.needs != nil && !r.needs(a.Deps) || r.dispatched() || r.Path == pbxRetentionPath {
 			continue
 		}
 		e.Handle(r.Method, r.Path, a.serve(r))
@@ -251,5 +284,5 @@ func (a *api) engine() (http.Handler, error) {
 		}
 		noMethod(c)
 	})
-	return e, nil
+	return exactPaths(e), nil
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"maps"
 	"net/http"
+	"net/url"
 	"regexp"
 	"slices"
 	"strconv"
@@ -306,7 +307,12 @@ func (d *document) curl(o *huma.Operation) string {
 	for _, p := range o.Parameters {
 		switch p = d.parameter(p); {
 		case p.In == "path":
-			path = strings.ReplaceAll(path, "{"+p.Name+"}", exampleText(p.Schema.Examples[0]))
+			value := exampleText(p.Schema.Examples[0])
+			if p.Name != "file" { // which may be in folders
+				value = url.PathEscape(value)
+			}
+			path = strings.ReplaceAll(path, "{"+p.Name+"}", value)
+		case p.Name == "If-Match": // of a version that nobody has read yet
 		case p.In == "header":
 			words = append(words, "-H", quoted(p.Name+": "+exampleText(p.Schema.Examples[0])))
 		case p.Name == "imsi", p.Required: // what a question needs

@@ -62,8 +62,9 @@ func readCurl(t *testing.T, line, server string) example {
 // examples make.
 func TestExamplesOfDocs(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Asterisk = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
-	program := s.program("read", "cdr", "users", "money", "admin", "statistics")
+	s := newSite(t, storetest.SQLite(t), func(d *adminapi.Deps) { d.Asterisk = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }, withRecording(t), withFreePBX(t), withMemoryTrunks, withSteadyAsterisk(t))
+	s.keeps(wednesday...)
+	program := s.program("read", "cdr", "users", "money", "admin", "statistics", "recordings", "write")
 	var first, others, logins, logouts, last []example
 	for _, found := range shownCurl.FindAllStringSubmatch(s.anonymous().get("/docs").is(http.StatusOK).body, -1) {
 		switch e := readCurl(t, html.UnescapeString(found[1]), s.url); {
@@ -107,6 +108,7 @@ func TestExamplesOfDocs(t *testing.T) {
 		case a.status == http.StatusConflict && strings.HasSuffix(e.path, "/rollback"): // there is no version before the first
 		case a.status == http.StatusConflict && e.path == "/api/rerates": // nobody was shown that digest
 		case a.status == http.StatusNotFound && strings.HasPrefix(e.path, "/api/rerates/"): // so it was not posted
+		case a.status == http.StatusNotFound && e.method == http.MethodDelete && e.path == "/api/pbx/followme/204": // the undo above took it back
 		default:
 			t.Errorf("%s %s %s: %d %s", e.method, e.path, e.body, a.status, short(a.body))
 		}
@@ -116,7 +118,7 @@ func TestExamplesOfDocs(t *testing.T) {
 	s.admin.post("/api/groups", `{"name":"field-team","day":31,"month":1,"year":2099,"count":12,"value":60}`).is(http.StatusCreated)
 	s.admin.post("/api/balance", fmt.Sprintf(`{"userId":2,"value":%d,"signal":"+"}`, 600)).is(http.StatusCreated)
 	rank := func(e example) int { // behind those who need them
-		return slices.Index([]string{"/api/groups/field-team", "/api/users/marta", "/api/carriers/north", "/api/tariffs/retail"}, e.path)
+		return slices.Index([]string{"/api/groups/field-team", "/api/users/marta", "/api/carriers/north", "/api/tariffs/retail", "/api/pbx/extensions/204"}, e.path)
 	}
 	slices.SortStableFunc(last, func(a, b example) int { return rank(a) - rank(b) })
 	for _, e := range slices.Concat(others, logins, logouts, last) {

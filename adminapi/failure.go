@@ -24,6 +24,7 @@ type failure struct {
 	body    any    // in place of the usual one, on kept paths
 	headers map[string]string
 	report  *tariff.Report // beside the message, on newer paths; may be nil
+	cause   error          // for the server's log alone; may be nil
 }
 
 func (f failure) Error() string { return f.message }
@@ -139,7 +140,7 @@ func refusalStatus(r *billing.Refusal) int {
 	return http.StatusConflict
 }
 
-// fail answers with an error. One of ours is logged here, and nothing of it is told.
+// fail answers with an error. One of ours is logged here, and nothing of it is told; so is what keeps the telephone system from answering.
 func (r *request) fail(err error) {
 	f, ok := failureOf(err)
 	unanswered := errors.Is(err, models.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) || !ok && r.ctx().Err() != nil
@@ -154,7 +155,15 @@ func (r *request) fail(err error) {
 		r.api.log.Error("a request failed", "request_id", id, "path", maskPath(r.Request.URL.Path), "err", err)
 		f = internal(id)
 	}
+	if (ok || unanswered) && r.route.pbx() && ofServer(f.status) {
+		r.api.log.Warn("the telephone system could not answer", "request_id", r.GetString(keyRequestID), "status", f.status, "err", cmp.Or(f.cause, err))
+	}
 	r.answerFailure(f)
+}
+
+// ofServer reports whether a status is that of trouble. What is not set up is none.
+func ofServer(status int) bool {
+	return status >= http.StatusInternalServerError && status != http.StatusNotImplemented
 }
 
 // answerFailure writes a failure: on kept paths as the original did, elsewhere as RFC 9457 says.
@@ -164,6 +173,14 @@ func (r *request) answerFailure(f failure) {
 	}
 	if r.crossbar() {
 		r.json(f.status, r.envelope(f))
+		return
+	}
+	if r.callCenter() {
+		r.failCallCenter(f)
+		return
+	}
+	if r.keptPBX() {
+		r.failKeptPBX(f)
 		return
 	}
 	if r.isPage() {

@@ -60,6 +60,11 @@ func tooBig(text string) bool { return digits(text) && strings.Trim(text, "0") !
 
 // answerList answers with a page, or with the one object that was asked for.
 func answerList[T, S any](r *request, l models.ListRequest, list models.List[T], key func(T) int64, show func(T) S) error {
+	return answerListAs(r, l, list, key, show, func(page envelope[S]) any { return page })
+}
+
+// answerListAs is answerList for pages that say more than others.
+func answerListAs[T, S any](r *request, l models.ListRequest, list models.List[T], key func(T) int64, show func(T) S, as func(envelope[S]) any) error {
 	objects := make([]S, len(list.Items))
 	for i, item := range list.Items {
 		objects[i] = show(item)
@@ -80,7 +85,7 @@ func answerList[T, S any](r *request, l models.ListRequest, list models.List[T],
 	full := len(list.Items) == l.Size
 	switch {
 	case l.After != 0 || l.Number >= models.MaxPage:
-		if full {
+		if full && key(list.Items[l.Size-1]) != 0 { // else nothing tells its objects apart
 			link("next", map[string]string{"after": strconv.FormatInt(key(list.Items[l.Size-1]), 10), "results_per_page": size, "page": ""})
 		}
 	case int64(l.Number) < pages || list.AtLeast && full:
@@ -90,7 +95,7 @@ func answerList[T, S any](r *request, l models.ListRequest, list models.List[T],
 		link("last", map[string]string{"page": strconv.FormatInt(pages, 10), "results_per_page": size})
 	}
 	r.Header("Link", strings.Join(links, ", "))
-	r.answer(http.StatusOK, envelope[S]{list.Total, objects, l.Number, pages})
+	r.answer(http.StatusOK, as(envelope[S]{list.Total, objects, l.Number, pages}))
 	return nil
 }
 

@@ -197,6 +197,7 @@ func (s *siteFigures) Collect(to chan<- prometheus.Metric) {
 	}
 	instant(f.LastCall, "call_last_timestamp_seconds", "When the newest call was permitted.")
 	instant(f.NextRefill, "refill_next_timestamp_seconds", "When the next refill of a group is due; past when it is late.")
+	s.queueLog(to, &f.Queues)
 	for _, r := range f.RollUps {
 		of := func(value float64, name, help string) {
 			to <- prometheus.MustNewConstMetric(siteDesc(name, help, "source"), prometheus.GaugeValue, value, r.Source)
@@ -214,4 +215,26 @@ func (s *siteFigures) Collect(to chan<- prometheus.Metric) {
 	for currency, amount := range f.Held {
 		to <- prometheus.MustNewConstMetric(held, prometheus.GaugeValue, float64(amount)/float64(money.Unit), currency)
 	}
+}
+
+// queueLog shows how far the queue_log was read. Nothing is shown as long as none was.
+func (s *siteFigures) queueLog(to chan<- prometheus.Metric, f *models.QueueFigures) {
+	if f.Files == 0 {
+		return
+	}
+	show := func(kind prometheus.ValueType, value float64, name, help string) {
+		to <- prometheus.MustNewConstMetric(siteDesc("queue_log_"+name, help), kind, value)
+	}
+	show(prometheus.GaugeValue, float64(f.Behind()), "lag_bytes", "Bytes of the queue_log that were there when it was last looked at and are not read yet; rows at most, where it is a table.")
+	if !f.LastRead.IsZero() {
+		show(prometheus.GaugeValue, max(s.asked.Sub(f.LastRead).Seconds(), 0), "lag_seconds", "How long ago the queue_log was last read to its end; it grows when the log is away, or cannot be read.")
+	}
+	if !f.LastEvent.IsZero() {
+		show(prometheus.GaugeValue, float64(f.LastEvent.UnixMilli())/1000, "last_event_timestamp_seconds", "Time of the latest event of the queue_log.")
+	}
+	show(prometheus.CounterValue, float64(f.Lines), "lines_total", "Lines of the queue_log that were read.")
+	show(prometheus.CounterValue, float64(f.BadLines), "malformed_total", "How many of these were none of a queue_log.")
+	show(prometheus.CounterValue, float64(f.LostBytes), "lost_bytes_total", "Bytes of the queue_log that were gone before they were read, at least so many.")
+	show(prometheus.GaugeValue, float64(f.OpenCalls), "calls_open", "Calls of the queue_log that wait or talk.")
+	show(prometheus.GaugeValue, float64(f.Unpacked), "days_unpacked", "Days of the queue_log that are over and not packed, counted up to 60.")
 }

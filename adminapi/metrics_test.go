@@ -13,6 +13,8 @@ import (
 
 	"talktime/adminapi"
 	"talktime/models"
+	"talktime/queues"
+	"talktime/queues/feed"
 	"talktime/stats"
 	"talktime/store/storetest"
 )
@@ -243,6 +245,45 @@ func TestRollUpMetrics(t *testing.T) {
 		}
 		if _, ok := got[`talktime_rollup_passed_timestamp_seconds{source="pbx1.example.org"}`]; ok {
 			t.Error("a pass that found something to do and did not do it counts as one")
+		}
+	})
+}
+
+// TestQueueLogMetrics: how far the queue_log was read, and nothing about it as long as none was.
+func TestQueueLogMetrics(t *testing.T) {
+	onBoth(t, func(t *testing.T, s *site) {
+		ctx := t.Context()
+		other := newSite(t, storetest.SQLite(t))
+		for name := range other.admin.get("/metrics").is(http.StatusOK).metrics() {
+			if strings.HasPrefix(name, "talktime_queue_log") {
+				t.Errorf("%s, though nothing was read", name)
+			}
+		}
+		if ours, err := s.store.ClaimQueueLog(ctx, "test", time.Minute); err != nil || !ours {
+			t.Fatal(ours, err)
+		}
+		now := time.Now().Add(-time.Hour)
+		at := now.Add(-time.Hour).Truncate(time.Second)
+		_, err := s.store.StoreQueueLog(ctx, "test", feed.Batch{
+			File: feed.File{
+				Kind: feed.KindFile, Name: "/var/log/asterisk/queue_log", Head: 10, Digest: "x", Position: 100, Size: 175, Lines: 3, Bad: 1, First: at.UnixMicro(), Last: at.UnixMicro(),
+				Lost: 9, Read: now,
+			},
+			Events: []queues.Event{{At: at.UnixMicro(), Kind: queues.EnterQueue, CallID: "1.1", Queue: "support", Agent: queues.None, Name: "ENTERQUEUE"}}, Now: now,
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := s.admin.get("/metrics").is(http.StatusOK).metrics()
+		for name, want := range map[string]float64{
+			"lag_bytes": 75, "lines_total": 3, "malformed_total": 1, "lost_bytes_total": 9, "last_event_timestamp_seconds": float64(at.Unix()), "calls_open": 1, "days_unpacked": 0,
+		} {
+			if value, ok := got["talktime_queue_log_"+name]; !ok || value != want {
+				t.Errorf("%s is %v, want %v", name, value, want)
+			}
+		}
+		if lag := got["talktime_queue_log_lag_seconds"]; lag < 3500 || lag > 7200 {
+			t.Errorf("lag_seconds is %v", lag)
 		}
 	})
 }

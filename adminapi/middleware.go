@@ -39,7 +39,7 @@ func (a *api) logAccess(c *gin.Context) {
 	start, cut := a.Now(), true
 	defer func() { // also for an answer that is cut off, which is a panic
 		level := slog.LevelInfo
-		if c.Writer.Status() >= http.StatusInternalServerError {
+		if ofServer(c.Writer.Status()) {
 			level = slog.LevelError
 		}
 		line := []any{
@@ -59,7 +59,7 @@ func (a *api) logAccess(c *gin.Context) {
 // maskPath is a path without the token that it may hold, also in the wrong place.
 func maskPath(path string) string {
 	words := strings.Split(path, "/")
-	known := slices.Concat(reserved, reports)
+	known := slices.Concat(reserved, behindToken)
 	inside := false // behind /v1/, however the path before it is written
 	for i, word := range words {
 		if inside && word != "" && !slices.Contains(known, word) {

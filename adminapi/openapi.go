@@ -175,7 +175,7 @@ func (refillSchema) Schema(r huma.Registry) *huma.Schema {
 	return &huma.Schema{AnyOf: []*huma.Schema{{Type: huma.TypeInteger}, amountSchema{}.Schema(r)}}
 }
 
-var pathParameter = regexp.MustCompile(`:([a-z]+)`)
+var pathParameter = regexp.MustCompile(`[:*]([a-z]+)`)
 
 // add puts a route into the document.
 func (d *document) add(route Route, op operation) {
@@ -238,7 +238,7 @@ func (route Route) refusals(op operation) []int {
 	if op.body != nil || op.csv != "" {
 		statuses = append(statuses, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
 	}
-	if strings.Contains(route.Path, ":") {
+	if pathParameter.MatchString(route.Path) {
 		statuses = append(statuses, http.StatusNotFound)
 	}
 	if slices.Contains(op.query, "q") {
@@ -249,7 +249,7 @@ func (route Route) refusals(op operation) []int {
 
 // operationID is what programs that are made from the document call a route.
 func operationID(route Route) string {
-	words := strings.FieldsFunc(strings.ToLower(route.Method)+" "+route.Path, func(c rune) bool { return strings.ContainsRune("/:._ ", c) })
+	words := strings.FieldsFunc(strings.ToLower(route.Method)+" "+route.Path, func(c rune) bool { return strings.ContainsRune("/:*._ ", c) })
 	return strings.Join(words, "-")
 }
 

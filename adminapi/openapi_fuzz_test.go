@@ -16,7 +16,7 @@ import (
 
 // FuzzBodies: whatever a client sends is answered as the document says, and the books balance.
 func FuzzBodies(f *testing.F) {
-	s := newSite(f, storetest.SQLite(f))
+	s := newSite(f, storetest.SQLite(f), withFreePBX(f), withMemoryTrunks, withSteadyAsterisk(f))
 	s.user(models.NewUser{Username: "marta", CLID: "555000204", IMSI: "001010000000204", Balance: 180 * money.Unit})
 	s.user(models.NewUser{Username: "joel", CLID: "555000205", IMSI: "001010000000205"})
 	s.deck("retail", models.SEC)

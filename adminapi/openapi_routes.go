@@ -25,6 +25,8 @@ const (
 	tagLimits     = "Limits"
 	tagNotices    = "Notices"
 	tagStatistics = "Statistics"
+	tagQueues     = "Queues"
+	tagPBX        = "Telephone system"
 	tagTokens     = "Tokens and audit"
 	tagServer     = "Server"
 )
@@ -43,6 +45,8 @@ func tags() [][2]string {
 		{tagLimits, "What users may do with their phones, and the calls that they were refused."},
 		{tagNotices, "What happened that somebody wants to hear of, and the addresses to which it is sent."},
 		{tagStatistics, "What is counted of records of calls: of ours, or of CDR databases of Asterisk."},
+		{tagQueues, "Queues of Asterisk and their agents: what is counted of its queue_log."},
+		{tagPBX, "Extensions, trunks, calls and recordings of Asterisk."},
 		{tagTokens, "What programs may do, and who did what."},
 		{tagServer, "The state of the server, and this page."},
 	}
@@ -122,6 +126,27 @@ func operations() map[string]operation {
 	without := func(names []string, name string) []string {
 		return slices.DeleteFunc(slices.Clone(names), func(n string) bool { return n == name })
 	}
+	ofQueues := func(about string, headers ...string) answer {
+		return answer{about, map[string]any{typeJSON: callstat.Error{}}, headers}
+	}
+	queueStats := operation{
+		tag: tagStatistics, about: "People who are no administrators see the queues and agents that they were granted; to everybody else all others are as if they were not there. All values are texts. " +
+			"Of one day, today, unless start or end say otherwise. A passage through a queue belongs to the moment at which it was answered, or else ended; a call to that at which it began. Calls that go on are in realtime alone.",
+		query: []string{
+			"qs-entity", "qs-start", "qs-end", "qs-secondsstart", "qs-secondsend", "qs-queue", "qs-agent", "qs-page", "qs-rows", "qs-uniqueid", "qs-clid", "qs-url", "qs-tag", "qs-did",
+			"qs-talktime", "qs-waittime", "qs-queues",
+		},
+		answers: map[int]answer{
+			ok:                            {"A report or what a search found; a list, or one of it; the events of a call; how queues are now.", map[string]any{typeJSON: anyOf{queueListBody{}, queueReportBody{}, callEventsBody{}, queuesNowBody{}}}, []string{"X-Realtime"}},
+			http.StatusBadRequest:         ofQueues("A parameter is wrong; the error says which, and why."),
+			http.StatusUnauthorized:       ofQueues("Nobody has shown a name and a password that are right, or a token.", "WWW-Authenticate"),
+			http.StatusForbidden:          ofQueues("The token is not good for statistics, or bound to an account."),
+			http.StatusNotFound:           {"There is no such entity or report, or no such queue or agent.", map[string]any{typeJSON: anyOf{callstat.Error{}, queueListBody{}}}, nil},
+			http.StatusMethodNotAllowed:   ofQueues("These paths are only read.", "Allow"),
+			http.StatusTooManyRequests:    ofQueues("Too many passwords were wrong, or too many are being compared.", "Retry-After"),
+			http.StatusServiceUnavailable: ofQueues("The database did not answer, or too many others are waiting.", "Retry-After"),
+		},
+	}
 	never := operation{tag: tagMoney, refusals: []int{http.StatusMethodNotAllowed}}
 	unchanged := func(about, contentType string, v any) map[int]answer {
 		return map[int]answer{
@@ -133,7 +158,7 @@ func operations() map[string]operation {
 		ok:                            {"It can.", map[string]any{typeJSON: healthJSON{}}, nil},
 		http.StatusServiceUnavailable: {"It cannot; the message says why.", map[string]any{typeJSON: healthJSON{}, typeProblem: problemJSON{}}, nil},
 	}
-	return map[string]operation{
+	return with(map[string]operation{
 		"GET /":        {tag: tagSession, answers: html("A page.")},
 		"GET /login":   {tag: tagSession, answers: html("A form.")},
 		"GET /logout":  {tag: tagSession, answers: html("A page.")},
@@ -384,6 +409,10 @@ func operations() map[string]operation {
 			tag: tagStatistics, about: ofAccounts + "Each call counts once, when it began, whatever records Asterisk wrote of it. Lengths are in seconds, ringing included.",
 			query: []string{"q-calls"}, answers: enveloped("Calls by the begin of the period. Those without calls are left out; errors names the databases that are.", map[string]any{typeJSON: periodsBody{}}, "X-Source"),
 		},
+		"GET /stats/rest/index.php":  queueStats,
+		"GET /qstats/rest/index.php": queueStats,
+		"GET /rest/index.php":        queueStats,
+
 		"GET /health": {tag: tagServer, answers: map[int]answer{ok: {"The word healthy.", map[string]any{typeText: nil}, nil}}},
 
 		"GET /api/notices":  {tag: tagNotices, about: "They are kept for 90 days.", query: list, answers: page(envelope[noticeJSON]{}, noticeJSON{})},
@@ -418,7 +447,7 @@ func operations() map[string]operation {
 		"GET /docs/style.css": {
 			tag: tagServer, answers: unchanged("What the page looks like.", "text/css", nil),
 		},
-	}
+	}, with(with(with(queueOperations(), liveOperations()), with(with(keptPBXOperations(), with(pbxExtensionOperations(), trunkOperations())), recordingOperations())), pbxLiveOperations()))
 }
 
 // refusalExamples are messages of refusals.
@@ -427,7 +456,10 @@ func refusalExamples() map[int]string {
 		http.StatusBadRequest: undecodable().message, http.StatusUnauthorized: "Not authenticated", http.StatusForbidden: forbidden().message,
 		http.StatusNotFound: "not found", http.StatusMethodNotAllowed: "method not allowed", http.StatusConflict: "insufficient balance",
 		http.StatusRequestEntityTooLarge: tooLarge(maxBody).message, http.StatusUnsupportedMediaType: `Request must have "Content-Type: application/json" header`,
-		http.StatusTooManyRequests: "too many questions at once", http.StatusServiceUnavailable: "the database cannot be reached; try again",
+		http.StatusPreconditionFailed: "this is not as it was when you read it: somebody else has changed it; read it again",
+		http.StatusNotImplemented:     unconfigured("a back end for extensions", "TALKTIME_PBX_BACKEND").message,
+		http.StatusBadGateway:         "Asterisk cannot be reached, so nothing was done; try again",
+		http.StatusTooManyRequests:    "too many questions at once", http.StatusServiceUnavailable: "the database cannot be reached; try again",
 	}
 }
 
@@ -443,6 +475,9 @@ func refusals() map[int]string {
 		http.StatusRequestEntityTooLarge: "The body is longer than 1 MiB, or a file of rates longer than 64 MiB.",
 		http.StatusUnsupportedMediaType:  "The body has another Content-Type than those listed.",
 		http.StatusTooManyRequests:       "Too many at once. Retry-After says how many seconds to wait.",
+		http.StatusPreconditionFailed:    "It is not as it was when the client read it: its ETag has changed.",
+		http.StatusNotImplemented:        "The settings do not name what this needs; the message says which is missing.",
+		http.StatusBadGateway:            "Asterisk cannot be reached, or refuses.",
 		http.StatusServiceUnavailable:    "The database cannot be reached, somebody keeps locked what this needs, a search takes too long, or too many others are waiting. What is to be changed may have been changed where the message says so. Retry-After says how many seconds to wait.",
 	}
 }

@@ -317,6 +317,7 @@ func headers() map[string]*huma.Header {
 		"Link":                text("The next page and the last, as RFC 8288 writes them.", `<http://localhost:8080/api/users?page=2&results_per_page=10>; rel="next"`),
 		"X-Source":            text("From what the figures were counted: raw (records), rollup (what was counted of whole days before), or rollup+raw.", "raw"),
 		"X-Truncated":         text("Which parts are not whole: of a user's calls there are the newest 100 (all are in /api/cdr), of a group's members the first 10000, in lists 100 (all are in /api/users); rows: of statistics there are as many as limit says.", "originated_calls"),
+		"X-Realtime":          text("unavailable, when Asterisk is away: then nothing is known of who waits and who is there.", "unavailable"),
 		"X-Count":             text("at-least, when there are num_results objects or more and nobody has counted them to the end.", "at-least"),
 		"ETag":                text("Changes when the content does.", `"d41d8cd98f00b204e9800998ecf8427e"`),
 		"Set-Cookie":          text("The cookie session.", "session=…; Path=/; HttpOnly; SameSite=Lax"),
@@ -355,14 +356,14 @@ func parameters() map[string]*huma.Param {
 			Description: "A key of the client's own, which makes the request safe to repeat: the same request with the same key is carried out once, and any other, here or on another path, is refused.",
 		}
 	}
-	return map[string]*huma.Param{
+	return with(map[string]*huma.Param{
 		"q":                query("q", "A query in the search language, see above.", text(`{"limit":5}`)),
 		"page":             query("page", "The number of the page, from 1 to 1000. What comes behind is reached with after.", number(1, 1000, 1)),
 		"results_per_page": query("results_per_page", "How many objects a page has; at most 100.", number(1, maxRows, 10)),
 		"after":            query("after", "Only what comes after the object with this key, in place of pages.", number(1, 0, 1)),
 		"user":             query("user", "Only what is this user's.", text("marta")),
 		"callback":         query("callback", "The name of a function, for JSONP. Only where the settings allow that; else it does not count.", text("show")),
-		"dry_run":          query("dry_run", "1: only tell what the file would change.", among("1", "0")),
+		"dry_run":          query("dry_run", "1: only tell what it would change.", among("1", "0")),
 		"note":             query("note", "What the version is, for those who look at it later; at most 120 characters.", text("spring prices")),
 		"activate":         query("activate", "1: let the version count from now on.", among("1", "0")),
 		"from":             query("from", "Let the version count from then on; a time without a zone is in the tariff's.", text("2099-01-31 00:00")),
@@ -393,6 +394,23 @@ func parameters() map[string]*huma.Param {
 		"report-date":      query("date", "A day, week for Monday to Friday of last week, month for last month; today unless given.", text("2026-02-11")),
 		"report-start":     query("start", "A day or a minute, with end.", text("2026-02-01 08:00")),
 		"report-end":       query("end", "A day or a minute, at most 366 days after start.", text("2026-02-11")),
+		"qs-entity":        needed(query("entity", "What is asked for: reports (their names), reports/NAME, queues, queues/ID, agents, agents/ID, call/UNIQUEID (its events), search or realtime.", text("queues"))),
+		"qs-start":         query("start", "The first day, or a time, included; today unless given, or the day of end.", text("2026-03-01")),
+		"qs-end":           query("end", "The last day, or a time, included; today unless given.", text("2026-03-31")),
+		"qs-secondsstart":  query("secondsstart", "Of each day only what is at this second of it or later; secondstart does, too. What is no second of a day is ignored. From above secondsend it goes over midnight.", text("28800")),
+		"qs-secondsend":    query("secondsend", "Of each day only what is at this second of it or before; secondend does, too.", text("61199")),
+		"qs-queue":         query("queue", "Queues by their names, with commas between them or repeated; ALL: all.", text("sales")),
+		"qs-agent":         query("agent", "Agents by their names, in the same way. With them only what somebody answered is there.", text("Iva Moss")),
+		"qs-page":          query("page", "Which page, of reports/NAME and search with rows.", text("1")),
+		"qs-rows":          query("rows", "How many rows a page has, at most 1000; unless given all are on one.", text("100")),
+		"qs-uniqueid":      query("uniqueid", "Of search, as all that follow: the call with this unique id.", text("1812528928.11")),
+		"qs-clid":          query("clid", "A part of the caller's number.", text("5550177")),
+		"qs-url":           query("url", "The URL of the call.", text("crm-7")),
+		"qs-tag":           query("tag", "The tag of the call.", text("Sale")),
+		"qs-did":           query("did", "The number that was called.", text("5550100")),
+		"qs-talktime":      query("talktime", "Seconds of talk: at least, or from and to with a comma between them.", text("60,99999")),
+		"qs-waittime":      query("waittime", "Seconds of waiting in the last queue, in the same way.", text("30")),
+		"qs-queues":        query("queues", "Of realtime: only these queues, with commas between them.", text("sales,support")),
 		"stats-from":       query("from", "A day, from its begin, or a time; in the zone of timezone unless it says another. The begin of today unless given.", text("2026-03-01")),
 		"stats-to":         query("to", "As from, and not included. The end of today unless given.", text("2026-04-01")),
 		"stats-timezone":   query("timezone", "The IANA name of the zone of days and hours; the server's unless given.", text("Europe/Vienna")),
@@ -410,5 +428,5 @@ func parameters() map[string]*huma.Param {
 		"path-id":          path("id", "The key of the object.", number(1, 0, 7)),
 		// One for each path, since no two take the same key.
 		"key-balance": key("invoice-2041"), "key-voice-balance": key("invoice-2042"), "key-transfers": key("transfer-118"),
-	}
+	}, with(with(queueParameters(), with(with(keptPBXParameters(), with(pbxExtensionParameters(), trunkParameters())), recordingParameters())), pbxLiveParameters()))
 }

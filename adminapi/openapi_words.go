@@ -100,7 +100,7 @@ func introduction() string {
 
 // schemas say what each kind of object is.
 func schemas() map[string]string {
-	return map[string]string{ //nolint:gosec // words about secrets, and none of them
+	return with(map[string]string{ //nolint:gosec // words about secrets, and none of them
 		"User": "A user. Who is within another object has the first fields only.", "PlainUser": "A user within another object.",
 		"Group": "A group of users.", "PlainGroup": "A group within another object.",
 		"Entry": "An entry on a user's account.", "HistoricEntry": "A ledger entry in a user's history, where every value is a string.",
@@ -135,6 +135,7 @@ func schemas() map[string]string {
 		"Webhook": "An address to which notices are sent.", "WebhookList": "A page of webhooks.", "NewWebhookRequest": "A webhook to be made.", "ChangeWebhookRequest": "What is to become of a webhook; what is missing stays.",
 		"ExtensionReport": "How much each extension called, most talk first.", "Extension": "An extension.", "CountryReport": "The calls to each country, by database.",
 		"Database": "What a database has, or why it does not answer.", "Country": "A country, or all numbers that lead to none.", "Error": "A refusal of a report.",
+		"QueueListBody": "Queues, agents or reports, all or one of them.", "QueueReportBody": "A page of a report or of what a search found.", "CallEventsBody": "The events of a call.", "QueuesNowBody": "How the queues are now.",
 		"CountriesBody": "The countries that have zones.", "CountryList": "Names of countries.", "RegionsBody": "The zones of some countries.", "RegionList": "The zones of some countries.",
 		"PeriodsBody": "Calls by hour, day, week or month.", "PeriodFigures": "The calls of a period.", "GroupFigures": "The calls of a group within a period.",
 		"DurationFigures": "How long calls lasted, in seconds, ringing included.", "ErrorBody": "A refusal of the call statistics of accounts.", "ErrorData": "What is wrong.",
@@ -149,7 +150,7 @@ func schemas() map[string]string {
 		"TransferRequest": "Money to be moved.", "TokenRequest": "A token to be made.", "VoiceRequest": "A SIM.",
 		"UserList": "A page of users.", "GroupList": "A page of groups.", "EntryList": "A page of ledger entries.", "LedgerEntryList": "A page of ledger entries.",
 		"CDRList": "A page of call records.", "CallList": "A page of calls.", "TokenList": "A page of tokens.", "TariffList": "A page of tariffs.", "TariffVersionList": "A page of versions.", "TariffRateList": "A page of rates.", "AuditLineList": "A page of the audit log.",
-	}
+	}, with(with(with(queueSchemas(), liveSchemas()), with(with(keptPBXSchemas(), with(pbxExtensionSchemas(), trunkSchemas())), recordingSchemas())), pbxLiveSchemas()))
 }
 
 // word is what the glossary knows of a property.
@@ -163,7 +164,7 @@ type word struct {
 // seldom are properties that no example of a body shows: they say the same as another, belong to some requests only, or
 // would do harm where somebody tries the example as it stands.
 func seldom() map[string]bool {
-	rare := map[string]bool{"ActivationRequest.from": true, "ChangeUserRequest.tunel": true, "ChangeUserRequest.password": true}
+	rare := map[string]bool{"OriginateRequest.extension": true, "ActivationRequest.from": true, "ChangeUserRequest.tunel": true, "ChangeUserRequest.password": true}
 	for _, name := range []string{"name", "account_id", "newUser", "removeUser", "updateGroup", "date"} {
 		rare["ChangeGroupRequest."+name] = true
 	}
@@ -184,7 +185,7 @@ func glossary() map[string]word {
 	)
 	key, digits := int64(1204), `^[0-9]+$`
 	modes, signs, kinds := []any{"topup", "add"}, []any{"+", "-"}, []any{"increase", "decrease"}
-	return map[string]word{
+	return with(map[string]word{
 		// lists
 		"num_results": {about: "how many objects there are on all pages", example: 1}, "objects": {about: "those of this page"},
 		"page": {about: "the number of this page", example: 1}, "total_pages": {about: "how many pages there are", example: 1},
@@ -419,6 +420,24 @@ func glossary() map[string]word {
 		"answered_calls": {about: "calls that were answered, by unique id", example: 30}, "total_calls": {about: "calls, by unique id", example: 48}, "asr_percentage": {about: "the share that was answered", example: 62.5},
 		"unique_destinations": {about: "different numbers", example: 40}, "total_talk_minutes": {about: "talk", example: 95.37}, "Error.error": {about: "what is wrong", example: "Invalid token"},
 
+		// statistics of queues
+		"QueueListBody.data":   {about: "what is on it, each with its id and names", example: []any{map[string]any{"queue_id": "4", "queue": "sales", "queue_name": "Sales"}}},
+		"QueueReportBody.page": {about: "the number of the page", example: "1"}, "QueueReportBody.total": {about: "how many pages there are", example: "1"}, "records": {about: "how many rows there are on all of them", example: "1"},
+		"QueueReportBody.rows": {about: "the rows of the page; their keys are those of the report", example: []any{map[string]any{"Queue": "Sales", "Received": "165", "% Calls": "71.12"}}},
+		"totalpages":           {about: "1; 0 when there is no such call", example: "1"}, "currpage": {about: "1", example: "1"}, "totalrecords": {about: "how many events there are", example: "1"},
+		"CallEventsBody.data": {about: "the events, in their order", example: []any{map[string]any{
+			"id": "1", "uniqueid": "1812528928.11", "datetime": "2027-06-09 08:15:28", "queue": "sales", "agent": "NONE", "event": "ENTERQUEUE",
+			"info1": "", "info2": "5550177", "info3": "1", "info4": "", "info5": "", "agentName": "NONE", "queueName": "Sales",
+		}}},
+		"waiting calls": {about: "who waits, by queue and position", example: map[string]any{"sales": map[string]any{"1": map[string]any{"calleridNum": "5550177", "calleridName": "R. Lund", "waitTime": "17"}}}},
+		"QueuesNowBody.summary": {about: "figures of now and of today, by queue", example: map[string]any{"queue": map[string]any{"sales": map[string]any{
+			"Waiting": "1", "Agents": "2", "Penalty": "0", "Logged Off": "1", "Busy": "1", "Paused": "0", "Answered": "40", "Unanswered": "5", "Abandoned": "4", "Abandon Rate": "8.89",
+			"Avg Wait": "14", "Avg Duration": "188", "Max. wait time": "17",
+		}}}},
+		"QueuesNowBody.agents": {about: "the members of each queue, by their names", example: map[string]any{"sales": map[string]any{"Iva Moss": map[string]any{
+			"location": "SIP/204", "lastCall": "96", "status": "busy", "paused": "0", "auxType": "", "auxSeconds": "0", "callFromQueue": "sales", "penalty": "0", "callerid": "5550199", "duration": "61",
+		}}}},
+
 		// call statistics of accounts
 		"CountriesBody.data": {about: "the answer", example: map[string]any{"countries": []any{"Fiji", "New Zealand"}}}, "CountryList.countries": {about: "in the order of the alphabet", example: []any{"Fiji", "New Zealand"}},
 		"RegionsBody.data":     {about: "the answer", example: map[string]any{"countries": map[string]any{"Fiji": map[string]any{"Fiji Suva": []any{811, 812}}}}},
@@ -471,5 +490,5 @@ func glossary() map[string]word {
 		"title": {about: "the status in words", example: "Conflict"}, "NotImported.status": {about: "the status", example: 400}, "NotImported.detail": {about: "as message", example: "1 bad rows and 0 duplicates; nothing was imported"}, "NotImported.message": {about: "what is wrong, in one sentence", example: "1 bad rows and 0 duplicates; nothing was imported"}, "NotImported.title": {about: "the status in words", example: "Bad Request"},
 		"Problem.status": {about: "the status", example: 409}, "detail": {about: "as message", example: "insufficient balance"},
 		"request_id": {about: "as X-Request-Id", example: "ZQ2XHTVZ3JWOVGDBEM5WGGJQKN"}, "Problem.message": {about: "what is wrong, in one sentence", example: "insufficient balance"},
-	}
+	}, with(with(with(queueWords(), liveWords()), with(with(keptPBXWords(), with(pbxExtensionWords(), trunkWords())), recordingWords())), pbxLiveWords()))
 }

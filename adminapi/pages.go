@@ -23,7 +23,7 @@ const (
 // render answers with a page, with what was just done above it.
 func (r *request) render(status int, p web.Page) error {
 	if u := r.who.user; u != nil {
-		p.User, p.Admin, p.Counts = u.Username, u.Admin, summed(r.api.Deps)
+		p.User, p.Admin, p.Counts, p.Queues, p.Live = u.Username, u.Admin, summed(r.api.Deps), r.seesQueues(), seesLive(r.api.Deps)
 		if status == http.StatusOK && r.Request.Method == http.MethodGet {
 			var err error
 			if p.Message, err = r.told(); err != nil {

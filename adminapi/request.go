@@ -41,7 +41,7 @@ const writingTime = 30 * time.Second
 
 // statistics reports whether the route counts records of calls.
 func (route Route) statistics() bool {
-	return route.dispatched() || strings.HasPrefix(route.Path, "/v2/accounts/") || strings.HasPrefix(route.Path, "/api/stats/") || route.Path == "/statistics"
+	return route.dispatched() || route.callCenter() || strings.HasPrefix(route.Path, "/v2/accounts/") || strings.HasPrefix(route.Path, "/api/stats/") || route.Path == "/statistics" || route.ofQueues() || route.keptPBX()
 }
 
 // bulkPatience is how long what changes many users at once may take; the server cuts off answers soon after.
@@ -52,8 +52,17 @@ func (a *api) lookUpPatience() time.Duration { return 3 * a.Patience / 10 }
 
 // patience is how long a request on a route may take.
 func (a *api) patience(route Route) time.Duration {
+	if route.streams() {
+		return streamLife
+	}
 	if route.statistics() {
 		return max(a.Patience, statisticsPatience)
+	}
+	if route.rings() {
+		return max(a.Patience, ringPatience)
+	}
+	if route.Path == pbxSystemPath {
+		return a.bulkPatience()
 	}
 	if route.Method != http.MethodGet && (route.Method == http.MethodPatch && route.Path == "/api/users" ||
 		strings.Contains(route.Path, "/groups") || strings.HasPrefix(route.Path, "/api/tariffs/") || strings.HasPrefix(route.Path, "/api/rerates") || route.batches()) {
@@ -93,7 +102,7 @@ func (a *api) serve(route Route) gin.HandlerFunc {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), patience)
 		defer cancel()
 		c.Request = c.Request.WithContext(ctx)
-		if route.statistics() { // the server would cut the answer off before
+		if route.statistics() || route.rings() { // the server would cut the answer off before
 			_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Now().Add(patience + writingTime))
 		}
 		r := &request{Context: c, api: a, route: route}
@@ -136,6 +145,11 @@ func (a *api) allow(r *request) error {
 	}
 	if err := r.route.Access.check(r); err != nil {
 		return err
+	}
+	if r.route.pbx() {
+		if err := r.knownParameters(); err != nil {
+			return err
+		}
 	}
 	if r.route.JSON && !isJSON(r.ContentType()) {
 		return refused(http.StatusUnsupportedMediaType, `Request must have "Content-Type: application/json" header`)

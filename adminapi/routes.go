@@ -4,6 +4,7 @@ import (
 	"net/http"
 
 	"talktime/models"
+	"talktime/pbx/extension"
 )
 
 // Route is a path with who may use it.
@@ -43,6 +44,13 @@ func Routes() []Route {
 	account := Access{Scope: ScopeStatistics, Login: true, Owned: true, Crossbar: true}
 	accounts := func(d Deps) bool { return d.Stats != nil && d.Accounts != nil }
 	noted := func(d Deps) bool { return d.Notices != nil }
+	queued := func(d Deps) bool { return d.Queues != nil }
+	queueStats := Access{Scope: ScopeStatistics, Login: true, Basic: true}
+	queuesNamed := func(d Deps) bool { return d.Queues != nil && d.QueueNames != nil }
+	queuesFed := func(d Deps) bool { return d.Queues != nil && d.QueueFeed != nil }
+	queuesRecorded := func(d Deps) bool { return d.Queues != nil && d.Recordings != nil }
+	queuesLive := func(d Deps) bool { return d.LiveQueues != nil }
+	pbxed := func(d Deps) bool { return d.PBX != nil }
 	return []Route{
 		{get, "/healthz", "whether the server runs", blind, false, false, healthz, nil},
 		{get, "/readyz", "whether the server can do its work", blind, false, false, readyz, nil},
@@ -152,6 +160,60 @@ func Routes() []Route {
 		{get, "/v2/accounts/:account/call_statistics/countries/:list", "the zones of some countries, by region", account, true, false, regions, accounts},
 		{get, "/v2/accounts/:account/call_statistics/csv", "lists the calls of an account", account, true, false, callsCSV, accounts},
 		{get, "/v2/accounts/:account/call_statistics/:period", "how many calls an account had by hour, day, week or month, and how long they lasted", account, true, false, periods, accounts},
+		{get, "/stats/rest/index.php", "statistics of queues and agents, as Asternic Call Center Stats had them", queueStats, true, false, callCenter, queued},
+		{get, "/qstats/rest/index.php", "the same", queueStats, true, false, callCenter, queued},
+		{get, "/rest/index.php", "the same", queueStats, true, false, callCenter, queued},
+		{get, "/api/queues", "lists queues, with today's figures", queueStats, false, false, listQueues, queued},
+		{patch, "/api/queues/:queue", "gives a queue the name by which people know it", scope(ScopeAdmin), false, true, renameQueue, queuesNamed},
+		{get, "/api/queues/agents", "lists agents", queueStats, false, false, listQueueAgents, queued},
+		{patch, "/api/queues/agents/:agent", "gives an agent the name by which people know him", scope(ScopeAdmin), false, true, renameQueueAgent, queuesNamed},
+		{get, "/api/queues/summary", "figures of queues, by what calls have in common", queueStats, false, false, queueStatistics(showQueueSummary), queued},
+		{get, "/api/queues/waits", "how long callers waited", queueStats, false, false, queueStatistics(showQueueWaits), queued},
+		{get, "/api/queues/agents/times", "how long agents were logged in, paused and busy", queueStats, false, false, queueStatistics(showAgentTimes), queued},
+		{get, "/api/queues/calls", "lists calls that came to queues, oldest first", queueStats, false, false, queueStatistics(listQueueCalls), queued},
+		{get, "/api/queues/calls/:uniqueid", "a call with its ways through queues and its events", queueStats, false, false, getQueueCall, queued},
+		{get, "/api/queues/calls/:uniqueid/recording", "the recording of a call", scope(ScopeRecordings), false, false, sendRecording, queuesRecorded},
+		{get, "/api/queues/abandoned", "callers who gave up, and whether they were called back", queueStats, false, false, queueStatistics(showAbandoned), queued},
+		{get, "/api/queues/import", "how far the queue_log was read", scope(ScopeAdmin), false, false, showQueueImport, queuesFed},
+		{get, "/api/queues/live", "how the queues are now, and today's figures", queueStats, false, false, showLive, queuesLive},
+		{get, "/api/queues/live/events", "the same as server-sent events, whenever it changes", queueStats, false, false, streamLive, queuesLive},
+		{get, keptPBXPath, "peers, extensions, calls and the state of the telephone system, as elastix-api answered; the command is in the query as cmd", blind, true, false, keptPBX, pbxed},
+		{post, keptPBXPath, "the same, and what changes the telephone system", blind, true, false, keptPBX, pbxed},
+		{get, pbxRecordingsPath, "lists recordings, newest first", scope(ScopeRecordings), false, false, listRecordings, pbxed},
+		{get, pbxRetentionPath, "how long recordings are kept, and what is due", scope(ScopeRecordings), false, false, showRetention, pbxed},
+		{get, pbxRecordingPath, "a recording", scope(ScopeRecordings), false, false, getRecording, pbxed},
+		{del, pbxRecordingPath, "deletes a recording", scope(ScopeWrite), false, false, deleteRecording, pbxed},
+		{get, pbxSystemPath, "how the machine and Asterisk are doing", scope(ScopeRead), false, false, showPBXSystem, pbxed},
+		{get, "/api/pbx/extensions", "lists extensions, by their numbers", scope(ScopeRead), false, false, ofBackend(extensions().listAll), pbxed},
+		{post, "/api/pbx/extensions", "makes an extension", scope(ScopeWrite), false, true, ofBackend(extensions().create), pbxed},
+		{get, "/api/pbx/extensions/:extension", "an extension", scope(ScopeRead), false, false, ofBackend(extensions().getOne), pbxed},
+		{patch, "/api/pbx/extensions/:extension", "changes an extension", scope(ScopeWrite), false, true, ofBackend(extensions().change), pbxed},
+		{del, "/api/pbx/extensions/:extension", "removes an extension and its follow-me", scope(ScopeWrite), false, false, ofBackend(extensions().delete), pbxed},
+		{get, "/api/pbx/followme", "lists follow-mes, by the numbers of their extensions", scope(ScopeRead), false, false, ofBackend(followMes().listAll), pbxed},
+		{post, "/api/pbx/followme", "makes the follow-me of an extension", scope(ScopeWrite), false, true, ofBackend(followMes().create), pbxed},
+		{get, "/api/pbx/followme/:extension", "the follow-me of an extension", scope(ScopeRead), false, false, ofBackend(followMes().getOne), pbxed},
+		{patch, "/api/pbx/followme/:extension", "changes a follow-me", scope(ScopeWrite), false, true, ofBackend(followMes().change), pbxed},
+		{del, "/api/pbx/followme/:extension", "removes a follow-me", scope(ScopeWrite), false, false, ofBackend(followMes().delete), pbxed},
+		{get, "/api/pbx/trunks", "lists trunks, by their names, with how they are now", scope(ScopeRead), false, false, ofTrunks(pbxKind[extension.Trunk].listAll), pbxed},
+		{post, "/api/pbx/trunks", "makes a trunk", scope(ScopeWrite), false, true, ofTrunks(pbxKind[extension.Trunk].create), pbxed},
+		{get, "/api/pbx/trunks/:trunk", "a trunk, with how it is now", scope(ScopeRead), false, false, ofTrunks(pbxKind[extension.Trunk].getOne), pbxed},
+		{patch, "/api/pbx/trunks/:trunk", "changes a trunk", scope(ScopeWrite), false, true, ofTrunks(pbxKind[extension.Trunk].change), pbxed},
+		{del, "/api/pbx/trunks/:trunk", "removes a trunk, and ends its registration", scope(ScopeWrite), false, false, ofTrunks(pbxKind[extension.Trunk].delete), pbxed},
+		{get, "/api/pbx/changes", "lists changes of extensions and follow-mes, newest first", scope(ScopeRead), false, false, ofBackend(listPBXChanges), pbxed},
+		{post, "/api/pbx/changes/:change/undo", "takes a change back", scope(ScopeWrite), false, false, ofBackend(undoPBXChange), pbxed},
+		{post, "/api/pbx/undo", "takes your latest change back", scope(ScopeWrite), false, false, ofBackend(undoLatestPBXChange), pbxed},
+		{get, "/api/pbx/channels", "lists the channels of Asterisk, with the calls of ours that they belong to", scope(ScopeRead), false, false, listChannels, pbxed},
+		{get, "/api/pbx/channels/:channel", "a channel", scope(ScopeRead), false, false, getChannel, pbxed},
+		{del, "/api/pbx/channels/:channel", "hangs a channel up", scope(ScopeWrite), false, false, switched(deleteChannel), pbxed},
+		{post, "/api/pbx/channels/:channel/redirect", "sends a channel to another place of the dialplan", scope(ScopeWrite), false, true, switched(redirectChannel), pbxed},
+		{get, "/api/pbx/calls", "the calls that hold money now, with what they cost so far", scope(ScopeRead), false, false, listLiveCalls, pbxed},
+		{get, "/api/pbx/calls/events", "the same as server-sent events, whenever it changes", scope(ScopeRead), false, false, streamCalls, pbxed},
+		{post, "/api/pbx/originate", "makes a call: a telephone rings, and when it is answered the dialplan goes on", scope(ScopeWrite), false, true, switched(originate), pbxed},
+		{get, "/api/pbx/queues/:queuename/members", "lists who answers calls of a queue, as Asterisk has them now", scope(ScopeRead), false, false, switched(listMembers), pbxed},
+		{post, "/api/pbx/queues/:queuename/members", "makes somebody a member of a queue", scope(ScopeWrite), false, true, switched(addMember), pbxed},
+		{patch, "/api/pbx/queues/:queuename/members/:member", "pauses a member of a queue, or ends that", scope(ScopeWrite), false, true, switched(changeMember), pbxed},
+		{del, "/api/pbx/queues/:queuename/members/:member", "takes a member off a queue", scope(ScopeWrite), false, false, switched(deleteMember), pbxed},
+		{get, "/api/pbx/peers", "lists telephones and trunks, with what Asterisk knows of them now", scope(ScopeRead), false, false, switched(listPeers), pbxed},
 		{get, "/health", "whether the server runs, as balancers before CallStatApp asked", blind, false, false, health, nil},
 		{get, "/api/stats/summary", "figures of calls with money, by time and by what they have in common", figures, false, false, statistics(showSummary), summed},
 		{get, "/api/stats/destinations", "the destinations of most calls, most talk or most revenue", figures, false, false, statistics(showDestinations), summed},
@@ -186,6 +248,8 @@ func Pages() []Route {
 	}
 	ofGroups := func(r Route) Route { r.needs = groups; return r }
 	ofStats := func(r Route) Route { r.needs = summed; return r }
+	ofQueues := func(r Route) Route { r.needs = func(d Deps) bool { return d.LiveQueues != nil }; return r }
+	ofLive := func(r Route) Route { r.needs = seesLive; return r }
 	ofLimits := func(r Route) Route { r.needs = func(d Deps) bool { return d.Limits != nil }; return r }
 	return []Route{
 		get("/static/:file", "styles and pictures", blind, static),
@@ -207,8 +271,14 @@ func Pages() []Route {
 		get("/users/:username/delete", "asks whether he is to be deleted", admin, deleteUserPage),
 		post("/users/:username/delete", "deletes him", admin, removeUserPage),
 
+		ofLive(get("/live", "the calls that go on, with what they cost", admin, livePage)),
+		ofLive(get("/live/now", "the part of that page that changes", admin, livePart)),
+		ofLive(get("/live/:uniqueid/hangup", "asks whether a call is to be ended", admin, askHangUpPage)),
+		ofLive(post("/live/:uniqueid/hangup", "ends it", admin, hangUpPage)),
 		get("/calls", "calls, newest first", admin, allCallsPage),
 		ofStats(get("/statistics", "figures of calls", login, statistics(statisticsPage))),
+		ofQueues(get("/queues", "how the queues are now, and what happened in them today", login, queuesPage)),
+		ofQueues(get("/queues/now", "the part of that page that changes", login, queuesPart)),
 		ofLimits(get("/refused", "calls that users were refused", admin, refusedPage)),
 		get("/calls/:id", "how the charge of a call came about", login, callPage),
 		get("/holds", "calls that hold money", admin, holdsPage),

@@ -20,8 +20,12 @@ import (
 	"talktime/billing"
 	"talktime/dialcode"
 	"talktime/internal/password"
+	"talktime/livecalls"
 	"talktime/models"
 	"talktime/money"
+	ami "talktime/pbx"
+	"talktime/queues/live"
+	"talktime/queues/reports"
 	"talktime/stats"
 	"talktime/store"
 	"talktime/store/storetest"
@@ -95,6 +99,13 @@ func newSite(t testing.TB, d storetest.Database, edit ...func(*adminapi.Deps)) *
 	return s
 }
 
+// stopped is that a server stops.
+var stopped = func() chan struct{} {
+	c := make(chan struct{})
+	close(c)
+	return c
+}()
+
 // start serves the site, once more if need be, as another process would.
 func (s *site) start(edit ...func(*adminapi.Deps)) {
 	s.t.Helper()
@@ -104,9 +115,14 @@ func (s *site) start(edit ...func(*adminapi.Deps)) {
 		Users: s.store, Sessions: s.store, Ledger: s.store, Calls: s.store, Money: s.service, Tokens: s.store, Groups: s.store, Grants: s.store, Tariffs: s.store, LongestCall: 2 * time.Hour,
 		Limits: s.store, Country: dialcode.Country, Vouchers: s.store, Notices: s.store, Routing: s.store, Rerates: s.store, DialTechs: policy.DialTechs,
 		Figures: s.store, Version: "v1.2.3", Stats: stats.New(stats.Options{Location: time.UTC, Calls: s.store}), StatisticsToken: reportToken, CallFacts: s.store, Accounts: s.store,
+		Queues:     &reports.Service{Keeper: s.store, Outbound: stats.AnsweredBy{s.store.OwnRecords(time.UTC)}, Location: time.UTC, Now: time.Now},
+		QueueNames: s.store, QueueFeed: s.store, Recordings: ami.NewRecordings(s.t.TempDir()),
 		Ready:    func(ctx context.Context) error { return s.store.Ping(ctx) },
 		Location: time.UTC, Logger: slog.New(slog.NewJSONHandler(s.log, nil)),
 	}
+	s.deps.PBX = &adminapi.PBX{Log: s.store, Live: livecalls.New(livecalls.Options{Store: s.store})}
+	s.deps.LiveQueues = live.New(live.Options{Log: s.deps.Queues, Location: time.UTC})
+	s.deps.Stop = stopped         // or what is sent for as long as somebody reads would be read for ever
 	s.deps.Patience = time.Minute // the race detector has the tests take their time
 	for _, e := range edit {
 		e(&s.deps)

@@ -384,6 +384,10 @@ func printableNote(note string) error {
 
 // flag reads a parameter that is 1 or not there.
 func (r *request) flag(name string) (bool, error) {
+	sent := r.QueryArray(name)
+	if slices.ContainsFunc(sent, func(v string) bool { return v != sent[0] }) {
+		return false, badRequest(name + " is sent with different values")
+	}
 	switch r.Query(name) {
 	case "", "0", "false":
 		return false, nil

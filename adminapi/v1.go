@@ -19,8 +19,8 @@ const v1Path = "/api/v1/:first/*rest"
 // reserved are the words that stand in the place of a token in the paths below /api/v1.
 var reserved = []string{"countries", "csv", "hourly", "daily", "weekly", "monthly"}
 
-// reports are the words behind a token.
-var reports = []string{"callstat", "asrstat"}
+// behindToken are the words that may come after one.
+var behindToken = []string{"callstat", "asrstat"}
 
 // dispatched reports whether v1 answers in place of the route's own handler.
 func (route Route) dispatched() bool { return strings.HasPrefix(route.Path, "/api/v1/") }

@@ -7,6 +7,7 @@
 //	go run ./bench -only engine,lists  some figures; writes nothing
 //	go run ./bench -full              growth up to a million users and ten million ledger entries
 //	go run ./bench -only statistics -cdrs 2000000   statistics over fewer call records
+//	go run ./bench -only queues -lines 500000       queues over a shorter queue_log
 //
 // The databases are real and durable: a MariaDB of our own that flushes at every commit, and SQLite with
 // synchronous=FULL. After the load every database is audited, and books that do not balance fail the run. Exit status: 0

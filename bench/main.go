@@ -26,6 +26,7 @@ type bench struct {
 	patience time.Duration
 
 	cdrs       int64 // in the statistics; 0: as many as were promised
+	lines      int64 // of queue_log; the same
 	serverArgs string
 	lanes      int // of a probe
 	callers    int
@@ -58,6 +59,8 @@ var measurements = []measurement{
 	{"abuse", (*bench).measureAbuse},
 	{"held", (*bench).measureHeld},
 	{"statistics", (*bench).measureStatistics},
+	{"queues", (*bench).measureQueues},
+	{"pbx", (*bench).measurePBX},
 }
 
 // probes are run only when asked for: they put load on one thing alone, to be profiled.
@@ -69,6 +72,13 @@ var probes = []measurement{
 func main() {
 	if len(os.Args) == 3 && os.Args[1] == "-serve-idle" {
 		if err := serveIdle(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if len(os.Args) == 3 && os.Args[1] == "-serve-manager" {
+		if err := serveManager(os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}
@@ -99,6 +109,7 @@ func run(ctx context.Context, args []string) int {
 	profile := flags.String("cpuprofile", "", "write a CPU profile of this process")
 	flags.BoolVar(&b.short, "short", false, "fewer and shorter rounds")
 	flags.Int64Var(&b.cdrs, "cdrs", 0, "CDRs that statistics are measured over; 0: 10,000,000, or 500,000 with -short")
+	flags.Int64Var(&b.lines, "lines", 0, "lines of queue_log that queues are measured over; 0: 5,000,000, or 100,000 with -short")
 	flags.BoolVar(&b.full, "full", false, "growth up to a million users and ten million ledger entries")
 	flags.IntVar(&b.rounds, "rounds", 5, "rounds, each of which measures everything once")
 	flags.DurationVar(&b.each, "each", 2*time.Second, "how long each thing is measured in a round")

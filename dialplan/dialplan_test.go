@@ -264,6 +264,73 @@ func TestHangupExtension(t *testing.T) {
 	}
 }
 
+// TestInternalCalls: only telephones of the house are dialled without asking, and nobody calls the outside on another's money.
+func TestInternalCalls(t *testing.T) {
+	t.Parallel()
+	patterns := map[string]bool{}
+	for _, e := range extensions(t, "extensions-internal.conf") {
+		patterns[e.String()] = true
+		for i, s := range e.steps {
+			switch {
+			case strings.HasPrefix(s.app, "Dial("):
+				if s.app != "Dial(PJSIP/${EXTEN},30)" || e.pattern != "_X." || e.steps[i+1].app != "Hangup()" {
+					t.Errorf("%s: step %d is %s", e, i+1, s.app)
+				}
+			case strings.HasPrefix(s.app, "FollowMe("):
+				// Without l a leg to the outside is taken out of the call, and with it the limit and the charge.
+				if s.app != "FollowMe(${EXTEN},Nl)" || e.steps[i-1].app != "Set(__"+VarFollowed+"=${EXTEN})" || e.steps[i+1].app != "Hangup()" {
+					t.Errorf("%s: step %d is %s after %s", e, i+1, s.app, e.steps[i-1].app)
+				}
+			case s.app == "Goto(talktime-caller,${EXTEN},1)":
+				if who := e.steps[i-2].app; who != "Set(CALLERID(all)=${PJSIP_ENDPOINT(${"+VarFollowed+"},callerid)})" {
+					t.Errorf("%s: the call is that of %s", e, who)
+				}
+			case strings.Contains(s.app, "talktime-caller") || strings.HasPrefix(s.app, "AGI("):
+				t.Errorf("%s: step %d is %s", e, i+1, s.app)
+			}
+		}
+	}
+	// Inside there are digits alone: in anything else a caller could hide a second target.
+	want := map[string]bool{"talktime-extension,_X.": true, "talktime-outside,_[0-9*#+].": true, "from-internal,_[0-9*#+].": true}
+	for _, digits := range []string{"_XX", "_XXX", "_XXXX", "_XXXXX"} {
+		want["from-internal,"+digits] = true
+	}
+	if diff := cmp.Diff(want, patterns); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestRights: whom pbx.sql gives rights, and on what, are its own users and tables, and no more.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	text := read(t, "pbx.sql")
+	var tables, granted []string
+	for _, m := range regexp.MustCompile(`(?m)^CREATE TABLE IF NOT EXISTS (\w+) \($`).FindAllStringSubmatch(text, -1) {
+		tables = append(tables, "asterisk "+m[1], "talktime "+m[1])
+	}
+	for _, m := range regexp.MustCompile(`(?m)^GRANT [A-Z, ]+ ON (\w+) TO (\w+)@'127\.0\.0\.1';$`).FindAllStringSubmatch(text, -1) {
+		granted = append(granted, m[2]+" "+m[1])
+	}
+	slices.Sort(tables)
+	slices.Sort(granted)
+	if diff := cmp.Diff(tables, granted); diff != "" || len(granted) != strings.Count(text, "\nGRANT ") {
+		t.Error(diff)
+	}
+	for _, m := range regexp.MustCompile(`=> odbc,asterisk,(\w+)`).FindAllStringSubmatch(read(t, "extconfig.conf"), -1) {
+		if !slices.Contains(tables, "asterisk "+m[1]) {
+			t.Errorf("extconfig.conf has %s, which pbx.sql does not make", m[1])
+		}
+	}
+	for _, m := range regexp.MustCompile(`=realtime,(\w+)`).FindAllStringSubmatch(read(t, "sorcery.conf"), -1) {
+		if !strings.Contains(read(t, "extconfig.conf"), "\n"+m[1]+" => odbc,asterisk,"+m[1]+"\n") {
+			t.Errorf("sorcery.conf has %s, extconfig.conf has not", m[1])
+		}
+	}
+	if n := strings.Count(text, "COLLATE ascii_bin NOT NULL PRIMARY KEY"); n != 6 {
+		t.Errorf("%d tables compare their ids letter by letter", n)
+	}
+}
+
 func TestAnsweredRoutine(t *testing.T) {
 	t.Parallel()
 	for _, e := range extensions(t, "extensions-talktime.conf") {
@@ -282,15 +349,18 @@ func TestAnsweredRoutine(t *testing.T) {
 func TestContextsExist(t *testing.T) {
 	t.Parallel()
 	contexts := make(map[string]bool)
-	for _, name := range []string{"extensions-talktime.conf", "extensions-range.conf"} {
+	samples := []string{"extensions-talktime.conf", "extensions-range.conf", "extensions-internal.conf"}
+	for _, name := range samples {
 		for _, e := range extensions(t, name) {
 			contexts[e.context] = true
 		}
 	}
-	target := regexp.MustCompile(`Goto\(([a-z-]+),|U\(([a-z-]+)\)`)
-	for _, m := range target.FindAllStringSubmatch(read(t, "extensions-talktime.conf"), -1) {
-		if !contexts[m[1]+m[2]] {
-			t.Errorf("%s leads to a context that does not exist", m[0])
+	target := regexp.MustCompile(`(?:Goto\(|\?)([a-z]+-[a-z-]+),|U\(([a-z-]+)\)`)
+	for _, name := range samples {
+		for _, m := range target.FindAllStringSubmatch(read(t, name), -1) {
+			if !contexts[m[1]+m[2]] {
+				t.Errorf("%s: %s leads to a context that does not exist", name, m[0])
+			}
 		}
 	}
 	for _, m := range regexp.MustCompile(`(?m)^context=(.+)$`).FindAllStringSubmatch(read(t, "pjsip-talktime.conf"), -1) {
@@ -310,8 +380,8 @@ func TestEndpoints(t *testing.T) {
 		t.Errorf("%d endpoint sections, %d with allow_transfer=no, want 3 of 3", endpoints, refused)
 	}
 	for _, f := range Files() {
-		for _, m := range regexp.MustCompile(`(?m)^password *=>? *(.+)$`).FindAllStringSubmatch(read(t, f.Name), -1) {
-			if !strings.HasPrefix(m[1], "REPLACE-WITH-") {
+		for _, m := range regexp.MustCompile(`(?m)^(?:password|secret) *=>? *(.+)$|IDENTIFIED BY '(.+)'`).FindAllStringSubmatch(read(t, f.Name), -1) {
+			if !strings.HasPrefix(m[1]+m[2], "REPLACE-WITH-") {
 				t.Errorf("%s: password %q, want one to replace", f.Name, m[1])
 			}
 		}

@@ -38,6 +38,9 @@ const (
 	VarAmount = "TALKTIME_AMOUNT"
 )
 
+// VarFollowed is the extension by whose follow-me a telephone rings, and who pays for that outside. Only the dialplan sets and reads it.
+const VarFollowed = "TALKTIME_FOLLOWED"
+
 // Channel variables that the dialplan sets and agi reads. Both are epoch seconds with a fraction.
 const (
 	// VarAnswered is when the callee answered, set by AnsweredRoutine.

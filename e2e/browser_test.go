@@ -20,7 +20,6 @@ import (
 
 	"talktime/agi/agitest"
 	"talktime/e2e/lab"
-	"talktime/store/storetest"
 )
 
 // visitor is somebody with a browser.
@@ -201,41 +200,6 @@ func (v *visitor) look(name string) {
 	}
 }
 
-// serveAdmin runs the built admin server beside the site's fastagi, and returns where it is.
-func (s *site) serveAdmin(password string) string {
-	s.t.Helper()
-	addr := freeAddr(s.t)
-	s.env = map[string]string{"TALKTIME_ADMIN_LISTEN": addr, "TALKTIME_ADMIN_PASSWORD": password}
-	cmd := s.command("admin", "serve")
-	out, err := os.Create(filepath.Join(s.dir, "admin.log"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer func() { _ = out.Close() }()
-	cmd.Stdout, cmd.Stderr = out, out
-	child, err := storetest.StartChild(cmd)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() {
-		child.Stop(15 * time.Second)
-		if text, err := os.ReadFile(out.Name()); err == nil && s.t.Failed() {
-			s.t.Logf("admin serve:\n%s", text)
-		}
-	})
-	base := "http://" + addr
-	lab.Eventually(s.t, 30*time.Second, func() bool { return child.Ended() || s.hasAdmin() && reachable(addr) }, "admin serve on %s", addr)
-	if child.Ended() {
-		s.t.Fatal("admin serve ended at once")
-	}
-	return base
-}
-
-func (s *site) hasAdmin() bool {
-	exists, err := s.db.HasAdmin(context.Background())
-	return err == nil && exists
-}
-
 // TestPage goes through the pages as an operator does, once with scripts on a wide screen and once without on a phone,
 // while a simulated Asterisk brings a call.
 func TestPage(t *testing.T) {
@@ -249,7 +213,8 @@ func TestPage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, "", nil)
-			v := browser(t, s.serveAdmin("admin-2026"), name, c.width, c.height)
+			base, _ := s.serveAdmin(t, nil)
+			v := browser(t, base, name, c.width, c.height)
 			if !c.scripts {
 				_, err := chromedp.Call(v.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 				if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"os/exec"
@@ -142,6 +143,47 @@ func (s *site) start() {
 	if child.Ended() {
 		s.t.Fatal("fastagi ended at once")
 	}
+}
+
+// serveAdmin runs the built admin server with these settings, beside a password of the administrator, until the test has ended, and returns
+// where it is. Its log must hold none of the secrets.
+func (s *site) serveAdmin(t *testing.T, settings map[string]string, secrets ...string) (base string, child *storetest.Child) {
+	t.Helper()
+	addr := freeAddr(t)
+	s.env = map[string]string{"TALKTIME_ADMIN_LISTEN": addr, "TALKTIME_ADMIN_PASSWORD": "admin-2026"}
+	maps.Copy(s.env, settings)
+	out, err := os.CreateTemp(s.dir, "admin-*.log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	cmd := s.command("admin", "serve")
+	cmd.Stdout, cmd.Stderr = out, out
+	if child, err = storetest.StartChild(cmd); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		child.Stop(15 * time.Second)
+		text, err := os.ReadFile(out.Name())
+		if err == nil && t.Failed() {
+			t.Logf("admin serve on %s:\n%s", addr, text)
+		}
+		for _, secret := range secrets {
+			if strings.Contains(string(text), secret) {
+				t.Errorf("the log of admin serve on %s holds a secret", addr)
+			}
+		}
+	})
+	lab.Eventually(t, 30*time.Second, func() bool { return child.Ended() || s.hasAdmin() && reachable(addr) }, "admin serve on %s", addr)
+	if child.Ended() {
+		t.Fatal("admin serve ended at once")
+	}
+	return "http://" + addr, child
+}
+
+func (s *site) hasAdmin() bool {
+	exists, err := s.db.HasAdmin(context.Background())
+	return err == nil && exists
 }
 
 func reachable(addr string) bool {

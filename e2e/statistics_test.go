@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -231,42 +230,15 @@ type reports struct {
 // reports runs the built admin server with these settings until the test has ended.
 func (s *site) reports(t *testing.T, settings map[string]string) reports {
 	t.Helper()
-	addr := freeAddr(t)
-	s.env = map[string]string{"TALKTIME_ADMIN_LISTEN": addr, "TALKTIME_ADMIN_PASSWORD": "admin-2026", "API_TOKEN": statisticsToken}
-	for name, value := range settings {
-		s.env[name] = value
-	}
-	out, err := os.CreateTemp(s.dir, "admin-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = out.Close() }()
-	cmd := s.command("admin", "serve")
-	cmd.Stdout, cmd.Stderr = out, out
-	child, err := storetest.StartChild(cmd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		child.Stop(15 * time.Second)
-		text, err := os.ReadFile(out.Name())
-		if err == nil && t.Failed() {
-			t.Logf("admin serve:\n%s", text)
-		}
-		if strings.Contains(string(text), statisticsToken) || strings.Contains(string(text), "secret-") {
-			t.Error("the log holds a secret")
-		}
-	})
-	lab.Eventually(t, 30*time.Second, func() bool { return child.Ended() || s.hasAdmin() && reachable(addr) }, "admin serve on %s", addr)
-	if child.Ended() {
-		t.Fatal("admin serve ended at once")
-	}
-	name := strings.ReplaceAll(addr, ":", "-")
+	env := map[string]string{"API_TOKEN": statisticsToken}
+	maps.Copy(env, settings)
+	base, _ := s.serveAdmin(t, env, statisticsToken, "secret-")
+	name := strings.NewReplacer("http://", "", ":", "-").Replace(base)
 	var made struct{ Token string }
 	if err := json.Unmarshal([]byte(s.admin(0, "token", "add", "--name", name, "--scopes", "read,statistics", "--json")), &made); err != nil {
 		t.Fatal(err)
 	}
-	return reports{base: "http://" + addr, token: made.Token}
+	return reports{base: base, token: made.Token}
 }
 
 // get asks for a report and returns its body, and what it was counted from.

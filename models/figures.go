@@ -26,7 +26,26 @@ type Figures struct {
 	// Deliveries of notices that wait, counted up to 10,000; how many of them failed at least once, and how many were given up.
 	Notices, NoticesFailing, NoticesGivenUp int64
 	RollUps                                 []RollUpFigures // by source
+
+	Queues QueueFigures
 }
+
+// QueueFigures say how far the queue_log was read, and what came of it.
+type QueueFigures struct {
+	Files     int64 // that were read, the table among them; 0: none yet
+	Lines     int64
+	BadLines  int64
+	LostBytes int64     // that are gone, unread: at least so many
+	Position  int64     // of the latest file: bytes that are read of it; of a table the id
+	Size      int64     // of it: bytes there were when it was last looked at; of a table the last id
+	LastEvent time.Time // zero = there is none
+	LastRead  time.Time // when it was last read to its end; zero = not yet
+	OpenCalls int64     // in queues, or with agents
+	Unpacked  int64     // days that are over, but not packed, counted up to 60
+}
+
+// Behind is how many bytes of the latest file are not read yet; of a table how many rows at most.
+func (f *QueueFigures) Behind() int64 { return max(f.Size-f.Position, 0) }
 
 // RollUpFigures say how far it is with what was counted of the days of one source of calls.
 type RollUpFigures struct {

@@ -39,7 +39,6 @@ var (
 	ErrLastAdmin  = fmt.Errorf("%w: this is the last administrator", ErrConflict)
 	ErrSlowSearch = errors.New("the search takes too long; ask for less: look for an id, a name or a number, and leave out what is computed")
 	ErrSearches   = errors.New("too many searches are under way; try again")
-	ErrReadOnly   = errors.New("read-only")
 	ErrBilled     = fmt.Errorf("%w: the record of a call that was billed is never changed", ErrConflict)
 	ErrHoldIsOpen = fmt.Errorf("%w: a call in progress holds money", ErrConflict)
 )

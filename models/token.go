@@ -42,7 +42,7 @@ func Scopes() []string {
 func ScopePermits(scope string) string {
 	switch scope {
 	case "read":
-		return "users with their balances and calls, groups, the ledger, holds, tariffs and what calls would cost, batches of vouchers and cards, metrics"
+		return "users with their balances and calls, groups, the ledger, holds, tariffs and what calls would cost, batches of vouchers and cards, metrics; peers, extensions and live calls of the telephone system, and its host"
 	case "cdr":
 		return "call records; of the users beside them the names and numbers only"
 	case "users":
@@ -50,9 +50,15 @@ func ScopePermits(scope string) string {
 	case "money":
 		return "top-ups, removals, transfers, release of holds, vouchers and calling cards; with users: groups, their members and refills, and deleting"
 	case "statistics":
-		return "call statistics: callstat, asrstat, call_statistics, /api/stats"
+		return "call statistics: callstat, asrstat, call_statistics, /api/stats; those of queues: /stats/rest/index.php, /api/queues"
+	case "write":
+		return "changes of the telephone system: extensions, follow-mes, trunks, live calls, members of queues; the answers show what was changed, passwords masked"
+	case "secrets":
+		return "with read: passwords of telephones and trunks, which are masked without it"
+	case "recordings":
+		return "recordings of calls"
 	case "admin":
-		return "tokens, the audit log, making and changing tariffs and their rates; with users: making and changing administrators"
+		return "tokens, the audit log, making and changing tariffs and their rates, names of queues and agents, how far the queue_log was read; with users: making and changing administrators"
 	}
 	return "nothing yet"
 }

@@ -110,15 +110,6 @@ func Add(a, b Amount) (Amount, error) {
 	return sum, nil
 }
 
-// Sub returns a−b, or ErrOverflow.
-func Sub(a, b Amount) (Amount, error) {
-	difference := a - b
-	if (difference < a) != (b > 0) && b != 0 {
-		return 0, ErrOverflow
-	}
-	return difference, nil
-}
-
 // MulDiv returns a×b÷c with the intermediate product in 128 bits, rounded once as r says. It returns ErrOverflow
 // when the result does not fit, and an error when c is zero.
 func MulDiv(a Amount, b, c int64, r Rounding) (Amount, error) {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// AMI says where a manager interface is and who asks. The user needs the right to read "reporting" or "system", for
-// queues "agent" too. Printing it shows the address alone.
+// AMI says where a manager interface is and who asks. The user needs the right to write "reporting" or "system": Asterisk asks for it
+// also where an action only looks. Printing it shows the address alone.
 type AMI struct {
 	Addr   string
 	User   string
@@ -55,33 +55,51 @@ const liveTimeout = 5 * time.Second
 
 // Live returns the unique ids of all channels that exist now. It connects for each question, which is asked
 // rarely. An error means that nobody knows.
-func (a AMI) Live(ctx context.Context) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
-	defer cancel()
-	live, err := a.live(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", a, err)
-	}
-	return live, nil
+func (a AMI) Live(ctx context.Context) (live map[string]bool, err error) {
+	err = a.once(ctx, func(ctx context.Context, s asker) error {
+		live, err = uniqueIDs(ctx, s)
+		return err
+	})
+	return live, err
 }
 
-func (a AMI) live(ctx context.Context) (map[string]bool, error) {
-	if err := a.check(); err != nil {
-		return nil, err
+// QueueStatus returns all queues as Client.QueueStatus does. It connects for each question, which is asked rarely.
+func (a AMI) QueueStatus(ctx context.Context) (queues []QueueState, err error) {
+	err = a.once(ctx, func(ctx context.Context, s asker) error {
+		queues, err = queueStates(ctx, s)
+		return err
+	})
+	return queues, err
+}
+
+// once asks something over a connection of its own.
+func (a AMI) once(ctx context.Context, ask func(context.Context, asker) error) error {
+	ctx, cancel := context.WithTimeout(ctx, liveTimeout)
+	defer cancel()
+	err := a.check()
+	if err == nil {
+		err = a.connected(ctx, ask)
 	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", a, err)
+	}
+	return nil
+}
+
+func (a AMI) connected(ctx context.Context, ask func(context.Context, asker) error) error {
 	conn, err := a.dial(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s, err := newSession(ctx, conn, a, &counters{}, func(Message) {})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer s.close(errClosed)
-	if err := s.login(ctx, false); err != nil {
-		return nil, err
+	if err := s.login(ctx, noEvents); err != nil {
+		return err
 	}
-	return uniqueIDs(ctx, s)
+	return ask(ctx, s)
 }
 
 // Live returns the unique ids of all channels that exist now, over the connection that is there. An error means that

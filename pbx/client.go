@@ -186,7 +186,7 @@ func (c *Client) set(s *session, why error) {
 
 // connection makes one connection and returns why it ended.
 func (c *Client) connection() error {
-	s, on, err := c.connect()
+	s, mask, err := c.connect()
 	if err != nil {
 		c.stats.add(&c.stats.s.Failures)
 		return err
@@ -194,7 +194,7 @@ func (c *Client) connection() error {
 	c.stats.add(&c.stats.s.Connects)
 	c.set(s, nil)
 	c.log.Info("connected to the manager interface of Asterisk", "addr", c.ami.Addr)
-	err = c.tend(s, on)
+	err = c.tend(s, mask)
 	c.set(nil, err)
 	s.close(err)
 	if c.ctx.Err() == nil {
@@ -203,40 +203,41 @@ func (c *Client) connection() error {
 	return err
 }
 
-// connect returns a session that is logged in, and whether it was asked for events.
-func (c *Client) connect() (*session, bool, error) {
+// connect returns a session that is logged in, and the events that it was asked for.
+func (c *Client) connect() (s *session, mask string, err error) {
 	ctx, cancel := context.WithTimeout(c.ctx, connectTimeout)
 	defer cancel()
 	conn, err := c.dial(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
 	c.mu.Lock()
 	c.number++ // before its first event
 	c.mu.Unlock()
-	s, err := newSession(ctx, conn, c.ami, &c.stats, c.publish)
+	s, err = newSession(ctx, conn, c.ami, &c.stats, c.publish)
 	if err != nil {
-		return nil, false, err
+		return nil, "", err
 	}
-	on := c.wanted()
-	if err := s.login(ctx, on); err != nil {
+	mask = c.wanted()
+	if err := s.login(ctx, mask); err != nil {
 		s.close(err)
-		return nil, false, err
+		return nil, "", err
 	}
-	return s, on, nil
+	return s, mask, nil
 }
 
-// tend pings, and switches events on and off, until the session ends.
-func (c *Client) tend(s *session, on bool) error {
+// tend pings, and asks for the events that somebody wants, until the session ends.
+func (c *Client) tend(s *session, mask string) error {
 	ticker := time.NewTicker(pingEvery)
 	defer ticker.Stop()
 	for {
-		if want := c.wanted(); want != on {
-			on = want
-			if err := c.small(s, Action{Name: "Events", Fields: []Field{{"EventMask", onOff(on)}}}); err != nil {
+		if want := c.wanted(); want != mask {
+			mask = want
+			if err := c.small(s, Action{Name: "Events", Fields: []Field{{"EventMask", mask}}}); err != nil {
 				return err
 			}
 		}
+		c.greet()
 		select {
 		case <-c.ctx.Done():
 			return errClosed
@@ -265,6 +266,9 @@ func (c *Client) small(s *session, a Action) error {
 	return err
 }
 
+// Connected is an event of our own, for who asks for it by name: from now on all events of its Connection come.
+const Connected = "Connected"
+
 // Event is an event for a subscriber.
 type Event struct {
 	Message
@@ -281,6 +285,8 @@ type Subscription struct {
 	events chan Event
 
 	missed, dropped uint64 // by client.mu
+	asked           bool   // its events were asked for; by client.mu
+	greeted         uint64 // the connection of which it was told; by client.mu
 }
 
 // Subscribe asks for the events of the given names, such as "Hangup", or for all. The channel holds size events, at least one.
@@ -328,10 +334,44 @@ func (c *Client) wake() {
 	}
 }
 
-func (c *Client) wanted() bool {
+// Masks of events. Those of calls are a third of all: the others tell each step of the dialplan.
+const (
+	noEvents   = "off"
+	callEvents = "call"
+	allEvents  = "on"
+)
+
+// wanted is the mask of the events that the subscribers want.
+func (c *Client) wanted() string {
+	ofCalls := []string{"DialBegin", "DialEnd", "Hangup", "OriginateResponse", Connected}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.subs) > 0
+	mask := noEvents
+	for _, s := range c.subs {
+		s.asked = true
+		if len(s.names) == 0 || slices.ContainsFunc(s.names, func(name string) bool { return !slices.Contains(ofCalls, name) }) {
+			mask = allEvents
+		} else if mask == noEvents {
+			mask = callEvents
+		}
+	}
+	return mask
+}
+
+// greet tells those of the connection who were not told yet, and whose events it was asked for.
+func (c *Client) greet() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, s := range c.subs {
+		if !s.asked || s.greeted == c.number || !slices.Contains(s.names, Connected) {
+			continue
+		}
+		select {
+		case s.events <- Event{Message: Message{{"Event", Connected}}, Connection: c.number, Missed: s.missed}:
+			s.missed, s.greeted = 0, c.number
+		default: // what it misses tells it the same
+		}
+	}
 }
 
 // publish gives an event to the subscribers. It never waits.

@@ -416,6 +416,38 @@ func TestListBytes(t *testing.T) {
 	})
 }
 
+// TestConnected: who asks for it is told of each connection once, when its events come and not earlier.
+func TestConnected(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	bubble(t, s, func(t *testing.T, c *Client) {
+		synctest.Wait()
+		sub, other := c.Subscribe(2, "Hangup", Connected), c.Subscribe(2, "Hangup")
+		synctest.Wait()
+		if got := s.sent[len(s.sent)-1].fields["EventMask"]; got != "call" {
+			t.Errorf("asked for events %q", got)
+		}
+		late := c.Subscribe(2, "DialEnd", Connected)
+		synctest.Wait()
+		for connection := range uint64(2) {
+			for _, sub := range []*Subscription{sub, late} {
+				if n := len(sub.Events()); n != 1 {
+					t.Fatalf("%d events", n)
+				}
+				if e := <-sub.Events(); e.Get("Event") != Connected || e.Connection != connection+1 {
+					t.Errorf("got %+v", e)
+				}
+			}
+			s.last().conn.Close()
+			time.Sleep(longestPause + pingEvery)
+			synctest.Wait()
+		}
+		if n := len(other.Events()); n != 0 {
+			t.Errorf("%d events that nobody asked for", n)
+		}
+	})
+}
+
 func TestSubscribe(t *testing.T) {
 	t.Parallel()
 	s := &server{}
@@ -539,4 +571,27 @@ func TestLogs(t *testing.T) {
 	if got := logs.String(); strings.Contains(got, secret) || strings.Count(got, "trying on") != 2 || strings.Count(got, "connected to") != 1 || !strings.Contains(got, "no, ***") {
 		t.Error(got)
 	}
+}
+
+// TestMask: Asterisk is asked for no more classes of events than somebody wants.
+func TestMask(t *testing.T) {
+	t.Parallel()
+	s := &server{}
+	bubble(t, s, func(t *testing.T, c *Client) {
+		asked := func(want string) {
+			t.Helper()
+			synctest.Wait()
+			if got := s.sent[len(s.sent)-1].fields["EventMask"]; got != want {
+				t.Errorf("asked for %q, want %q", got, want)
+			}
+		}
+		calls := c.Subscribe(1, "DialEnd", "Hangup")
+		asked("call")
+		other := c.Subscribe(1, "Hangup", "PeerStatus")
+		asked("on")
+		other.Close()
+		asked("call")
+		calls.Close()
+		asked("off")
+	})
 }

@@ -71,8 +71,17 @@ func (m Message) size() int {
 
 // isSecret tells whether a field of this name holds what must not be seen.
 func isSecret(key string) bool {
-	key = strings.ToLower(key)
-	return strings.Contains(key, "secret") || strings.Contains(key, "password") || key == "md5cred" || key == "refreshtoken"
+	return has(key, "secret") || has(key, "password") || strings.EqualFold(key, "md5cred") || strings.EqualFold(key, "refreshtoken")
+}
+
+// has tells whether a key has a word in it, in small letters or capitals. Each field of each event is looked at, so it makes no copy.
+func has(key, word string) bool {
+	for i := 0; i+len(word) <= len(key); i++ {
+		if key[i]|0x20 == word[0] && strings.EqualFold(key[i:i+len(word)], word) {
+			return true
+		}
+	}
+	return false
 }
 
 // Action is a question or an order. Its fields must not hold a line end or NUL; ActionID is ours.
@@ -153,7 +162,7 @@ func (r *reader) banner() error {
 // next returns the next block. After errTooLong reading may go on; the message beside it holds what came first, and the
 // ActionID if there is one. After other errors nothing more comes.
 func (r *reader) next() (Message, error) {
-	m := Message{}
+	m := make(Message, 0, 24) // as most events have
 	size, lines, blanks, long := 0, 0, 0, false
 	for {
 		text, n, err := r.readLine()

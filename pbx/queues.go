@@ -115,18 +115,26 @@ func items(ctx context.Context, from asker, action string) ([]Message, *counters
 	if err != nil {
 		return nil, nil, err
 	}
-	said, err := strconv.Atoi(list.end.Get("ListItems"))
-	if err == nil && len(list.events) < said {
-		stats.add(&stats.s.Short)
-		return nil, nil, fmt.Errorf("%s: the list has %d items, its end names %d", action, len(list.events), said)
-	}
-	return list.events, stats, nil
+	events, err := list.whole(stats)
+	return events, stats, err
 }
 
-// QueueStatus returns all queues with their members and waiting callers, in Asterisk's order. It needs the right to read
-// "agent". Errors are those of List.
-func (c *Client) QueueStatus(ctx context.Context) ([]QueueState, error) {
-	events, stats, err := items(ctx, c, "QueueStatus")
+// whole returns the events of a list, unless there are fewer than its end names.
+func (c *call) whole(stats *counters) ([]Message, error) {
+	said, err := strconv.Atoi(c.end.Get("ListItems"))
+	if err == nil && len(c.events) < said {
+		stats.add(&stats.s.Short)
+		return nil, fmt.Errorf("%s: the list has %d items, its end names %d", c.action, len(c.events), said)
+	}
+	return c.events, nil
+}
+
+// QueueStatus returns all queues with their members and waiting callers, in Asterisk's order. Any user may
+// ask. Errors are those of List.
+func (c *Client) QueueStatus(ctx context.Context) ([]QueueState, error) { return queueStates(ctx, c) }
+
+func queueStates(ctx context.Context, from asker) ([]QueueState, error) {
+	events, stats, err := items(ctx, from, "QueueStatus")
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +162,7 @@ func (c *Client) QueueStatus(ctx context.Context) ([]QueueState, error) {
 	return queues, nil
 }
 
-// CoreShowChannels returns all channels that exist now. It needs the right to read "reporting" or "system". Errors are
+// CoreShowChannels returns all channels that exist now. It needs the right to write "reporting" or "system". Errors are
 // those of List.
 func (c *Client) CoreShowChannels(ctx context.Context) ([]Channel, error) {
 	return coreShowChannels(ctx, c)

@@ -23,6 +23,9 @@ const (
 	writeTimeout   = 10 * time.Second
 )
 
+// ErrSilent means that the end of the time for a request came before Asterisk's answer. It comes beside context.DeadlineExceeded.
+var ErrSilent = errors.New("Asterisk did not answer in time")
+
 var errClosed = errors.New("the connection was closed by us")
 
 // RefusedError is Asterisk's "no" to an action.
@@ -124,7 +127,7 @@ func (s *session) lost() error {
 }
 
 // login prefers the challenge, with which the secret does not travel, and falls back to the plain secret.
-func (s *session) login(ctx context.Context, events bool) error {
+func (s *session) login(ctx context.Context, mask string) error {
 	fields := []Field{{"Username", s.ami.User}}
 	challenge, err := s.send(ctx, Action{Name: "Challenge", Fields: []Field{{"AuthType", "MD5"}}}, false)
 	var refused *RefusedError
@@ -137,15 +140,8 @@ func (s *session) login(ctx context.Context, events bool) error {
 		sum := md5.Sum([]byte(challenge.answer.Get("Challenge") + s.ami.Secret)) //nolint:gosec // Asterisk knows no other
 		fields = append(fields, Field{"AuthType", "MD5"}, Field{"Key", hex.EncodeToString(sum[:])})
 	}
-	_, err = s.send(ctx, Action{Name: "Login", Fields: append(fields, Field{"Events", onOff(events)})}, false)
+	_, err = s.send(ctx, Action{Name: "Login", Fields: append(fields, Field{"Events", mask})}, false)
 	return err
-}
-
-func onOff(on bool) string {
-	if on {
-		return "on"
-	}
-	return "off"
 }
 
 // do sends an action when fewer than maxRequests are under way, and waits for its answer or the end of its list.
@@ -156,8 +152,7 @@ func (s *session) do(ctx context.Context, a Action, list bool) (*call, error) {
 	case s.slots <- struct{}{}:
 		defer func() { <-s.slots }()
 	case <-ctx.Done():
-		s.timedOut(ctx)
-		return nil, fmt.Errorf("%s: %d other requests wait for answers: %w", a.Name, maxRequests, context.Cause(ctx))
+		return nil, fmt.Errorf("%s: %d other requests wait for answers: %w", a.Name, maxRequests, s.timedOut(ctx))
 	case <-s.ended:
 		return nil, s.lost()
 	}
@@ -180,8 +175,10 @@ func (s *session) send(ctx context.Context, a Action, list bool) (*call, error) 
 	s.waiting[id] = c
 	s.mu.Unlock()
 	defer s.forget(id, c)
+	sent := false
 	select {
 	case s.out <- text:
+		sent = true
 	case <-ctx.Done():
 	case <-s.ended:
 	}
@@ -194,17 +191,29 @@ func (s *session) send(ctx context.Context, a Action, list bool) (*call, error) 
 	case c.finished():
 		return c, c.err
 	case ctx.Err() != nil:
-		s.timedOut(ctx)
-		return nil, fmt.Errorf("%s: Asterisk has not answered: %w", a.Name, context.Cause(ctx))
+		err = fmt.Errorf("%s: Asterisk has not answered: %w", a.Name, s.timedOut(ctx))
 	default:
-		return nil, s.lost()
+		err = s.lost()
 	}
+	if sent {
+		err = unansweredError{err}
+	}
+	return nil, err
 }
 
-func (s *session) timedOut(ctx context.Context) {
+// unansweredError is that of an action which Asterisk may have got.
+type unansweredError struct{ error }
+
+func (e unansweredError) Unwrap() error { return e.error }
+
+// timedOut counts a request whose context has ended, and returns why it has.
+func (s *session) timedOut(ctx context.Context) error {
+	why := context.Cause(ctx)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		s.stats.add(&s.stats.s.Timeouts)
+		why = fmt.Errorf("%w: %w", ErrSilent, why)
 	}
+	return why
 }
 
 // forget takes a request off; what comes for it from now on is late.

@@ -48,9 +48,11 @@ func Assemble(events []Event, now time.Time) Call {
 	}
 	if len(a.call.Passages) == 0 {
 		a.call.Passages = nil
+		a.call.noted(a.call.Notes)
 		return a.call
 	}
 	a.finish(now.UnixMicro())
+	a.call.noted(a.call.Notes)
 	return a.call
 }
 
@@ -74,7 +76,6 @@ func arrange(events []Event, order []int32) []int32 {
 type assembly struct {
 	call    Call
 	restart int64
-	noted   bool
 }
 
 // note takes what dialplans write about a call.
@@ -83,12 +84,8 @@ func (a *assembly) note(e *Event) {
 	if c.ID == "" && e.CallID != None {
 		c.ID = e.CallID
 	}
-	switch {
-	case e.Params[0] == "":
-	case e.Name == "DID":
-		c.DID = e.Params[0]
-	case e.Name == "TAG":
-		c.Tag, a.noted = e.Params[0], true
+	if n := (Note{Name: e.Name, Queue: e.Queue, Agent: AgentKey(e.Agent), Text: e.Params[0]}); n.Text != "" && (n.Name == "DID" || n.Name == "TAG") {
+		c.Notes = append(c.Notes, n)
 	}
 }
 
@@ -174,6 +171,7 @@ func (a *assembly) fail(e *Event) {
 	if p == nil {
 		if p = a.talk(e, e.At, false); p != nil {
 			p.hangUp(e, 0, false)
+			p.End = LostEvent
 			return
 		}
 		p = a.begin(e, e.At)
@@ -256,6 +254,7 @@ func (a *assembly) leave(e *Event) {
 	if p.Connected != 0 {
 		if p.talks() {
 			p.hangUp(e, 0, false)
+			p.End = LostEvent // what ends talks is missing
 		}
 		return
 	}
@@ -318,10 +317,8 @@ func (a *assembly) finish(now int64) {
 		case p.Connected != 0:
 			p.Outcome = Talking
 		}
-		a.sum(p)
+		c.sum(p)
 	}
-	last := &c.Passages[len(c.Passages)-1]
-	c.Queue, c.Wait, c.Final = last.Queue, last.Wait, last.End
 }
 
 // byTime is the order in which passages began; of two that began in one second the one that ended first.
@@ -345,25 +342,6 @@ func (p *Passage) lose(at int64) {
 	p.Wait = seconds(p.Entered, at)
 }
 
-// sum adds a passage to what is said of the whole call.
-func (a *assembly) sum(p *Passage) {
-	c := &a.call
-	c.Waits += p.Wait
-	c.Talk += p.Talk
-	if p.Connected != 0 {
-		c.Agent = p.Agent
-	}
-	if c.Caller == "" {
-		c.Caller = p.Caller
-	}
-	if c.URL == "" {
-		c.URL = p.URL
-	}
-	if p.Tag != "" && !a.noted {
-		c.Tag = p.Tag
-	}
-}
-
 func outcomeOf(kind Kind) Outcome {
 	switch kind {
 	case Abandon:
@@ -374,6 +352,8 @@ func outcomeOf(kind Kind) Outcome {
 		return Emptied
 	case ExitWithKey:
 		return Keyed
+	case Withdraw:
+		return Withdrawn
 	case AgentDump:
 		return Dumped
 	case SysCompat:

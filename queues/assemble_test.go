@@ -211,11 +211,24 @@ func TestAssemble(t *testing.T) {
 			30|a|Bob|COMPLETEAGENT|9|21|1`, `
 			ENTERQUEUE 0..30 COMPLETEAGENT queue=a agent=Bob wait=9 waits=9 talk=21 overflow=1
 			a 0/9/30 answered COMPLETEAGENT agent=Bob wait=9 ring=2 talk=21`},
-		{"dumped, and nothing more", 0, `
+		{"dumped by an agent, and nothing more", 0, `
 			0|a|NONE|ENTERQUEUE||5550177|1
 			4|a|Iva|AGENTDUMP|`, `
 			ENTERQUEUE 0..4 AGENTDUMP queue=a agent=NONE wait=4 waits=4 talk=0 overflow=1
 			a 0/-/4 dumped AGENTDUMP agent=NONE wait=4 ring=0 talk=0`},
+		{"dumped, and Asterisk starts again", 0, `
+			0|a|NONE|ENTERQUEUE||5550177|1
+			4|a|Iva|AGENTDUMP|
+			50|NONE|NONE|QUEUESTART|`, `
+			ENTERQUEUE 0..4 AGENTDUMP queue=a agent=NONE wait=4 waits=4 talk=0 overflow=1
+			a 0/-/4 dumped AGENTDUMP agent=NONE wait=4 ring=0 talk=0`},
+		{"dumped, and in the next queue", 60, `
+			0|a|NONE|ENTERQUEUE||5550177|1
+			4|a|Iva|AGENTDUMP|
+			50|b|NONE|ENTERQUEUE||5550177|1`, `
+			ENTERQUEUE 0..50 - queue=b agent=NONE wait=0 waits=4 talk=0 overflow=2
+			a 0/-/4 dumped AGENTDUMP agent=NONE wait=4 ring=0 talk=0
+			b 50/-/- waiting - agent=NONE wait=0 ring=0 talk=0`},
 		{"no common codec, then gone", 0, `
 			0|a|NONE|ENTERQUEUE||5550177|1
 			4|a|Iva|SYSCOMPAT|
@@ -261,8 +274,23 @@ func TestAssemble(t *testing.T) {
 			0|a|NONE|ENTERQUEUE||5550177|1
 			4|a|Iva|CONNECT|4|1.12|1
 			9|a|Iva|AGENTDUMP|`, `
-			ENTERQUEUE 0..9 AGENTDUMP queue=a agent=Iva wait=4 waits=4 talk=5 overflow=1
-			a 0/4/9 answered AGENTDUMP agent=Iva wait=4 ring=1 talk=5`},
+			ENTERQUEUE 0..9 LOST queue=a agent=Iva wait=4 waits=4 talk=5 overflow=1
+			a 0/4/9 answered LOST agent=Iva wait=4 ring=1 talk=5`},
+		{"the caller gives up in the middle of a talk, of which the end is missing", 0, `
+			0|a|NONE|ENTERQUEUE||5550177|1
+			4|a|Iva|CONNECT|4|1.12|1
+			9|a|NONE|ABANDON|1|1|9`, `
+			ENTERQUEUE 0..9 LOST queue=a agent=Iva wait=4 waits=4 talk=5 overflow=1
+			a 0/4/9 answered LOST agent=Iva wait=4 ring=1 talk=5`},
+		{"taken out of the queue", 0, `
+			0|a|NONE|ENTERQUEUE||5550177|2
+			30|a|NONE|WITHDRAW|1|2|30|to voicemail`, `
+			ENTERQUEUE 0..30 WITHDRAW queue=a agent=NONE wait=30 waits=30 talk=0 overflow=1
+			a 0/-/30 withdrawn WITHDRAW agent=NONE wait=30 ring=0 talk=0`},
+		{"taken out of the queue, of whose beginning nothing is known", 0, `
+			30|a|NONE|WITHDRAW|1|2|30|`, `
+			WITHDRAW 30..30 WITHDRAW queue=a agent=NONE wait=30 waits=30 talk=0 overflow=1
+			a 0/-/30 withdrawn WITHDRAW agent=NONE wait=30 ring=0 talk=0 counted`},
 
 		{"still waiting", 60, `
 			0|a|NONE|ENTERQUEUE||5550177|1`, `
@@ -443,11 +471,11 @@ func checkBooks(t interface {
 	t.Helper()
 	var f queues.Facts
 	var w queues.Waits
-	c.Count(func(_ int64, _, _ string, g *queues.Facts) { f.Merge(g) })
+	count(c, func(_ int64, _, _ string, g *queues.Facts) { f.Merge(g) })
 	var waits, talk, noAnswers int64
 	for i := range c.Passages {
 		p := &c.Passages[i]
-		w.Add(p)
+		waited(&w, p)
 		waits += p.Wait
 		talk += p.Talk
 		noAnswers += p.NoAnswers
@@ -540,7 +568,7 @@ func TestRealLog(t *testing.T) {
 	for id, events := range calls {
 		call := queues.Assemble(slices.Concat(starts, events), time.UnixMicro(p.Last))
 		checkBooks(t, &call)
-		call.Count(func(_ int64, _, _ string, f *queues.Facts) { all.Merge(f) })
+		count(&call, func(_ int64, _, _ string, f *queues.Facts) { all.Merge(f) })
 		q := call.Passages[0]
 		got := fmt.Sprintf("%s %s %s %s %s wait=%d ring=%d talk=%d noanswer=%d/%d", q.Queue, q.Outcome, q.End, q.Agent, call.Caller, q.Wait, q.Ring, q.Talk, q.NoAnswers, q.NoAnswerMS)
 		if len(call.Passages) != 1 || got != want[id] {

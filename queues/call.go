@@ -15,10 +15,11 @@ const (
 	Dumped                      // AGENTDUMP: the agent hung up before the caller was put through, and nothing is known of what came then
 	Incompatible                // SYSCOMPAT: no common codec
 	Lost                        // the log does not tell: Asterisk stopped, or lines are missing
+	Withdrawn                   // WITHDRAW: somebody had Asterisk take the caller out of the queue
 )
 
 var outcomeNames = [...]string{
-	"waiting", "talking", "answered", "abandoned", "timeout", "empty", "key", "dumped", "incompatible", "lost",
+	"waiting", "talking", "answered", "abandoned", "timeout", "empty", "key", "dumped", "incompatible", "lost", "withdrawn",
 }
 
 // String is the name of the outcome, as API and database have it.
@@ -88,6 +89,13 @@ type NoAnswer struct {
 	Millis       int64
 }
 
+// Note is what a dialplan wrote about a call: its DID or a TAG.
+type Note struct {
+	Name         string // of the event
+	Queue, Agent string // that it names (AgentKey), None among them
+	Text         string
+}
+
 // Call is the books of one call: what its events come to, whatever order they came in and however often.
 type Call struct {
 	ID       string
@@ -96,7 +104,7 @@ type Call struct {
 	End      int64  // time of the last event
 	Caller   string
 	URL      string
-	DID, Tag string
+	DID, Tag string // of the latest notes; without one the tag of the last passage that has one
 	Final    string // final event of the last passage; empty while the call goes on
 
 	Queue string // of the last passage; None where the call passed no queue
@@ -105,6 +113,7 @@ type Call struct {
 	Waits int64  // seconds in all queues
 	Talk  int64  // seconds, all agents together
 
+	Notes     []Note    // in their order; those without a text left out
 	Passages  []Passage // in the order in which they began; their number is what reports call overflow
 	NoAnswers []NoAnswer
 }
@@ -118,5 +127,84 @@ func (c *Call) Open() bool {
 // Duration is the seconds from the first event to the last.
 func (c *Call) Duration() int64 { return seconds(c.Start, c.End) }
 
+// sum adds a passage, the last one so far, to what is said of the whole call.
+func (c *Call) sum(p *Passage) {
+	c.Queue, c.Wait, c.Final = p.Queue, p.Wait, p.End
+	c.Waits += p.Wait
+	c.Talk += p.Talk
+	if p.Connected != 0 {
+		c.Agent = p.Agent
+	}
+	if c.Caller == "" {
+		c.Caller = p.Caller
+	}
+	if c.URL == "" {
+		c.URL = p.URL
+	}
+	if p.Tag != "" {
+		c.Tag = p.Tag
+	}
+}
+
+// noted puts DID and tag of some notes in the place of those so far.
+func (c *Call) noted(notes []Note) {
+	for i := range notes {
+		if notes[i].Name == "DID" {
+			c.DID = notes[i].Text
+		} else {
+			c.Tag = notes[i].Text
+		}
+	}
+}
+
 // seconds from one time to another, never below 0. Fractions are cut off each time first, so that parts add up to the whole.
 func seconds(from, to int64) int64 { return max(to/Second-from/Second, 0) }
+
+// Only is what is left of the books when only passages, telephones that rang in vain, and notes of some queues and agents are seen, with
+// all sums of these alone: false if no passage is left. Agents are None where nobody was connected. Notes that name no queue are everybody's.
+func (c *Call) Only(seen func(queue, agent string) bool) (Call, bool) {
+	part := *c
+	part.Passages, part.NoAnswers, part.Notes = nil, nil, nil
+	part.URL, part.Caller, part.DID, part.Tag, part.Agent = "", "", "", "", None
+	part.Wait, part.Waits, part.Talk, part.End = 0, 0, 0, 0
+	first := -1
+	for i := range c.Passages {
+		p := &c.Passages[i]
+		if !seen(p.Queue, p.Agent) {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		part.Passages = append(part.Passages, *p)
+		part.End = max(part.End, p.Last)
+		part.sum(p)
+	}
+	if len(part.Passages) == len(c.Passages) {
+		part.End = c.End
+	}
+	for _, n := range c.Notes {
+		if n.Queue == None || seen(n.Queue, n.Agent) {
+			part.Notes = append(part.Notes, n)
+		}
+	}
+	part.noted(part.Notes)
+	if first > 0 {
+		p := &c.Passages[first]
+		part.Start = p.Entered
+		switch {
+		case !p.Counted:
+			part.First = "ENTERQUEUE"
+		case p.Connected != 0:
+			part.First = "CONNECT"
+		default:
+			part.First = p.End
+		}
+	}
+	for _, n := range c.NoAnswers {
+		if seen(n.Queue, n.Agent) {
+			part.NoAnswers = append(part.NoAnswers, n)
+		}
+	}
+	return part, len(part.Passages) > 0
+}

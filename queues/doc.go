@@ -2,8 +2,8 @@
 // when agents were logged in and paused, and does the arithmetic of the reports. It is pure: no database, no file, no clock. Who keeps
 // events or reads files hands them in, and keeps what comes out.
 //
-//	block of a file ─ Lines ─▶ line ─ Parser ─▶ Event ─┬─ of one call ──▶ Assemble ─▶ Call ─ Count ─▶ Facts, Waits ─▶ tables, figures
-//	row of the table ──────────────── Parser ─▶        └─ of one agent ─▶ Presence ─▶ Spans ─ Attend ─▶ Attendance ─┘
+//	block of a file ─ Lines ─▶ line ─ Parser ─▶ Event ─┬─ of one call ──▶ Assemble ─▶ Call ─ AddItem ─▶ Facts, Waits ─▶ tables, figures
+//	row of the table ──────────────── Parser ─▶        └─ of one agent ─▶ Presence ─▶ Spans ─ Attend ─▶ Attendance ───┘
 //
 // Nothing depends on the order in which events come, nor on how often: the same set of events makes the same books (Compare is the
 // order in which they count, Key and == tell whether one is there already). So an importer may stop at any byte, go on, and read

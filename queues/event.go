@@ -18,7 +18,7 @@ const Second int64 = 1_000_000
 type Event struct {
 	At     int64 // microseconds since 1970, UTC; whole seconds where the log is a file
 	Kind   Kind
-	CallID string // unique id of the caller's channel; None, REALTIME or MANAGER where no call is meant
+	CallID string // unique id of the caller's channel; None, REALTIME, MANAGER or CLI where no call is meant
 	Queue  string
 	Agent  string
 	Name   string    // of the event, as the log has it
@@ -57,6 +57,7 @@ const (
 	ExitEmpty
 	ExitWithTimeout
 	ExitWithKey
+	Withdraw
 	Abandon
 )
 
@@ -121,6 +122,8 @@ func callKindOf(name string) Kind {
 		return ExitWithTimeout
 	case "EXITWITHKEY":
 		return ExitWithKey
+	case "WITHDRAW":
+		return Withdraw
 	case "ABANDON":
 		return Abandon
 	}
@@ -213,7 +216,8 @@ func (e *Event) AppendTo(b []byte) []byte {
 func (e Event) String() string { return string(e.AppendTo(nil)) }
 
 // AgentKey is an agent without what differs from call to call when the log names a channel: SIP/204-0000a1b2 is SIP/204, and
-// Local/204@agents-00000007;1 and Local/204@agents/n are Local/204@agents. Names are left alone.
+// Local/204@agents-00000007;1 and Local/204@agents/n are Local/204@agents. Names are left alone, and so are the digits of an endpoint:
+// Asterisk counts channels from 0, and nobody's has come to 16 million.
 func AgentKey(agent string) string {
 	technology := strings.IndexByte(agent, '/')
 	if technology <= 0 || strings.ContainsAny(agent[:technology], " -@.") {
@@ -223,7 +227,7 @@ func AgentKey(agent string) string {
 	if n := len(key); n > 2 && key[n-2] == ';' && (key[n-1] == '1' || key[n-1] == '2') {
 		key = key[:n-2]
 	}
-	if n := len(key); n > technology+10 && key[n-9] == '-' && hexadecimal(key[n-8:]) {
+	if n := len(key); n > technology+10 && key[n-9] == '-' && strings.HasPrefix(key[n-8:], "00") && hexadecimal(key[n-8:]) {
 		key = key[:n-9]
 	}
 	return key

@@ -33,7 +33,9 @@ func Example() {
 	fmt.Println(p.Queue, p.Agent, p.Outcome, p.End, "waited", p.Wait, "rang", p.Ring, "talked", p.Talk)
 
 	var facts queues.Facts
-	call.Count(func(_ int64, _, _ string, f *queues.Facts) { facts.Merge(f) })
+	for i := range call.Passages {
+		facts.Add(&call.Passages[i])
+	}
 	fmt.Println("ASA", facts.ASA(), "AHT", facts.AHT(10))
 	fmt.Println(queues.ByHoldTime(&facts).Rows[0])
 	// Output:

@@ -23,6 +23,7 @@ type Facts struct {
 	Dumped       int64
 	Incompatible int64
 	Lost         int64
+	Withdrawn    int64
 
 	CompletedByAgent    int64 // answered and over, by final event
 	CompletedByCaller   int64
@@ -43,32 +44,32 @@ type Facts struct {
 	NoAnswerMS int64 // milliseconds these rang
 }
 
-// Count hands out what a call adds to the facts: for each passage one, with the time (see Passage.Moment), the queue and the agent it
-// counts for, None if none was connected; and for each telephone that rang in vain one, for its agent. They may not be kept.
-func (c *Call) Count(each func(moment int64, queue, agent string, f *Facts)) {
-	for i := range c.Passages {
-		p := &c.Passages[i]
-		var f Facts
-		f.Add(p)
-		each(p.Moment(), p.Queue, p.Agent, &f)
-	}
-	for _, n := range c.NoAnswers {
-		each(n.At, n.Queue, n.Agent, &Facts{NoAnswers: 1, NoAnswerMS: n.Millis})
-	}
+// Add counts a passage, without the telephones that rang in vain: those count for their own agents (AddItem).
+func (f *Facts) Add(p *Passage) {
+	f.AddItem(&Item{Outcome: p.Outcome, End: p.End, Wait: p.Wait, Ring: p.Ring, Talk: p.Talk})
 }
 
-// Add counts a passage, without the telephones that rang in vain: those count for their own agents, see Count.
-func (f *Facts) Add(p *Passage) {
+// AddItem counts a passage or a telephone that rang in vain.
+func (f *Facts) AddItem(m *Item) {
+	if m.NoAnswer {
+		f.NoAnswers++
+		f.NoAnswerMS += m.Millis
+		return
+	}
 	f.Offered++
-	switch p.Outcome {
+	switch m.Outcome {
 	case Waiting:
 		f.Waiting++
 		return
 	case Talking:
 		f.Talking++
+		f.held(m)
+		return
 	case Answered:
-		*f.ending(p.End)++
-		f.Talked += p.Talk
+		*f.ending(m.End)++
+		f.Talked += m.Talk
+		f.held(m)
+		return
 	case Abandoned:
 		f.Abandoned++
 	case TimedOut:
@@ -83,16 +84,19 @@ func (f *Facts) Add(p *Passage) {
 		f.Incompatible++
 	case Lost:
 		f.Lost++
+	case Withdrawn:
+		f.Withdrawn++
 	}
-	if p.Connected == 0 {
-		f.Forsaken += p.Wait
-		f.LongestLeft = max(f.LongestLeft, p.Wait)
-		return
-	}
-	f.Held += p.Wait
-	f.LongestHeld = max(f.LongestHeld, p.Wait)
-	f.Rung += p.Ring
-	f.Holds[HoldBucket(p.Wait)]++
+	f.Forsaken += m.Wait
+	f.LongestLeft = max(f.LongestLeft, m.Wait)
+}
+
+// held counts how somebody waited who was connected.
+func (f *Facts) held(m *Item) {
+	f.Held += m.Wait
+	f.LongestHeld = max(f.LongestHeld, m.Wait)
+	f.Rung += m.Ring
+	f.Holds[HoldBucket(m.Wait)]++
 }
 
 // HoldBucket is the number of the bucket of Facts.Holds for a waiting time in seconds.
@@ -134,6 +138,7 @@ func (f *Facts) Merge(g *Facts) {
 	f.Dumped += g.Dumped
 	f.Incompatible += g.Incompatible
 	f.Lost += g.Lost
+	f.Withdrawn += g.Withdrawn
 	f.CompletedByAgent += g.CompletedByAgent
 	f.CompletedByCaller += g.CompletedByCaller
 	f.Transferred += g.Transferred
@@ -163,7 +168,7 @@ func (f *Facts) Connected() int64 { return f.Answered() + f.Talking }
 
 // Unanswered is how many ended without an agent, for any reason.
 func (f *Facts) Unanswered() int64 {
-	return f.Abandoned + f.TimedOut + f.Emptied + f.Keyed + f.Dumped + f.Incompatible + f.Lost
+	return f.Abandoned + f.TimedOut + f.Emptied + f.Keyed + f.Dumped + f.Incompatible + f.Lost + f.Withdrawn
 }
 
 // ErrCount is that facts do not add up: there is a mistake in what was stored, or here.

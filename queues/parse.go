@@ -14,6 +14,8 @@ const (
 	MaxName = 150      // bytes of a call id, a queue, an agent, the name of an event
 
 	epoch = 365 * 24 * 3600 // the first second that is believed
+
+	near = 12 * 3600 * Second // what Parser.Last tells of
 )
 
 // ErrMalformed is what every error of a Parser wraps.
@@ -23,8 +25,9 @@ var ErrMalformed = errors.New("not a line of a queue_log")
 type Parser struct {
 	Zone *time.Location // of times written by the clock on the wall, as in the table; nil is UTC
 
-	// Last is the latest time read so far, as Event.At. In the hour that clocks show twice in autumn it tells which of the two is
-	// meant: never half an hour back. Who goes on reading after a restart sets it to that of the last event; 0 means the first.
+	// Last is the latest time read so far, as Event.At, of those that are near the last one: a line that is half a day behind begins
+	// anew. In the hour that clocks show twice in autumn it tells which of the two is meant: never half an hour back. Who goes on reading
+	// after a restart sets it to that of the last event; 0, and one that is far away, mean the first.
 	Last int64
 }
 
@@ -75,7 +78,9 @@ func (p *Parser) Parse(line string) (Event, error) {
 	if e.At, err = p.time(stamp); err != nil {
 		return Event{}, err
 	}
-	p.Last = max(p.Last, e.At)
+	if e.At > p.Last || e.At < p.Last-near {
+		p.Last = e.At
+	}
 	return e, nil
 }
 
@@ -156,6 +161,24 @@ func (p *Parser) time(text string) (int64, error) {
 
 // wall reads a time by the clock on the wall.
 func (p *Parser) wall(text string) (int64, error) {
+	first, second, err := p.readings(text)
+	if second != 0 && first < p.Last-1800*Second && p.Last <= second+near {
+		return second, err
+	}
+	return first, err
+}
+
+// Twice tells both moments that a time by the clock on the wall may mean, as Event.At; false if it means one, or none.
+func (p *Parser) Twice(text string) (first, second int64, twice bool) {
+	if len(text) < len(time.DateTime) || len(text) > 32 || text[4] != '-' {
+		return 0, 0, false
+	}
+	first, second, _ = p.readings(text)
+	return first, second, second != 0
+}
+
+// readings are the moments at which the clock on the wall shows a time; the second is 0 if there is one only.
+func (p *Parser) readings(text string) (first, second int64, err error) {
 	zone := p.Zone
 	if zone == nil {
 		zone = time.UTC
@@ -166,25 +189,22 @@ func (p *Parser) wall(text string) (int64, error) {
 	}
 	t, err := time.ParseInLocation(layout, text, zone)
 	if err != nil || t.Unix() < epoch || t.Unix() > 9_999_999_999 {
-		return 0, malformed("its time %q is no date and time between 1971 and 2286", text)
+		return 0, 0, malformed("its time %q is no date and time between 1971 and 2286", text)
 	}
 	at := t.UnixMicro()
 	_, here := t.Zone()
 	_, before := t.AddDate(0, 0, -1).Zone()
 	_, after := t.AddDate(0, 0, 1).Zone()
 	if before == after {
-		return at, nil
+		return at, 0, nil
 	}
 	// The clock changes today: is there another moment at which it shows this?
 	wall := at + int64(here)*Second
-	first, second := wall-int64(before)*Second, wall-int64(after)*Second
-	if !shows(zone, first, before) || !shows(zone, second, after) {
-		return at, nil
+	first, second = wall-int64(before)*Second, wall-int64(after)*Second
+	if first == second || !shows(zone, first, before) || !shows(zone, second, after) {
+		return at, 0, nil
 	}
-	if first < p.Last-1800*Second {
-		return second, nil
-	}
-	return first, nil
+	return first, second, nil
 }
 
 // shows tells whether a zone is that many seconds ahead of UTC at a moment.

@@ -126,6 +126,9 @@ func TestParseTimes(t *testing.T) {
 		{"2027-10-31 02:10:00", berlin, "", "2027-10-31T00:10:00Z"},
 		{"2027-10-31 02:10:00", berlin, "2027-10-31T00:20:00Z", "2027-10-31T00:10:00Z"}, // a little out of order
 		{"2027-10-31 02:10:00", berlin, "2027-10-31T00:55:00Z", "2027-10-31T01:10:00Z"}, // the second time
+		{"2027-10-31 02:10:00", berlin, "2027-10-31T03:10:00Z", "2027-10-31T01:10:00Z"},
+		{"2027-10-31 02:10:00", berlin, "2027-11-07T00:00:00Z", "2027-10-31T00:10:00Z"}, // it is read again: nobody knows
+		{"2027-10-31 02:10:00", berlin, "2100-01-01T00:00:00Z", "2027-10-31T00:10:00Z"}, // a clock was wrong
 		{"2027-10-31 03:00:00", berlin, "2027-10-31T00:55:00Z", "2027-10-31T02:00:00Z"},
 		// 28 March 2027: at 02:00 it goes forward to 03:00. There is no 02:30; it must be something, the same always.
 		{"2027-03-28 01:59:59", berlin, "", "2027-03-28T00:59:59Z"},
@@ -143,6 +146,35 @@ func TestParseTimes(t *testing.T) {
 		e, err := p.Parse(test.text + "|1.1|q|a|CONNECT|1|2|3")
 		if got := e.Time().Format(time.RFC3339Nano); err != nil || got != test.want {
 			t.Errorf("%s after %q: %s, not %s (%v)", test.text, test.last, got, test.want, err)
+		}
+	}
+}
+
+// TestParseTimesAgain: one line from the future, and what is read a second time, do not change how the repeated hour is read.
+func TestParseTimesAgain(t *testing.T) {
+	t.Parallel()
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := queues.Parser{Zone: berlin}
+	for range 2 {
+		var got []string
+		for _, text := range []string{"2027-10-30 12:00:00", "2027-10-31 02:50:00", "2099-12-31 00:00:00", "2027-10-31 02:55:00", "2027-10-31 02:05:00", "2027-10-31 03:05:00"} {
+			e, err := p.Parse(text + "|1.1|q|a|CONNECT|1|2|3")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, e.Time().Format("02T15:04"))
+		}
+		if all := strings.Join(got, " "); all != "30T10:00 31T00:50 30T23:00 31T00:55 31T01:05 31T02:05" {
+			t.Errorf("read as %s", all)
+		}
+	}
+	for text, want := range map[string]bool{"2027-10-31 02:00:00": true, "2027-10-31 02:59:59.5": true, "2027-10-31 03:00:00": false, "2027-03-28 02:30:00": false, "1824944400": false, "": false} {
+		first, second, twice := p.Twice(text)
+		if twice != want || twice && second-first != 3600*queues.Second {
+			t.Errorf("%q: %d, %d, %t", text, first, second, twice)
 		}
 	}
 }
@@ -172,6 +204,7 @@ func TestAgentKey(t *testing.T) {
 		"SIP/204-0000a1b2": "SIP/204", "PJSIP/204-0000000f": "PJSIP/204", "PJSIP/my-agent-0000000f": "PJSIP/my-agent",
 		"Local/204@agents-00000007;1": "Local/204@agents", "Local/204@agents/n": "Local/204@agents", "Local/204@agents": "Local/204@agents",
 		"Moss-0000a1b2": "Moss-0000a1b2", "Day / Night-12345678": "Day / Night-12345678", "SIP/-0000a1b2": "SIP/-0000a1b2", "PJSIP/204-desk": "PJSIP/204-desk",
+		"PJSIP/acme-55501234": "PJSIP/acme-55501234", "PJSIP/acme-55501234-00fffffe": "PJSIP/acme-55501234",
 	} {
 		if got := queues.AgentKey(agent); got != want {
 			t.Errorf("%q is %q, not %q", agent, got, want)

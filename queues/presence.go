@@ -34,8 +34,10 @@ func (s Span) Seconds(from, to int64) int64 {
 //     changes nothing. A logoff without beginning counts it back from the seconds it names; a REMOVEMEMBER has none and is passed over.
 //     Members written down in queues.conf have no sessions in the log.
 //   - A pause begins with PAUSE and ends with UNPAUSE, the end of the session in that queue, or a PAUSE for another reason.
+//     One in whose queue there is no session (members in queues.conf have none) ends after 12 hours at the latest.
 //   - PAUSEALL is written beside the PAUSEs of each queue, without a reason. It pauses each queue that has a session; without
-//     sessions it is one pause for queue None, which ends as soon as the agent works for any queue again.
+//     sessions it is one pause for queue None, which ends as soon as the agent works for any queue again. A PAUSE within a second of it
+//     takes its place.
 //   - QUEUESTART ends what was a call (Span.Phone). Members and pauses stay: Asterisk keeps them in its database or in ours.
 func Presence(open []Span, events []Event) []Span {
 	var near [32]int32
@@ -63,6 +65,9 @@ func Presence(open []Span, events []Event) []Span {
 	return spans
 }
 
+// longestPause is after how long somebody who is in a pause without a session has forgotten it: no shift is longer.
+const longestPause = 12 * 60 * 60 * Second
+
 // roster is where one agent is logged in and paused. His queues are few: they are searched one by one.
 type roster struct {
 	open, done []Span
@@ -79,6 +84,7 @@ func (e *Event) is(kinds uint) bool { return kinds>>e.Kind&1 != 0 }
 
 // moment takes the events of one time.
 func (r *roster) moment(events []*Event) {
+	r.forgotten(events[0].At)
 	for _, e := range events {
 		switch {
 		case e.Kind == QueueStart:
@@ -192,6 +198,15 @@ func (r *roster) gone(queue string, at int64) {
 	}
 }
 
+// forgotten ends the pauses that were forgotten before a time.
+func (r *roster) forgotten(at int64) {
+	for i := len(r.open) - 1; i >= 0; i-- {
+		if s := r.open[i]; s.Paused && s.From+longestPause <= at && r.find(false, s.Queue) < 0 {
+			r.end(i, s.From+longestPause)
+		}
+	}
+}
+
 func (r *roster) restart(at int64) {
 	for {
 		i := slices.IndexFunc(r.open, func(s Span) bool { return s.Phone })
@@ -209,11 +224,14 @@ func (r *roster) pause(queue, reason string, at int64) {
 		switch {
 		case reason == "" || reason == r.open[i].Reason:
 			return
-		case r.open[i].From == at:
+		case r.open[i].From == at, r.open[i].Reason == "" && at-r.open[i].From <= Second:
 			r.open[i].Reason = reason
 			return
 		}
 		r.end(i, at)
+	}
+	if i := r.find(true, None); i >= 0 && r.open[i].Reason == "" && at-r.open[i].From <= Second && queue != None {
+		r.open = slices.Delete(r.open, i, i+1) // PAUSEALL, which this one belongs to
 	}
 	r.open = append(r.open, Span{Paused: true, Queue: queue, Reason: reason, From: at})
 }
@@ -301,7 +319,17 @@ type Reason struct {
 // Attend counts the spans of one agent from (included) to to (excluded), both as Event.At, to not after now. Hand in the spans of one queue to
 // count that queue alone.
 func Attend(spans []Span, from, to int64) Attendance {
-	sorted := slices.SortedFunc(slices.Values(spans), compareSpans)
+	var r roster
+	for _, s := range spans {
+		if s.To == 0 {
+			r.open = append(r.open, s)
+		} else {
+			r.done = append(r.done, s)
+		}
+	}
+	r.forgotten(to)
+	sorted := append(r.done, r.open...)
+	slices.SortFunc(sorted, compareSpans)
 	began := func(s Span) int64 {
 		if s.From >= from && s.From < to {
 			return 1

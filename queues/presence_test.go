@@ -80,9 +80,30 @@ func TestPresence(t *testing.T) {
 			60|sales|Iva|PAUSE|
 			60|support|Iva|PAUSE|
 			90|support|Iva|UNPAUSE|`, `
-			NONE pause 60..90
 			sales pause 60..-
 			support pause 60..90`},
+		{"paused everywhere, of a member without sessions, as nothing else says", `
+			60|NONE|Iva|PAUSEALL|
+			90|support|Iva|UNPAUSE|`, `
+			NONE pause 60..90`},
+		{"paused everywhere, the reason in the next second", `
+			0|sales|Iva|ADDMEMBER|
+			59|NONE|Iva|PAUSEALL|
+			60|sales|Iva|PAUSE|lunch
+			90|sales|Iva|UNPAUSE|`, `
+			sales session 0..-
+			sales pause lunch 59..90`},
+		{"a pause that was forgotten, where there is no session; in the next one there is", `
+			0|sales|Iva|PAUSE|lunch
+			0|support|Iva|PAUSE|lunch
+			10|support|Iva|ADDMEMBER|
+			43300|sales|Iva|PAUSE|lunch
+			43400|sales|Iva|UNPAUSE|
+			43500|support|Iva|REMOVEMEMBER|`, `
+			sales pause lunch 0..43200
+			support pause lunch 0..43500
+			support session 10..43500
+			sales pause lunch 43300..43400`},
 		{"added in a pause", `
 			0|sales|Iva|ADDMEMBER|PAUSED
 			9|sales|Iva|UNPAUSE|`, `
@@ -201,9 +222,10 @@ func TestPresenceInParts(t *testing.T) {
 	names := []string{
 		"ADDMEMBER", "REMOVEMEMBER", "PAUSE", "UNPAUSE", "PAUSEALL", "UNPAUSEALL", "AGENTLOGIN", "AGENTLOGOFF", "AGENTCALLBACKLOGIN", "AGENTCALLBACKLOGOFF", "QUEUESTART",
 	}
+	unit := int64(1) // seconds
 	one := rapid.Custom(func(t *rapid.T) queues.Event {
 		e := queues.Event{
-			At: at(rapid.Int64Range(0, 60).Draw(t, "second")), CallID: "NONE", Agent: "Iva",
+			At: at(unit * rapid.Int64Range(0, 60).Draw(t, "second")), CallID: "NONE", Agent: "Iva",
 			Queue: rapid.SampledFrom([]string{"a", "b", "NONE"}).Draw(t, "queue"), Name: rapid.SampledFrom(names).Draw(t, "event"),
 		}
 		e.Params[0] = rapid.SampledFrom([]string{"", "lunch", "PAUSED"}).Draw(t, "reason")
@@ -212,12 +234,13 @@ func TestPresenceInParts(t *testing.T) {
 		return e
 	})
 	rapid.Check(t, func(t *rapid.T) {
+		unit = rapid.SampledFrom([]int64{1, 3600}).Draw(t, "unit")
 		events := rapid.SliceOfN(one, 0, 60).Draw(t, "events")
 		whole := queues.Presence(nil, events)
 		if again := queues.Presence(nil, shuffled(t, events)); !slices.Equal(whole, again) {
 			t.Fatalf("%s\n%s", stretches(whole), stretches(again))
 		}
-		cut := at(rapid.Int64Range(0, 61).Draw(t, "cut"))
+		cut := at(unit * rapid.Int64Range(0, 61).Draw(t, "cut"))
 		var before, after []queues.Event
 		for _, e := range events {
 			if e.At < cut {
@@ -239,11 +262,17 @@ func TestPresenceInParts(t *testing.T) {
 			t.Fatalf("whole\n%sin parts\n%s", stretches(whole), stretches(parts))
 		}
 		sum := queues.Attend(whole, at(0), cut)
-		sum.Merge(queues.Attend(whole, cut, at(100)))
-		if all := queues.Attend(whole, at(0), at(100)); !reflect.DeepEqual(all, sum) {
+		sum.Merge(queues.Attend(whole, cut, at(100*unit)))
+		if unit > 1 { // what comes later does not change the pauses before it
+			was, is := queues.Attend(queues.Presence(nil, before), at(0), cut), queues.Attend(whole, at(0), cut)
+			if was.Paused != is.Paused || !slices.Equal(was.Reasons, is.Reasons) {
+				t.Fatalf("%+v and then %+v\n%s", was, is, stretches(whole))
+			}
+		}
+		if all := queues.Attend(whole, at(0), at(100*unit)); !reflect.DeepEqual(all, sum) {
 			t.Fatal(cmp.Diff(all, sum))
 		}
-		if sum.LoggedIn > 100 || sum.Paused > 100 || sum.Ready < 0 || sum.Ready > sum.LoggedIn {
+		if sum.LoggedIn > 100*unit || sum.Paused > 100*unit || sum.Ready < 0 || sum.Ready > sum.LoggedIn {
 			t.Fatalf("%+v", sum)
 		}
 	})

@@ -54,7 +54,7 @@ func plausible(t *rapid.T, id string, second int64) (lines []string, want []told
 		}
 		wait := second - entered
 		end := rapid.SampledFrom([]string{
-			"ABANDON", "EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "COMPLETEAGENT", "COMPLETECALLER", "TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER", "",
+			"ABANDON", "WITHDRAW", "EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "COMPLETEAGENT", "COMPLETECALLER", "TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER", "",
 		}).Draw(t, "end")
 		switch end {
 		case "":
@@ -69,7 +69,7 @@ func plausible(t *rapid.T, id string, second int64) (lines []string, want []told
 			continue
 		case "EXITWITHKEY":
 			write(queue, "NONE", end, 5, 1, 1, wait)
-		case "ABANDON", "EXITWITHTIMEOUT", "EXITEMPTY":
+		case "ABANDON", "WITHDRAW", "EXITWITHTIMEOUT", "EXITEMPTY":
 			write(queue, "NONE", end, 1, 1, wait)
 		default:
 			ring := min(wait, 4)
@@ -89,7 +89,7 @@ func plausible(t *rapid.T, id string, second int64) (lines []string, want []told
 			continue
 		}
 		left[queue] = second
-		outcome := map[string]string{"ABANDON": "abandoned", "EXITWITHTIMEOUT": "timeout", "EXITEMPTY": "empty", "EXITWITHKEY": "key"}[end]
+		outcome := map[string]string{"ABANDON": "abandoned", "EXITWITHTIMEOUT": "timeout", "EXITEMPTY": "empty", "EXITWITHKEY": "key", "WITHDRAW": "withdrawn"}[end]
 		want = append(want, told{queue, "NONE", outcome, end, wait, 0, 0})
 	}
 	return lines, want
@@ -161,7 +161,7 @@ func shuffled(t *rapid.T, events []queues.Event) []queues.Event {
 func implausible() *rapid.Generator[queues.Event] {
 	names := []string{
 		"ENTERQUEUE", "ENTERQUEUE", "CONNECT", "CONNECT", "COMPLETEAGENT", "COMPLETECALLER", "TRANSFER", "BLINDTRANSFER", "ATTENDEDTRANSFER", "ABANDON",
-		"EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "RINGNOANSWER", "RINGCANCELED", "AGENTDUMP", "SYSCOMPAT", "TAG", "DID", "NEWS", "PAUSE",
+		"EXITWITHTIMEOUT", "EXITEMPTY", "EXITWITHKEY", "RINGNOANSWER", "RINGCANCELED", "AGENTDUMP", "SYSCOMPAT", "WITHDRAW", "TAG", "DID", "NEWS", "PAUSE",
 	}
 	param := rapid.SampledFrom([]string{"", "", "0", "1", "2", "5", "30", "LINK", "x", "-1", "99999", "8640000", "9999999999", "4|1"})
 	return rapid.Custom(func(t *rapid.T) queues.Event {

@@ -2,8 +2,6 @@ package queues
 
 import (
 	"cmp"
-	"encoding/binary"
-	"errors"
 	"slices"
 )
 
@@ -16,17 +14,23 @@ type Waits struct {
 // WaitStep is how many waited for that many seconds.
 type WaitStep struct{ Seconds, Connected, Unanswered int64 }
 
-// Add counts a passage; one that still waits does not count.
-func (w *Waits) Add(p *Passage) {
+// AddItem counts a passage; one that still waits and a telephone that rang in vain do not count.
+func (w *Waits) AddItem(m *Item) {
 	switch {
-	case p.Connected != 0:
-		w.add(WaitStep{p.Wait, 1, 0})
-	case p.Outcome != Waiting:
-		w.add(WaitStep{p.Wait, 0, 1})
+	case m.NoAnswer || m.Outcome == Waiting:
+	case m.Outcome == Answered || m.Outcome == Talking:
+		w.add(WaitStep{m.Wait, 1, 0})
+	default:
+		w.add(WaitStep{m.Wait, 0, 1})
 	}
 }
 
 func (w *Waits) add(s WaitStep) {
+	if n := s.Seconds; n >= 0 && n < int64(len(w.steps)) && w.steps[n].Seconds == n { // up to here somebody waited for every number of seconds
+		w.steps[n].Connected += s.Connected
+		w.steps[n].Unanswered += s.Unanswered
+		return
+	}
 	i, there := slices.BinarySearchFunc(w.steps, s.Seconds, func(s WaitStep, seconds int64) int { return cmp.Compare(s.Seconds, seconds) })
 	if !there {
 		w.steps = slices.Insert(w.steps, i, WaitStep{Seconds: s.Seconds})
@@ -77,45 +81,4 @@ func (w *Waits) Percentile(percent int64) int64 {
 		}
 	}
 	return 0
-}
-
-// AppendTo writes the counts down; MergeFrom counts them again.
-func (w *Waits) AppendTo(b []byte) []byte {
-	before := int64(0)
-	for _, s := range w.steps {
-		b = binary.AppendVarint(b, s.Seconds-before)
-		b = binary.AppendVarint(b, s.Connected)
-		b = binary.AppendVarint(b, s.Unanswered)
-		before = s.Seconds
-	}
-	return b
-}
-
-// ErrWaits is that bytes are not what AppendTo wrote.
-var ErrWaits = errors.New("not waiting times as they are written down")
-
-// MergeFrom adds what AppendTo wrote. On an error nothing has been added.
-func (w *Waits) MergeFrom(b []byte) error {
-	var read Waits
-	for seconds := int64(-1); len(b) > 0; {
-		var s [3]int64
-		for i := range s {
-			n := 0
-			if s[i], n = binary.Varint(b); n <= 0 || s[i] < 0 || s[i] > 1<<53 {
-				return ErrWaits
-			}
-			b = b[n:]
-		}
-		switch {
-		case seconds < 0:
-			seconds = s[0]
-		case s[0] == 0 || seconds > 1<<53:
-			return ErrWaits
-		default:
-			seconds += s[0]
-		}
-		read.steps = append(read.steps, WaitStep{seconds, s[1], s[2]})
-	}
-	w.Merge(&read)
-	return nil
 }

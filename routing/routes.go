@@ -86,9 +86,6 @@ func (r *Routes) Pools(number string) []int64 {
 	return nil
 }
 
-// Table is the newest one; nil before it is known.
-func (r *Routes) Table() *Table { return r.table.Load() }
-
 // Refresh takes the table of a source in place of the present one, if it is another.
 func (r *Routes) Refresh(ctx context.Context, from Source) (changed bool, err error) {
 	if old := r.table.Load(); old != nil {

@@ -22,11 +22,6 @@ type country struct {
 	numbers  Set   // that were called
 }
 
-// NewCountries counts by codes, which may begin with +; prefixes stand before international numbers.
-func NewCountries(codes Codes, prefixes []string) *Countries {
-	return newCountries(newCodeTree(codes, false, prefixes))
-}
-
 func newCountries(codes *codeTree) *Countries {
 	return &Countries{codes: codes, by: make([]country, 1+len(codes.codes))}
 }

@@ -373,3 +373,83 @@ func mergeStreams(ctx context.Context, streams []*stream, begun func(), each fun
 	}
 	return nil
 }
+
+// lines makes lines of records, for one goroutine.
+type lines struct {
+	*directions
+
+	zones *Zones
+	words [directionCount][]byte
+	line  Line
+}
+
+func (s *Service) lines() *lines {
+	l := &lines{directions: newDirections(s.Inside), zones: s.Zones}
+	for d := range l.words {
+		l.words[d] = []byte(Direction(d).String())
+	}
+	return l
+}
+
+func (l *lines) of(r *Record) *Line {
+	l.line = Line{Record: r, Direction: l.directions.of(r), CallerIDName: callerIDName(r), CallerIDNumber: r.Src, Unanswered: !Answered(r)}
+	if len(r.Src) == 0 {
+		l.line.CallerIDNumber = r.CNum
+	}
+	l.line.CallerZone, l.line.CallerLabel = l.zone(l.line.CallerIDNumber)
+	l.line.CalleeZone, l.line.CalleeLabel = l.zone(r.Dst)
+	return &l.line
+}
+
+func (l *lines) zone(number []byte) (*Zone, string) {
+	if l.zones == nil {
+		return nil, ""
+	}
+	if i := l.zones.of(number); i >= 0 {
+		return &l.zones.zones[i], l.zones.labels[i]
+	}
+	return nil, ""
+}
+
+// callerIDName is what the caller calls himself.
+func callerIDName(r *Record) []byte {
+	if len(r.CNam) > 0 {
+		return r.CNam
+	}
+	name, _, found := bytes.Cut(r.CallerID, []byte("<"))
+	if !found {
+		return nil // a number alone
+	}
+	name = bytes.Trim(name, `" `)
+	if bytes.IndexByte(name, '\\') >= 0 { // which Asterisk puts before quotes
+		name = bytes.ReplaceAll(bytes.ReplaceAll(name, []byte(`\"`), []byte(`"`)), []byte(`\\`), []byte(`\`))
+	}
+	return name
+}
+
+// Value implements filter.Row for the line that was made last.
+func (l *lines) Value(field string) filter.Value {
+	switch field {
+	case fieldTime:
+		return filter.Value{Int: l.line.Start * microseconds}
+	case fieldDirection:
+		return filter.Value{Text: l.words[l.line.Direction]}
+	case fieldCallerName:
+		return filter.Value{Text: l.line.CallerIDName}
+	case fieldUnanswered:
+		return filter.Value{Int: int64(yes(l.line.Unanswered))}
+	}
+	zone := l.line.CallerZone
+	if field == fieldCalleeZone {
+		zone = l.line.CalleeZone
+	}
+	if zone == nil {
+		return filter.Value{Null: true}
+	}
+	return filter.Value{Int: zone.ID}
+}
+
+// Related implements filter.Row.
+func (l *lines) Related(string) []filter.Row { return nil }
+
+const microseconds = 1_000_000

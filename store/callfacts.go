@@ -12,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"talktime/billing"
 	"talktime/models"
 	"talktime/money"
 	"talktime/stats"
@@ -76,11 +75,8 @@ func (s *Store) force(index string) string {
 }
 
 func (s *Store) streamFacts(ctx context.Context, query string, args []any, each func(*stats.Call) error) error {
-	if s.dialect.name != sqliteDialect.name {
-		query = timedSelect(query, min(s.searchTime, timeFor(ctx)))
-	}
 	clock := stats.NewClock(s.location)
-	err := stream(ctx, s.searches, query, args, func(v []driver.Value) error { return each(factsRow(v, clock)) })
+	err := s.streamSearch(ctx, query, args, func(v []driver.Value) error { return each(factsRow(v, clock)) })
 	var stopped stopError
 	switch {
 	case errors.As(err, &stopped):
@@ -103,23 +99,18 @@ type factsRouting struct {
 
 // factsRow reads the values of factsColumns. What cannot be read of a rate or a route is left out: a call is one all the same.
 func factsRow(v []driver.Value, clock *stats.Clock) *stats.Call {
-	number := func(v driver.Value) int64 { n, _ := v.(int64); return n }
 	text := func(v driver.Value) string { return string(valueText(v, new([]byte))) }
 	began, due, ended := text(v[2]), text(v[3]), text(v[4])
 	c := &stats.Call{
-		ID: number(v[0]), CallID: text(v[1]), Start: unixOf(began), User: number(v[6]), Callee: number(v[7]), Number: text(v[8]), Carrier: number(v[10]),
-		Answered: text(v[11]) == string(models.CallSettled), Status: text(v[12]), Cause: int(number(v[13])), Seconds: secondsOf(v[14]), PDD: -1,
-		Cost: money.Amount(number(v[16])), Charge: money.Amount(number(v[18])),
+		ID: numberOf(v[0]), CallID: text(v[1]), Start: unixOf(began), User: numberOf(v[6]), Callee: numberOf(v[7]), Number: text(v[8]), Carrier: numberOf(v[10]),
+		Answered: text(v[11]) == string(models.CallSettled), Status: text(v[12]), Cause: int(numberOf(v[13])), Seconds: secondsOf(v[14]), PDD: -1,
+		Cost: money.Amount(numberOf(v[16])), Charge: money.Amount(numberOf(v[18])),
 	}
 	c.Wall = clock.Wall(c.Start)
 	if ms, known := v[15].(int64); known {
 		c.PDD = ms
 	}
-	c.Duration = c.Seconds
-	// Whoever looks for lost calls learns late that they are over. None can have been up after it was due.
-	if by := text(v[5]); ended != "" && by != billing.SourceReconciler && by != billing.SourceOperator {
-		c.Duration = max(c.Seconds, lengthOf(began, min(ended, due)))
-	}
+	c.Duration = callLength(c.Seconds, began, due, ended, []byte(text(v[5])))
 	if r, err := rates.get(text(v[9])); err == nil {
 		c.Currency, c.Prefix, c.Label = r.Currency, r.Prefix, r.Name
 	}

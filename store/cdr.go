@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"slices"
@@ -40,19 +41,31 @@ func OpenCDR(c CDRConfig) (*CDR, error) {
 	if c.Location == nil {
 		c.Location = time.UTC
 	}
-	config := mysqldriver.NewConfig()
-	config.Net, config.Addr, config.User, config.Passwd, config.DBName = "tcp", c.Addr, c.User, c.Password, c.Name
-	config.ParseTime, config.Loc, config.InterpolateParams = true, c.Location, true
-	config.Timeout, config.ReadTimeout, config.WriteTimeout = connectTimeout, cdrTimeout, cdrTimeout
-	config.Logger = mysqldriver.Logger(quiet{})
-	connector, err := mysqldriver.NewConnector(config)
+	connector, err := c.connector(connectTimeout, cdrTimeout, func(config *mysqldriver.Config) { config.ParseTime, config.Loc = true, c.Location })
 	if err != nil {
-		return nil, fmt.Errorf("CDR database %s: %w", c.Label, err)
+		return nil, err
 	}
 	pool := sql.OpenDB(connector)
 	pool.SetMaxOpenConns(2)
 	pool.SetConnMaxLifetime(connectionLife)
 	return &CDR{config: c, pool: pool}, nil
+}
+
+// connector makes connections within a time, whose single steps may take another one.
+func (c CDRConfig) connector(connect, step time.Duration, more ...func(*mysqldriver.Config)) (driver.Connector, error) {
+	config := mysqldriver.NewConfig()
+	config.Net, config.Addr, config.User, config.Passwd, config.DBName = "tcp", c.Addr, c.User, c.Password, c.Name
+	config.InterpolateParams = true
+	config.Timeout, config.ReadTimeout, config.WriteTimeout = connect, step, step
+	config.Logger = mysqldriver.Logger(quiet{})
+	for _, set := range more {
+		set(config)
+	}
+	connector, err := mysqldriver.NewConnector(config)
+	if err != nil {
+		return nil, fmt.Errorf("CDR database %s: %w", c.Label, err)
+	}
+	return connector, nil
 }
 
 // Close ends all connections.

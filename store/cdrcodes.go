@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"strings"
 
-	mysqldriver "github.com/go-sql-driver/mysql"
-
 	"talktime/stats"
 )
 
@@ -107,14 +105,9 @@ func (e *MissingRight) Error() string {
 // InstallCountryCodes makes the table country_codes and the function get_country_code in a CDR database, unless somebody else has. It
 // may be done again. The error is a *MissingRight when our user may not do it.
 func InstallCountryCodes(ctx context.Context, c CDRConfig) (r CountryCodesReport, err error) {
-	config := mysqldriver.NewConfig()
-	config.Net, config.Addr, config.User, config.Passwd, config.DBName = "tcp", c.Addr, c.User, c.Password, c.Name
-	config.InterpolateParams = true
-	config.Timeout, config.ReadTimeout, config.WriteTimeout = cdrConnectTime, cdrReadTime, cdrReadTime
-	config.Logger = mysqldriver.Logger(quiet{})
-	connector, err := mysqldriver.NewConnector(config)
+	connector, err := c.connector(cdrConnectTime, cdrReadTime)
 	if err != nil {
-		return r, fmt.Errorf("CDR database %s: %w", c.Label, err)
+		return r, err
 	}
 	pool := sql.OpenDB(connector)
 	defer func() { _ = pool.Close() }()

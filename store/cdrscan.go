@@ -16,8 +16,6 @@ import (
 	"syscall"
 	"time"
 
-	mysqldriver "github.com/go-sql-driver/mysql"
-
 	"talktime/stats"
 )
 
@@ -52,26 +50,30 @@ const (
 	refusedTime    = time.Hour   // for which we do not name an index again that was refused
 )
 
-// OpenCDRStatistics prepares a CDR database for statistics, whose Label is the name of the source; it need not be reachable yet.
-func OpenCDRStatistics(c CDRConfig, logger *slog.Logger) (*CDRStatistics, error) {
+// reading prepares connections that only read, and gives the config what it lacks.
+func (c *CDRConfig) reading(connections int) (*sql.DB, error) {
 	if c.Location == nil {
 		c.Location = time.UTC
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	config := mysqldriver.NewConfig()
-	config.Net, config.Addr, config.User, config.Passwd, config.DBName = "tcp", c.Addr, c.User, c.Password, c.Name
-	config.InterpolateParams = true
-	config.Timeout, config.ReadTimeout, config.WriteTimeout = cdrConnectTime, cdrReadTime, cdrReadTime
-	config.Logger = mysqldriver.Logger(quiet{})
-	connector, err := mysqldriver.NewConnector(config)
+	connector, err := c.connector(cdrConnectTime, cdrReadTime)
 	if err != nil {
-		return nil, fmt.Errorf("CDR database %s: %w", c.Label, err)
+		return nil, err
 	}
 	pool := sql.OpenDB(readers{connector})
-	limitPool(pool, maxScans)
+	limitPool(pool, connections)
 	pool.SetConnMaxLifetime(connectionLife)
+	return pool, nil
+}
+
+// OpenCDRStatistics prepares a CDR database for statistics, whose Label is the name of the source; it need not be reachable yet.
+func OpenCDRStatistics(c CDRConfig, logger *slog.Logger) (*CDRStatistics, error) {
+	pool, err := c.reading(maxScans)
+	if err != nil {
+		return nil, err
+	}
 	return &CDRStatistics{config: c, pool: pool, logger: logger}, nil
 }
 

@@ -75,3 +75,6 @@ func (s *Store) Find(ctx context.Context, query string, args ...any) ([]int64, e
 
 // Searching is how many searches are under way.
 func (s *Store) Searching() int { return s.searches.Stats().InUse }
+
+// LoadsFiles tells whether the server is believed to read rows as files.
+func LoadsFiles(s *Store) bool { return !s.noLoad.Load() }

@@ -70,7 +70,10 @@ func (s *Store) Figures(ctx context.Context) (models.Figures, error) {
 	if f.NextRefill, err = s.nextRefill(ctx); err != nil {
 		return f, err
 	}
-	f.RollUps, err = s.rollUpFigures(ctx)
+	if f.RollUps, err = s.rollUpFigures(ctx); err != nil {
+		return f, err
+	}
+	f.Queues, err = s.QueueFigures(ctx)
 	return f, err
 }
 

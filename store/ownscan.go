@@ -187,9 +187,8 @@ const callFacts = "c.id, CAST(c.authorized_at AS CHAR), CAST(c.due_at AS CHAR), 
 // callRow makes a row of what a SELECT of callFacts, and of texts behind them, gives.
 func (o *OwnRecords) callRow(v []driver.Value, clock *stats.Clock, t *texts) *ownRow {
 	const texts = 9
-	number := func(v driver.Value) int64 { n, _ := v.(int64); return n }
 	at := string(valueText(v[1], &t.buf))
-	row := &ownRow{key: number(v[0]), user: number(v[7]), at: at}
+	row := &ownRow{key: numberOf(v[0]), user: numberOf(v[7]), at: at}
 	r := &row.Record
 	r.Start = unixOf(at)
 	r.Wall = clock.Wall(r.Start)
@@ -200,14 +199,10 @@ func (o *OwnRecords) callRow(v []driver.Value, clock *stats.Clock, t *texts) *ow
 			r.Disposition = dispositions["ANSWER"]
 		}
 	}
-	r.Own, r.OwnCallee = row.user != 0, number(v[8]) != 0
-	r.Duration = r.BillSec
-	// Whoever looks for lost calls learns late that they are over.
-	if by := string(valueText(v[6], &t.buf)); v[3] != nil && by != billing.SourceReconciler && by != billing.SourceOperator {
-		ended := string(valueText(v[3], &t.buf))
-		due := string(valueText(v[2], &t.buf))
-		r.Duration = max(r.BillSec, lengthOf(at, min(ended, due))) // it cannot have been up after it was due
-	}
+	r.Own, r.OwnCallee = row.user != 0, numberOf(v[8]) != 0
+	due := string(valueText(v[2], &t.buf))
+	ended := string(valueText(v[3], &t.buf))
+	r.Duration = callLength(r.BillSec, at, due, ended, valueText(v[6], &t.buf))
 	t.copy(r, v[texts:])
 	return row
 }
@@ -216,6 +211,15 @@ func (o *OwnRecords) callRow(v []driver.Value, clock *stats.Clock, t *texts) *ow
 func unixOf(text string) int64 {
 	t, _ := time.Parse(time.DateTime, text)
 	return t.Unix()
+}
+
+// callLength is how many seconds a call was up, ringing included, of which as many were talked. Whoever looks for lost calls learns late
+// that they are over, so that nothing more is known of those; none can have been up after it was due.
+func callLength(talked int64, began, due, ended string, settledBy []byte) int64 {
+	if ended == "" || string(settledBy) == billing.SourceReconciler || string(settledBy) == billing.SourceOperator {
+		return talked
+	}
+	return max(talked, lengthOf(began, min(ended, due)))
 }
 
 // lengthOf is how many whole seconds are between two of them.
@@ -230,26 +234,15 @@ func lengthOf(from, to string) int64 {
 
 // callsBy leads a database along an index of calls: those by their state, which others like, would have it sort all calls for each page.
 func (o *OwnRecords) callsBy(index string) string {
-	if o.store.dialect.name != sqliteDialect.name {
-		return " FORCE INDEX (" + index + ")"
+	if hint := o.store.force(index); hint != "" {
+		return hint
 	}
 	return map[string]string{"PRIMARY": " NOT INDEXED", "calls_user": " INDEXED BY calls_user"}[index]
 }
 
-// recordsBy does the same with imported records, of which SQLite finds the right one.
-func (o *OwnRecords) recordsBy(index string) string {
-	if o.store.dialect.name != sqliteDialect.name {
-		return " FORCE INDEX (" + index + ")"
-	}
-	return ""
-}
-
 // page reads rows.
 func (o *OwnRecords) page(ctx context.Context, query string, args []any, row func([]driver.Value) error) error {
-	if o.store.dialect.name != sqliteDialect.name {
-		query = timedSelect(query, min(o.store.searchTime, timeFor(ctx)))
-	}
-	return stream(ctx, o.store.searches, query, args, row)
+	return o.store.streamSearch(ctx, query, args, row)
 }
 
 // calls reads the calls of a scan that Asterisk asked for, of one user or, for 0, of everybody: by their ids, which grow with time,
@@ -384,7 +377,7 @@ func (o *OwnRecords) imported(scan stats.Scan, user int64) func(context.Context)
 	if user != 0 {
 		index, condition, owner = "cdr_records_user", " AND r.user_id = ?", []any{user}
 	}
-	query := "SELECT CAST(r.started_at AS CHAR), r.id, r.user_id, r.duration, r.billsec" + columns + " FROM cdr_records r" + o.recordsBy(index) +
+	query := "SELECT CAST(r.started_at AS CHAR), r.id, r.user_id, r.duration, r.billsec" + columns + " FROM cdr_records r" + o.store.force(index) +
 		" WHERE r.started_at >= ? AND r.started_at < ? AND (r.started_at > ? OR r.id > ?) AND r.ours = 0" + condition +
 		fmt.Sprintf(" ORDER BY r.started_at, r.id LIMIT %d", ownPage)
 	until := time.Unix(end, 0).UTC().Format(time.DateTime) // shorter than what SQLite may have with a fraction, and so before it
@@ -501,7 +494,7 @@ func (o *OwnRecords) dayParts(from, to time.Time) []dayPart {
 		},
 		{
 			"imported", ofRecords + ", 0, COUNT(*)" + sum("r.id % 2097143 * (r.ours + 1)") + sum("(r.user_id % 8191 + 2 * (r.callee_id % 8191)) * (r.id % 8191)") +
-				" FROM cdr_records r" + o.recordsBy("PRIMARY") + " WHERE r.started_at >= ? AND r.started_at < ?",
+				" FROM cdr_records r" + o.store.force("PRIMARY") + " WHERE r.started_at >= ? AND r.started_at < ?",
 			[]any{from.UTC().Format(time.DateTime), to.UTC().Format(time.DateTime)},
 		},
 		{

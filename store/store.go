@@ -71,6 +71,7 @@ type Store struct {
 	opened opened
 
 	groupDecks atomic.Bool // some group has a rate deck
+	noLoad     atomic.Bool // the server reads no files of ours
 	limits     atomic.Pointer[siteLimits]
 	visited    visits
 }
@@ -125,10 +126,10 @@ func (s *Store) openSQLite(path string, existing bool) error {
 		"cache_size(-65536)", "temp_store(MEMORY)",
 	}}
 	file := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String()
-	if s.write, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode() + "&_txlock=immediate")); err != nil {
+	if s.write, err = openFile(file + "?" + pragmas.Encode() + "&_txlock=immediate"); err != nil {
 		return fmt.Errorf("open %s: %w", path, translate(err))
 	}
-	if s.read, err = openGORM(sqlite.Open(file + "?" + pragmas.Encode())); err != nil {
+	if s.read, err = openFile(file + "?" + pragmas.Encode()); err != nil {
 		return fmt.Errorf("open %s: %w", path, translate(err))
 	}
 	pool, err := s.write.DB()
@@ -147,6 +148,19 @@ func (s *Store) openSQLite(path string, existing bool) error {
 	}
 	limitPool(s.searches, maxSearches)
 	return nil
+}
+
+// openFile opens a file that another process may be making at this moment: both change it to a write-ahead log, for which SQLite does not
+// wait as it does for other locks.
+func openFile(name string) (db *gorm.DB, err error) {
+	const pause = 20 * time.Millisecond
+	for range lockWaitSeconds * time.Second / pause {
+		if db, err = openGORM(sqlite.Open(name)); err == nil || !isLocked(err) {
+			return db, err
+		}
+		<-time.NewTimer(pause).C
+	}
+	return db, err
 }
 
 // prepareFile sees that there is a file that we may read, and says in the system's words why not. It does not open one
@@ -372,6 +386,9 @@ const (
 	myDenied       = 1044
 	myNoTable      = 1146
 	myNoVariable   = 1193
+	myNotAllowed   = 1148 // as myLocalOff, in old versions
+	myLocalOff     = 4166 // local_infile, in MariaDB
+	myLocalRefused = 3948 // the same in MySQL
 	myNoTrigger    = 1419 // the server keeps a binary log and our user may not create triggers
 	sqliteError    = 1    // no such table, when the statement itself is right
 	sqliteBusy     = 5

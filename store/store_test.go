@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -276,6 +277,28 @@ func TestSQLiteIsDurable(t *testing.T) {
 		if got, err := s.Pragma(name); err != nil || got != want {
 			t.Errorf("%s is %s, %v; want %s", name, got, err, want)
 		}
+	}
+}
+
+// TestManyMakeAnSQLiteFile: those who find no database at the same moment all make it, and each can go on.
+func TestManyMakeAnSQLiteFile(t *testing.T) {
+	t.Parallel()
+	for range 100 {
+		path := filepath.Join(t.TempDir(), "new.db")
+		var all sync.WaitGroup
+		for range 8 {
+			all.Go(func() {
+				s, err := store.Open(store.Config{Path: path})
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if err := s.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
 	}
 }
 

@@ -73,6 +73,20 @@ func streamOnce(ctx context.Context, pool *sql.DB, query string, args []any, row
 	return begun, err
 }
 
+// streamSearch is stream by the connections of searches, and within their time.
+func (s *Store) streamSearch(ctx context.Context, query string, args []any, row func([]driver.Value) error) error {
+	if s.dialect.name != sqliteDialect.name {
+		query = timedSelect(query, min(s.searchTime, timeFor(ctx)))
+	}
+	return stream(ctx, s.searches, query, args, row)
+}
+
+// numberOf is a whole number; 0 for NULL.
+func numberOf(v driver.Value) int64 {
+	n, _ := v.(int64)
+	return n
+}
+
 // valueText is a value as text. It may lie in buf, and is valid as long as the value is and buf is not used again.
 func valueText(v driver.Value, buf *[]byte) []byte {
 	switch v := v.(type) {

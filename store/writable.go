@@ -93,6 +93,19 @@ func writtenTables() []writtenTable {
 		{"cdr_records", "id"},
 		{"cdr_imports", "id"},
 		{"former_names", "name"},
+		{"followme_settings", "grpnum"},
+		{"pbx_changes", "id"},
+		{"queue_feed", "id"},
+		{"queue_files", "id"},
+		{"queue_bad_lines", "position"},
+		{"queue_names", "id"},
+		{"queue_members", "interface"},
+		{"queue_calls", "call_id"},
+		{"queue_items", "n"},
+		{"queue_open_calls", "call_id"},
+		{"queue_events", "at"},
+		{"queue_days", "day"},
+		{"queue_agents", "queue_id"},
 	}
 }
 

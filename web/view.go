@@ -8,6 +8,8 @@ type Page struct {
 	User    string // who is logged in; empty: nobody
 	Admin   bool   // the menu of administrators is shown
 	Counts  bool   // there are statistics
+	Queues  bool   // there are queues that he may see
+	Live    bool   // there are live calls that he may see
 	Section string // address of the entry of the menu that the page belongs to
 	Message string // of something that was done, shown once
 	Body    Body
@@ -316,6 +318,73 @@ type Chart struct {
 	From, To      string // what stands at its left and right
 }
 
+// Queues is how Asterisk's queues are now, and what happened in them today.
+type Queues struct {
+	At      time.Time
+	Trouble string // why nothing is known of now, as a sentence; empty: all is known
+	Totals  []Figure
+	Longest *int64 // seconds that the first of all waits; nil: nobody does
+	Rows    []QueueRow
+	Waiting []WaitingRow
+	Agents  []AgentRow
+}
+
+// QueueRow is a queue.
+type QueueRow struct {
+	Name, Note                               string
+	Waiting, Agents, Busy, Paused, LoggedOff int
+	Longest                                  *int64 // seconds that the first waits; nil: nobody does
+	Answered, Talking, Unanswered, Abandoned int64
+	AbandonRate, MeanWait, MeanTalk          string
+	Calls                                    string // where those of today are listed
+}
+
+// WaitingRow is a caller who waits.
+type WaitingRow struct {
+	Queue        string
+	Position     int
+	Number, Name string // empty: not known
+	Seconds      int64
+}
+
+// AgentRow is a member of queues.
+type AgentRow struct {
+	Name, Location string
+	Queues         []string
+	Status         string
+	Alert          bool   // nobody can reach him
+	Paused         string // where and why; empty: he is not
+	PausedFor      *int64 // seconds; nil: not known
+	Call           string // of whom, from which queue; empty: none
+	CallFor        *int64 // seconds
+	LastCall       *int64 // seconds since it ended; nil: none yet
+}
+
+// Live is the calls that go on, with what they cost.
+type Live struct {
+	At      time.Time
+	Trouble string // why nothing is known of the channels, as sentences; empty: all is known
+	Totals  []Figure
+	Rows    []LiveRow
+	Stuck   []LiveRow // that hold money without a channel
+	Foreign []LiveRow // that another Asterisk has
+}
+
+// LiveRow is a call that goes on.
+type LiveRow struct {
+	ID               int64
+	User             string // who pays; empty: not known
+	CallerID, Number string
+	To               string // the user who is called; empty: none of ours
+	Since            time.Time
+	State, Note      string
+	Alert            bool
+	Talking          bool   // these seconds go on
+	Talked, Left     *int64 // seconds; nil: not known
+	Cost, Held       *Amount
+	HangUp           string // address that asks whether to; empty: it cannot be done
+}
+
 // Holds are calls that hold money.
 type Holds struct {
 	Total string
@@ -362,6 +431,8 @@ func (Calls) template() string      { return "calls" }
 func (Refused) template() string    { return "refused" }
 func (Statistics) template() string { return "statistics" }
 func (Call) template() string       { return "call" }
+func (Queues) template() string     { return "queues" }
+func (Live) template() string       { return "live" }
 func (Holds) template() string      { return "holds" }
 func (Groups) template() string     { return "groups" }
 func (Group) template() string      { return "group" }

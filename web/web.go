@@ -27,7 +27,7 @@ type Pages struct {
 	names     map[string]string // of files, by the name that they have here
 }
 
-// File is a style or a picture. Its name changes with its content, so that browsers may keep it for ever.
+// File is a style, a script or a picture. Its name changes with its content, so that browsers may keep it for ever.
 type File struct {
 	Type    string // media type
 	Content []byte
@@ -46,7 +46,7 @@ func New(zone *time.Location) (*Pages, error) {
 		"stamp":  func(t time.Time) string { return t.In(zone).Format(time.RFC3339) },
 		"zone":   func() string { return ZoneName(zone) },
 		"list":   func(items ...any) []any { return items },
-		"user":   UserPath, "call": CallPath, "group": GroupPath,
+		"user":   UserPath, "call": CallPath, "group": GroupPath, "clock": Clock,
 	}).ParseFS(files, "templates/parts/*.html")
 	if err != nil {
 		return nil, err
@@ -111,6 +111,15 @@ func (p *Pages) static(name string) (string, error) {
 func (p *Pages) File(name string) (File, bool) {
 	f, ok := p.files[name]
 	return f, ok
+}
+
+// Part writes the part of a page that changes while somebody looks at it. It panics when there is none.
+func (p *Pages) Part(b Body) []byte {
+	var text bytes.Buffer
+	if err := p.templates[b.template()].ExecuteTemplate(&text, "part", b); err != nil {
+		panic(err)
+	}
+	return text.Bytes()
 }
 
 // Render writes a page as HTML. It panics when the page's template is wrong, which is a mistake in this package.

@@ -2,7 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -112,13 +116,93 @@ func checkAMI(ctx context.Context, a config.AMI) []finding {
 	if a.Addr == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	live, err := pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}.Live(ctx)
+	manager := pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}
+	live, err := manager.Live(ctx)
 	if err != nil {
-		return []finding{fine("AMI", "%s: %s", a.Addr, err).fail("see manager.conf of Asterisk, and TALKTIME_AMI_USER and _SECRET")}
+		return []finding{fine("AMI", "%s: %s", a.Addr, err).fail(adviseAMI(err))}
 	}
-	return []finding{fine("AMI", "%s answers, %d channels are up", a.Addr, len(live))}
+	queues, err := manager.QueueStatus(ctx)
+	if err != nil {
+		return []finding{
+			fine("AMI", "%s answers, %d channels are up", a.Addr, len(live)),
+			fine("AMI", "%s does not say how its queues are: %s", a.Addr, err).warn("if there are queues, see that app_queue is loaded, and give the user the rights of admin dialplan manager.conf; else mind nothing"),
+		}
+	}
+	return []finding{fine("AMI", "%s answers, %d channels are up, %d queues", a.Addr, len(live), len(queues))}
+}
+
+// adviseAMI says what to do when the manager interface does not answer a question.
+func adviseAMI(err error) string {
+	var refused *pbx.RefusedError
+	switch {
+	case !errors.As(err, &refused):
+		return "correct TALKTIME_AMI_ADDR, or see manager.conf of Asterisk (enabled, bindaddr, port)"
+	case refused.Action == "Login":
+		return "see the user in manager.conf of Asterisk (secret, permit), and TALKTIME_AMI_USER and _SECRET"
+	}
+	return "give the user the rights of admin dialplan manager.conf; to look at calls and queues alone, write = reporting"
+}
+
+// checkTransports asks Asterisk whether it has the transports that telephones are given: it takes an endpoint with one that there is
+// not, and never reaches the telephone. Why it cannot be asked is told by checkPBXOrders.
+func checkTransports(ctx context.Context, cfg config.Config) []finding {
+	const check = "PBX transports"
+	names := slices.Sorted(maps.Values(cfg.PBX.Transports))
+	if cfg.PBX.Backend != config.PBXRealtime || len(names) == 0 || cfg.AMI.Addr == "" {
+		return nil
+	}
+	var missing []string
+	asked := checkPBXOrders(ctx, cfg.AMI, "pjsip show transport", "command", func(ctx context.Context, c *pbx.Client) error {
+		missing = nil
+		for _, name := range slices.Compact(names) {
+			lines, err := c.Command(ctx, "pjsip show transport "+name)
+			if err != nil {
+				return err
+			}
+			if !slices.ContainsFunc(lines, func(line string) bool {
+				words := strings.Fields(line)
+				return len(words) > 1 && words[0] == "Transport:" && words[1] == name
+			}) {
+				missing = append(missing, name)
+			}
+		}
+		return nil
+	})
+	switch {
+	case asked.Grade != gradeOK:
+		return nil
+	case len(missing) > 0:
+		return []finding{fine(check, "Asterisk has no transport %s", strings.Join(missing, ", ")).
+			warn("correct TALKTIME_PBX_TRANSPORTS: pjsip show transports of Asterisk lists their names; telephones that were given one that there is not cannot be called")}
+	}
+	return []finding{fine(check, "Asterisk has %s", strings.Join(names, ", "))}
+}
+
+// checkRecordings looks whether we may read the folder of the recordings. The usual one, which nobody has named, need not be there.
+func checkRecordings(folder string, named bool) []finding {
+	const check = "recordings"
+	if _, err := os.Stat(folder); errors.Is(err, fs.ErrNotExist) && !named {
+		return nil
+	}
+	dir, err := os.Open(folder) //nolint:gosec // a setting of the operator's
+	if err == nil {
+		defer func() { _ = dir.Close() }()
+		_, err = dir.Readdirnames(1)
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		return []finding{fine(check, "%s", err).warn("correct TALKTIME_RECORDINGS, or let our user read that folder: put him into the group of Asterisk")}
+	}
+	return []finding{fine(check, "%s can be read", folder)}
+}
+
+// namesRecordings reports whether recordings are meant to be where the settings say.
+func namesRecordings(cfg config.Config, getenv func(string) (string, bool)) bool {
+	const name = "TALKTIME_RECORDINGS"
+	_, set := getenv(name)
+	usual := slices.ContainsFunc(config.Describe(), func(s config.Setting) bool { return s.Name == name && s.Default == cfg.Recordings })
+	return set || !usual || cfg.KeepRecordings > 0
 }
 
 // soundFolders are where distributions and Asterisk itself keep recordings.

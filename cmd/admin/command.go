@@ -104,10 +104,10 @@ func (c *command) count(operands []string) ([]string, error) {
 		return nil, nil // they are not used
 	}
 	known := strings.Fields(c.verb.operands)
-	if len(operands) > len(known) {
+	if len(operands) > len(known) && !strings.HasSuffix(c.verb.operands, "...") {
 		return nil, usagef("%q is one argument too many; admin %s -h explains them", operands[len(known)], c.verb.name)
 	}
-	for _, missing := range known[len(operands):] {
+	for _, missing := range known[min(len(operands), len(known)):] {
 		if !strings.HasPrefix(missing, "[") {
 			return nil, usagef("%s is missing; admin %s -h explains it", missing, c.verb.name)
 		}

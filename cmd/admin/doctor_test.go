@@ -30,7 +30,8 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 		"refill_dates", "tokens", "grants", "provisions", "decks", "deck_versions", "deck_activations", "deck_rates",
 		"pools", "refusals", "settings", "user_countries", "notices", "notice_deliveries", "webhooks", "carriers", "routes", "route_carriers",
 		"voucher_batches", "vouchers", "voucher_tries", "rerates", "rerated_calls",
-		"rollups", "rollup_days", "rollup_sources", "cdr_records", "cdr_imports", "former_names",
+		"rollups", "rollup_days", "rollup_sources", "cdr_records", "cdr_imports", "former_names", "followme_settings", "pbx_changes",
+		"queue_feed", "queue_files", "queue_bad_lines", "queue_names", "queue_members", "queue_calls", "queue_items", "queue_open_calls", "queue_events", "queue_days", "queue_agents",
 	} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"talktime/internal/config"
 	"talktime/models"
+	"talktime/queues"
 	"talktime/store"
 )
 
@@ -50,9 +52,35 @@ func userGrant(c *command) action {
 			if err != nil {
 				return fmt.Errorf("user %s: %w", user.Username, err)
 			}
+			if !*remove {
+				if err := c.noteUnknown(ctx, db, named); err != nil {
+					return err
+				}
+			}
 			return c.showGrants(grantsJSON{user.Username, grants})
 		})
 	}
+}
+
+// noteUnknown tells which queues and agents that are granted are in no queue_log so far: they may be misspelt, or come yet.
+func (c *command) noteUnknown(ctx context.Context, db *store.Store, granted models.Grants) error {
+	if len(granted.Queues)+len(granted.Agents) == 0 {
+		return nil
+	}
+	names, err := db.QueueNames(ctx)
+	if err != nil {
+		return err
+	}
+	note := func(what string, agent bool, keys []string) {
+		for _, key := range keys {
+			if !slices.ContainsFunc(names, func(n queues.Name) bool { return n.Agent == agent && n.Key == key }) {
+				c.note("the queue_log has no %s %q so far (admin queues name shows those it has)", what, key)
+			}
+		}
+	}
+	note("queue", false, granted.Queues)
+	note("agent", true, granted.Agents)
+	return nil
 }
 
 func (c *command) showGrants(g grantsJSON) error {

@@ -21,6 +21,7 @@ import (
 	"talktime/internal/version"
 	"talktime/internal/wiring"
 	"talktime/models"
+	"talktime/pbx"
 	"talktime/store"
 )
 
@@ -80,7 +81,23 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 		return err
 	}
 	defer func() { _ = counts.Close() }()
-	handler, err := api(db, service, counts, cfg, log)
+	queueLog, closeQueueLog, err := newQueueLog(db, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closeQueueLog()
+	manager, closeManager, err := openManager(cfg.AMI, log)
+	if err != nil {
+		return err
+	}
+	defer closeManager()
+	telephones, closePBX, err := openPBX(db, manager, counts, cfg, log)
+	if err != nil {
+		return err
+	}
+	defer closePBX()
+	stop := make(chan struct{})
+	handler, err := api(db, service, counts, manager, telephones, stop, cfg, log)
 	if err != nil {
 		return err
 	}
@@ -89,6 +106,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 		return err
 	}
 	server := newServer(handler, log)
+	server.RegisterOnShutdown(func() { close(stop) }) // it is shut down once
 	log.Info("the admin server listens", "address", listener.Addr().String(), "tls", cfg.Admin.TLSCert != "",
 		"database", cfg.Database.Redacted())
 
@@ -118,6 +136,14 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 			forgetRefusals(ctx, db, cfg.KeepRefusals, log)
 			return nil
 		})
+		group.Go(func() error {
+			forgetPBXChanges(ctx, db, log)
+			return nil
+		})
+		group.Go(func() error {
+			retainRecordings(ctx, db, telephones.Retention, log)
+			return nil
+		})
 		notices := newCourier(db, cfg.Notices, log)
 		for range senders {
 			group.Go(func() error {
@@ -143,6 +169,16 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 			countDays(ctx, db, counts.rollers(), log)
 			return nil
 		})
+		group.Go(func() error {
+			followQueueLog(ctx, queueLog, cfg.QueueLog)
+			return nil
+		})
+		if manager != nil {
+			group.Go(func() error {
+				watchMembers(ctx, db, manager, log)
+				return nil
+			})
+		}
 		refillDue(ctx, db, log)
 		return nil
 	})
@@ -154,14 +190,16 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 }
 
 // api puts the services together that the API stands on.
-func api(db *store.Store, service *billing.Service, counts *statistics, cfg config.Config, log *slog.Logger) (http.Handler, error) {
-	return adminapi.New(adminapi.Deps{
+func api(db *store.Store, service *billing.Service, counts *statistics, manager *pbx.Client, telephones adminapi.PBX, stop <-chan struct{}, cfg config.Config, log *slog.Logger) (http.Handler, error) {
+	return adminapi.New(withLive(adminapi.Deps{
 		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max, Limits: db, Country: dialcode.Abroad(cfg.Calls.Country), Routing: db, Rerates: db, Vouchers: db, DialTechs: cfg.Calls.DialTechs,
 		Notices: db, Figures: db, Version: version.String(), Stats: counts.Service, CallFacts: db, StatisticsToken: cfg.Callstat.Token.Reveal(), Accounts: db, MonthFirst: cfg.MonthFirst, CallStatisticsAllow: cfg.CallStatisticsAllow,
+		Queues: newQueueReports(db, counts, cfg, log), QueueNames: db, QueueFeed: db, QueueSLA: cfg.QueueSLA, Recordings: pbx.NewRecordings(cfg.Recordings),
+		PBX:     &telephones,
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },
 		Proxies: cfg.Admin.TrustedProxies, Asterisk: cfg.FastAGI.Allow, PublicURL: cfg.Admin.PublicURL, JSONP: cfg.Admin.JSONP,
-		Location: cfg.Location, Logger: log,
-	})
+		Location: cfg.Location, Logger: log, Stop: stop,
+	}, manager, cfg, log))
 }
 
 // newServer is the server with its limits: whoever sends or reads too slowly is cut off.

@@ -20,5 +20,12 @@
 //	7TT  rings for TT seconds, then answers
 //
 // Dial targets: PJSIP/{number}@trunk, PJSIP/IMSI{digits}@openbts, and PJSIP/{number}@deadtrunk, where nobody listens.
-// Queues: support, whose two agents answer, and slow, whose agent never does. Asterisk's clock is on UTC.
+// Queues: support, whose two agents answer, and slow, whose agent never does; a test that brings its own finds agents 1 to 6 in pjsip.conf. Asterisk's clock is on UTC.
+//
+// With Options.Realtime Asterisk runs on our own samples, and reads telephones from tables. A [Telephone] registers, calls and is called, and a
+// [Provider] is one at whom Asterisk registers:
+//
+//	phone := l.Telephone("2001", secret)
+//	code, err := phone.Register(ctx)
+//	line := phone.Dial("2002")
 package lab

@@ -62,6 +62,10 @@ type Options struct {
 	CDRSchema     string
 	QueueLogTable bool
 
+	// Realtime is the URL of a database for telephones, trunks and follow-mes, whose tables are made with our pbx.sql. Asterisk then has
+	// our samples for it, with values of the lab, and Talktime's accounts with the rights of these: see [Lab.PBXDatabase], [Talktime].
+	Realtime string
+
 	// Files are further configuration files, by name; they replace ours.
 	Files map[string]string
 }
@@ -74,6 +78,7 @@ type Lab struct {
 
 	t       testing.TB
 	options Options
+	users   pbxUsers
 	chroot  string
 	dir     string // of this lab, as Asterisk sees it
 	ports   *ports
@@ -206,6 +211,11 @@ func (l *Lab) configure() error {
 	for _, name := range []string{"acl", "ccss", "cel", "features", "pjproject", "queuerules", "udptl", "websocket_client"} {
 		files[name+".conf"] = ""
 	}
+	if l.options.Realtime != "" {
+		if err := l.realtime(files, values); err != nil {
+			return err
+		}
+	}
 	maps.Copy(files, l.options.Files)
 	for name, text := range files {
 		if err := os.WriteFile(l.Path("etc", name), []byte(text), 0o644); err != nil {
@@ -239,21 +249,29 @@ func (l *Lab) values() (map[string]any, error) {
 		"CalleePort": l.ports.callee(), "DeadPort": l.ports.dead(),
 		"RTPStart": l.ports.rtpStart(), "RTPEnd": l.ports.rtpEnd(),
 		"PhoneIP": phoneIP, "AccountPhoneIP": accountPhoneIP, "CalleeIP": calleeIP, "OpenBTSIP": openBTSIP,
-		"CDR": cdr, "QueueLogTable": l.options.QueueLogTable, "Database": nil,
+		"CDR": cdr, "QueueLogTable": l.options.QueueLogTable, "Database": nil, "Realtime": l.options.Realtime != "",
 	}
 	if l.options.CDRDatabase == "" {
 		return values, nil
 	}
-	u, err := url.Parse(l.options.CDRDatabase)
+	database, err := parseDatabase(l.options.CDRDatabase)
 	if err != nil {
 		return nil, fmt.Errorf("CDRDatabase: %w", err)
 	}
-	password, _ := u.User.Password()
-	values["Database"] = map[string]string{
-		"User": u.User.Username(), "Password": password, "Host": u.Hostname(), "Port": u.Port(), "Name": strings.TrimPrefix(u.Path, "/"),
-	}
+	values["Database"] = database
 	values["Driver"], err = odbcDriver(l.chroot)
 	return values, err
+}
+
+func parseDatabase(databaseURL string) (map[string]string, error) {
+	u, err := url.Parse(databaseURL)
+	if err != nil {
+		return nil, err
+	}
+	password, _ := u.User.Password()
+	return map[string]string{
+		"User": u.User.Username(), "Password": password, "Host": u.Hostname(), "Port": u.Port(), "Name": strings.TrimPrefix(u.Path, "/"),
+	}, nil
 }
 
 // odbcDriver returns the name under which the chroot knows MariaDB's driver.

@@ -14,6 +14,8 @@ const (
 	calleeIP       = "127.0.0.3"
 	accountPhoneIP = "127.0.0.4"
 	openBTSIP      = "127.0.0.5"
+	telephoneIP    = "127.0.0.6" // of all that register
+	providerIP     = "127.0.0.7"
 )
 
 // Each lab has a block of ports, below those that the kernel hands out for outgoing connections.

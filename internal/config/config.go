@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,11 +40,15 @@ type Config struct {
 	// Zones is the file of their zones; empty: one for each country.
 	Zones    string
 	QueueLog QueueLog
+	// QueueSLA is within which callers in queues are to be connected.
+	QueueSLA time.Duration
 	// Recordings is the root folder of the recordings.
 	Recordings string
-	PBX        PBX
-	// ShowFirewallRules lets a token with the scope read see the text of the firewall's rules.
-	ShowFirewallRules bool
+	// KeepRecordings is for how long they are kept; 0: for ever.
+	KeepRecordings time.Duration
+
+	PBX     PBX
+	Elastix Elastix
 
 	// Spool is the folder for evidence that could not be stored yet.
 	Spool string
@@ -206,6 +211,21 @@ const (
 	RollUpsAll RollUps = "all" // these, and those of the CDR databases
 )
 
+// Elastix is the interface of the script of elastix-api.
+type Elastix struct {
+	ShowFirewallRules   bool              // a token with the scope read sees the text of the firewall's rules
+	AsTheCode           bool              // shapes are those of the script's code; else those of its documentation
+	ExposeManagerSecret bool              // auth tells a token with the scope secrets our account at the manager interface
+	PJSIPPeers          bool              // sippeers lists endpoints of PJSIP where there is no chan_sip
+	Folders             map[string]string // that getharddrivers measures, by what it calls them, as far as they are not the usual ones
+	SIPAdditional       string            // file that sipextensions reads; empty: not said
+}
+
+// ElastixFolders is what getharddrivers calls the folders that it measures.
+func ElastixFolders() []string {
+	return []string{"logs", "thirdparty", "voicemails", "backups", "configuration", "recording"}
+}
+
 // QueueLog is where Asterisk's queue_log is found; the zero value is nowhere.
 type QueueLog struct {
 	Path  string // a file, or
@@ -215,7 +235,13 @@ type QueueLog struct {
 // PBX is where extensions and trunks are managed.
 type PBX struct {
 	Backend  PBXBackend
-	Database Database // zero when the backend is off
+	Database Database // a server's; zero when the backend is off
+
+	Reload       []string          // a program by its full path, and its arguments; nil: none
+	Transports   map[string]string // names of pjsip.conf by udp, tcp, tls, ws and wss
+	MinSecret    int               // characters
+	MusicClasses []string
+	Contexts     []string // of the dialplan that calls may be sent to, the first where nobody says; at least one
 }
 
 // PBXBackend is the kind of tables a PBX keeps its extensions in.
@@ -281,9 +307,14 @@ func Load(getenv func(string) (string, bool), environ []string, dir string) (Con
 	c.CallStatisticsAllow = l.prefixes("TALKTIME_CALLSTATS_ALLOW")
 	c.MonthFirst = l.monthFirst("TALKTIME_CALL_STATISTICS_DATE_ORDER")
 	c.Zones = l.path("TALKTIME_ZONES")
-	c.ShowFirewallRules = l.toggle("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES")
+	c.Elastix = l.elastix(c.AMI)
 	c.QueueLog = l.queueLog(c.CDR.Databases)
+	c.QueueSLA = l.seconds("TALKTIME_QUEUE_SLA_SECONDS", 1, 3600)
 	c.Recordings = l.path("TALKTIME_RECORDINGS")
+	c.KeepRecordings = time.Duration(l.number("TALKTIME_KEEP_RECORDINGS_DAYS", 0, 36500)) * day
+	if c.KeepRecordings > 0 {
+		l.retained(c.Recordings)
+	}
 	c.PBX = l.pbx()
 
 	c.Warnings, c.Unknown = l.warnings, l.unknown()
@@ -472,6 +503,39 @@ func (l *loader) monthFirst(name string) bool {
 	return false
 }
 
+func (l *loader) elastix(manager AMI) Elastix {
+	const compat, expose, folders = "TALKTIME_ELASTIX_COMPAT", "TALKTIME_ELASTIX_EXPOSE_MANAGER_SECRET", "TALKTIME_ELASTIX_FOLDERS"
+	e := Elastix{
+		ShowFirewallRules: l.toggle("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES"), ExposeManagerSecret: l.toggle(expose),
+		PJSIPPeers: l.toggle("TALKTIME_ELASTIX_PJSIP_PEERS"), SIPAdditional: l.path("TALKTIME_SIP_ADDITIONAL"),
+	}
+	switch l.text(compat) {
+	case "docs":
+	case "code":
+		e.AsTheCode = true
+	default:
+		l.mistake(compat, "must be docs or code")
+	}
+	if e.ExposeManagerSecret && manager.Addr == "" {
+		l.mistake(expose, "may be on only with TALKTIME_AMI_ADDR, whose user it is")
+	}
+	for _, item := range l.list(folders) {
+		key, folder, _ := strings.Cut(item, "=")
+		switch {
+		case !slices.Contains(ElastixFolders(), key) || !filepath.IsAbs(folder):
+			l.mistake(folders, "must be a list of folders by the words %s, such as logs=/var/log; %q is none", strings.Join(ElastixFolders(), ", "), item)
+		case e.Folders[key] != "":
+			l.mistake(folders, "has %s twice", key)
+		default:
+			if e.Folders == nil {
+				e.Folders = make(map[string]string)
+			}
+			e.Folders[key] = filepath.Clean(folder)
+		}
+	}
+	return e
+}
+
 func (l *loader) queueLog(databases []CDRDatabase) QueueLog {
 	const name = "TALKTIME_QUEUE_LOG"
 	if l.text(name) != "db" {
@@ -484,22 +548,74 @@ func (l *loader) queueLog(databases []CDRDatabase) QueueLog {
 }
 
 func (l *loader) pbx() PBX {
-	const name, database = "TALKTIME_PBX_BACKEND", "TALKTIME_PBX_DATABASE_URL"
-	backend := PBXBackend(l.text(name))
-	switch backend {
+	const name, database, reload = "TALKTIME_PBX_BACKEND", "TALKTIME_PBX_DATABASE_URL", "TALKTIME_PBX_RELOAD"
+	p := PBX{
+		Backend:      PBXBackend(l.text(name)),
+		Reload:       strings.Fields(l.text(reload)),
+		Transports:   l.transports("TALKTIME_PBX_TRANSPORTS"),
+		MinSecret:    l.number("TALKTIME_PBX_MIN_SECRET", 1, 80),
+		MusicClasses: l.list("TALKTIME_MUSIC_CLASSES"),
+		Contexts:     l.list("TALKTIME_PBX_CONTEXTS"),
+	}
+	l.distinct("TALKTIME_PBX_CONTEXTS", p.Contexts)
+	for _, context := range p.Contexts {
+		if !pbxName.MatchString(context) {
+			l.mistake("TALKTIME_PBX_CONTEXTS", "must be a list of contexts of the dialplan, each of 1 to 80 letters, digits, dots, dashes or underscores; %q is none", context)
+		}
+	}
+	if len(p.Reload) == 0 {
+		p.Reload = nil
+	} else if !filepath.IsAbs(p.Reload[0]) {
+		l.mistake(reload, "must begin with the full path of a program")
+	}
+	for _, class := range p.MusicClasses {
+		if !pbxName.MatchString(class) {
+			l.mistake("TALKTIME_MUSIC_CLASSES", "must be a list of names of 1 to 80 letters, digits, dots, dashes or underscores; %q is none", class)
+		}
+	}
+	switch p.Backend {
 	case PBXOff:
 		if l.secret(database) != "" {
 			l.warn("%s is given, but %s is off", database, name)
 		}
-		return PBX{Backend: PBXOff}
+		return p
 	case PBXRealtime, PBXFreePBX:
-		if l.secret(database) == "" {
-			l.mistake(database, "must be given with %s=%s", name, backend)
-			return PBX{Backend: backend}
-		}
-		return PBX{Backend: backend, Database: l.database(database)}
 	default:
 		l.mistake(name, "must be off, realtime or freepbx")
-		return PBX{}
+		return p
 	}
+	if l.secret(database) == "" {
+		l.mistake(database, "must be given with %s=%s", name, p.Backend)
+		return p
+	}
+	if p.Database = l.database(database); p.Database.Dialect == SQLite {
+		l.mistake(database, "must be a MariaDB or MySQL server's, mysql://user:password@host:3306/name: Asterisk and FreePBX read their tables there")
+	}
+	if p.Backend == PBXFreePBX && l.text("TALKTIME_AMI_ADDR") == "" {
+		l.mistake("TALKTIME_AMI_ADDR", "must be given with %s=%s, since follow-mes are kept in Asterisk's own database too", name, p.Backend)
+	}
+	if p.Backend != PBXFreePBX && p.Reload != nil {
+		l.warn("%s is given, but %s is %s, which needs no reload", reload, name, p.Backend)
+	}
+	return p
+}
+
+// pbxName is the name of something in a file of Asterisk.
+var pbxName = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,80}$`)
+
+// transports reads a list of protocol=name.
+func (l *loader) transports(name string) map[string]string {
+	var of map[string]string
+	for _, item := range l.list(name) {
+		protocol, transport, _ := strings.Cut(item, "=")
+		if !slices.Contains([]string{"udp", "tcp", "tls", "ws", "wss"}, protocol) || !pbxName.MatchString(transport) || of[protocol] != "" {
+			l.mistake(name, "must be a list such as udp=transport-udp,tls=transport-tls, each of udp, tcp, tls, ws and wss once at most")
+			return nil
+		}
+		if of == nil {
+			of = map[string]string{}
+		}
+		of[protocol] = transport
+	}
+	return of
 }

@@ -78,11 +78,13 @@ func TestDefaults(t *testing.T) {
 		},
 		Callstat:        Callstat{FirstExtension: 2000, LastExtension: 3999},
 		RollUps:         RollUpsOwn,
+		QueueSLA:        20 * time.Second,
 		Recordings:      "/var/spool/asterisk/monitor",
 		Spool:           "data/spool",
 		KeepRefusals:    90 * 24 * time.Hour,
 		Notices:         Notices{Refusals: 20, Window: 5 * time.Minute},
-		PBX:             PBX{Backend: PBXOff},
+		PBX:             PBX{Backend: PBXOff, MinSecret: 8, Contexts: []string{"from-internal"}},
+		Elastix:         Elastix{PJSIPPeers: true},
 		ReconcileEvery:  30 * time.Second,
 		ShutdownTimeout: 10 * time.Second,
 	}
@@ -190,10 +192,23 @@ func TestEverySetting(t *testing.T) {
 		"TALKTIME_CDR_INCLUDE_S":               "true",
 		"TALKTIME_CDR_ALL_COLUMNS":             "YES",
 		"TALKTIME_ELASTIX_SHOW_FIREWALL_RULES": "1",
-		"TALKTIME_QUEUE_LOG":                   "db",
-		"TALKTIME_RECORDINGS":                  "/srv/monitor/",
-		"TALKTIME_PBX_BACKEND":                 "freepbx",
-		"TALKTIME_PBX_DATABASE_URL":            "mysql://pbx@[2001:db8::1]:3310/asterisk",
+
+		"TALKTIME_ELASTIX_COMPAT":                "code",
+		"TALKTIME_ELASTIX_EXPOSE_MANAGER_SECRET": "on",
+		"TALKTIME_ELASTIX_PJSIP_PEERS":           "off",
+		"TALKTIME_ELASTIX_FOLDERS":               "logs=/srv/log/, backups=/srv/backup",
+		"TALKTIME_SIP_ADDITIONAL":                "/srv/sip/../sip_additional.conf",
+		"TALKTIME_QUEUE_LOG":                     "db",
+		"TALKTIME_QUEUE_SLA_SECONDS":             "45",
+		"TALKTIME_RECORDINGS":                    "/srv/monitor/",
+		"TALKTIME_KEEP_RECORDINGS_DAYS":          "400",
+		"TALKTIME_PBX_BACKEND":                   "freepbx",
+		"TALKTIME_PBX_DATABASE_URL":              "mysql://pbx@[2001:db8::1]:3310/asterisk",
+		"TALKTIME_PBX_RELOAD":                    " /usr/sbin/fwconsole  reload ",
+		"TALKTIME_PBX_TRANSPORTS":                "udp=transport-udp, tls=secure",
+		"TALKTIME_PBX_MIN_SECRET":                "12",
+		"TALKTIME_MUSIC_CLASSES":                 "jazz,ads",
+		"TALKTIME_PBX_CONTEXTS":                  "from-internal, from-queue",
 	})
 
 	if got := c.Location.String(); got != "Pacific/Auckland" {
@@ -237,16 +252,25 @@ func TestEverySetting(t *testing.T) {
 		Zones:               "/etc/talktime/zones.csv",
 		RollUps:             RollUpsAll,
 		QueueLog:            QueueLog{Table: true},
+		QueueSLA:            45 * time.Second,
 		Recordings:          "/srv/monitor",
+		KeepRecordings:      400 * 24 * time.Hour,
 		Spool:               "/var/lib/talktime/spool",
 		KeepRefusals:        7 * 24 * time.Hour,
 		Notices: Notices{
 			LowBalance: map[string]money.Amount{"EUR": 5_500_000, "SEC": -300_000_000}, Mail: []string{"ops@example.net", "boss@example.net"},
 			SMTP: SMTP{Addr: "mail.example.net:587", User: "talk", Password: "smtp-password", From: "talktime@example.net"},
 		},
-		PBX:               PBX{Backend: PBXFreePBX, Database: Database{Dialect: MySQL, Host: "2001:db8::1", Port: 3310, User: "pbx", Name: "asterisk"}},
-		ShowFirewallRules: true,
-		ReconcileEvery:    5 * time.Second,
+		PBX: PBX{
+			Backend: PBXFreePBX, Database: Database{Dialect: MySQL, Host: "2001:db8::1", Port: 3310, User: "pbx", Name: "asterisk"},
+			Reload: []string{"/usr/sbin/fwconsole", "reload"}, Transports: map[string]string{"udp": "transport-udp", "tls": "secure"}, MinSecret: 12, MusicClasses: []string{"jazz", "ads"},
+			Contexts: []string{"from-internal", "from-queue"},
+		},
+		Elastix: Elastix{
+			ShowFirewallRules: true, AsTheCode: true, ExposeManagerSecret: true, Folders: map[string]string{"logs": "/srv/log", "backups": "/srv/backup"},
+			SIPAdditional: "/srv/sip_additional.conf",
+		},
+		ReconcileEvery: 5 * time.Second,
 	}
 	if diff := cmp.Diff(want, c, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
 		t.Errorf("settings differ (-want +got):\n%s", diff)
@@ -348,15 +372,33 @@ func TestMistakes(t *testing.T) {
 		{"neither on nor off", m("TALKTIME_CALLSTAT_OWN", "maybe"), []string{`TALKTIME_CALLSTAT_OWN is "maybe", but must be on or off`}},
 		{"include s neither on nor off", m("TALKTIME_CDR_INCLUDE_S", "2"), []string{"TALKTIME_CDR_INCLUDE_S"}},
 		{"all columns neither on nor off", m("TALKTIME_CDR_ALL_COLUMNS", "2"), []string{"TALKTIME_CDR_ALL_COLUMNS"}},
+		{"compat of nothing", m("TALKTIME_ELASTIX_COMPAT", "php"), []string{`TALKTIME_ELASTIX_COMPAT is "php", but must be docs or code`}},
+		{"the secret of no manager", m("TALKTIME_ELASTIX_EXPOSE_MANAGER_SECRET", "on"), []string{`TALKTIME_ELASTIX_EXPOSE_MANAGER_SECRET is "on", but may be on only with TALKTIME_AMI_ADDR`}},
+		{"a folder that nobody measures", m("TALKTIME_ELASTIX_FOLDERS", "tmp=/tmp"), []string{`"tmp=/tmp" is none`}},
+		{"a relative folder", m("TALKTIME_ELASTIX_FOLDERS", "logs=log"), []string{`"logs=log" is none`}},
+		{"a folder twice", m("TALKTIME_ELASTIX_FOLDERS", "logs=/a,logs=/b"), []string{"has logs twice"}},
 		{"firewall rules neither on nor off", m("TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", "2"), []string{"TALKTIME_ELASTIX_SHOW_FIREWALL_RULES"}},
 		{"an order of dates that there is not", m("TALKTIME_CALL_STATISTICS_DATE_ORDER", "ymd"), []string{`TALKTIME_CALL_STATISTICS_DATE_ORDER is "ymd", but must be dmy or mdy`}},
 		{"call statistics for no network", m("TALKTIME_CALLSTATS_ALLOW", "kazoo"), []string{"TALKTIME_CALLSTATS_ALLOW"}},
 		{"queue log in a missing database", m("TALKTIME_QUEUE_LOG", "db"), []string{"TALKTIME_QUEUE_LOG"}},
 		{"queue log in a database that is not the first", m("TALKTIME_QUEUE_LOG", "db", "DB2_HOST", "h", "DB2_USER", "u"), []string{"TALKTIME_QUEUE_LOG"}},
+		{"recordings kept for ages", m("TALKTIME_KEEP_RECORDINGS_DAYS", "36501"), []string{"TALKTIME_KEEP_RECORDINGS_DAYS"}},
+		{"recordings deleted everywhere", m("TALKTIME_KEEP_RECORDINGS_DAYS", "30", "TALKTIME_RECORDINGS", "/srv/.."), []string{`TALKTIME_KEEP_RECORDINGS_DAYS is "30", but must be 0 while TALKTIME_RECORDINGS is /`}},
+		{"recordings deleted beside voicemail", m("TALKTIME_KEEP_RECORDINGS_DAYS", "30", "TALKTIME_RECORDINGS", "/var/spool/asterisk/"), []string{"must be 0 while TALKTIME_RECORDINGS is /var/spool/asterisk"}},
 		{"recordings with a control character", m("TALKTIME_RECORDINGS", "/srv/\x00"), []string{"TALKTIME_RECORDINGS"}},
 		{"unknown backend", m("TALKTIME_PBX_BACKEND", "issabel"), []string{"must be off, realtime or freepbx"}},
 		{"backend without a database", m("TALKTIME_PBX_BACKEND", "realtime"), []string{"TALKTIME_PBX_DATABASE_URL must be given with TALKTIME_PBX_BACKEND=realtime"}},
-		{"backend with a bad database", m("TALKTIME_PBX_BACKEND", "freepbx", "TALKTIME_PBX_DATABASE_URL", "postgres://x"), []string{"TALKTIME_PBX_DATABASE_URL must be sqlite:path or mysql:"}},
+		{"backend with a bad database", m("TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "postgres://x"), []string{"TALKTIME_PBX_DATABASE_URL must be sqlite:path or mysql:"}},
+		{"backend in a file", m("TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "sqlite:x"), []string{"TALKTIME_PBX_DATABASE_URL must be a MariaDB or MySQL server's"}},
+		{"freepbx without a manager", m("TALKTIME_PBX_BACKEND", "freepbx", "TALKTIME_PBX_DATABASE_URL", "mysql://u@h/n"), []string{"TALKTIME_AMI_ADDR must be given with TALKTIME_PBX_BACKEND=freepbx"}},
+		{"reload by a shell's name", m("TALKTIME_PBX_RELOAD", "fwconsole reload"), []string{"must begin with the full path of a program"}},
+		{"secrets of no length", m("TALKTIME_PBX_MIN_SECRET", "0"), []string{"TALKTIME_PBX_MIN_SECRET"}},
+		{"a class of music that would be a variable", m("TALKTIME_MUSIC_CLASSES", "${X}"), []string{`"${X}" is none`}},
+		{"a context that is none", m("TALKTIME_PBX_CONTEXTS", "from-internal,a/b"), []string{`TALKTIME_PBX_CONTEXTS is "from-internal,a/b"`}},
+		{"no context", m("TALKTIME_PBX_CONTEXTS", " , "), []string{"must name at least one thing"}},
+		{"a context twice", m("TALKTIME_PBX_CONTEXTS", "a,a"), []string{`must not name "a" twice`}},
+		{"a transport of no protocol", m("TALKTIME_PBX_TRANSPORTS", "sctp=x"), []string{"TALKTIME_PBX_TRANSPORTS"}},
+		{"two transports of a protocol", m("TALKTIME_PBX_TRANSPORTS", "udp=x,udp=y"), []string{"TALKTIME_PBX_TRANSPORTS"}},
 		{"all together", m("TALKTIME_RING_SECONDS", "x", "TALKTIME_TIMEZONE", "y", "API_TOKEN", "csv"), []string{"RING", "TIMEZONE", "API_TOKEN"}},
 	}
 	for _, tt := range tests {
@@ -619,7 +661,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 // nothing else.
 func TestTableIsComplete(t *testing.T) {
 	t.Parallel()
-	env := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "sqlite:x",
+	env := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_PBX_BACKEND", "realtime", "TALKTIME_PBX_DATABASE_URL", "mysql://u@h/n",
 		"TALKTIME_PROMPT_CARD_PIN", "x")
 	asked := make(map[string]bool)
 	_, err := Load(func(name string) (string, bool) {
@@ -644,7 +686,7 @@ func TestTableIsComplete(t *testing.T) {
 		if s.Shown() == "" || s.Meaning == "" || (s.Default != "" && s.Unset != "") {
 			t.Errorf("%s needs a meaning and either a default or words for none: %+v", s.Name, s)
 		}
-		if secretName := strings.HasSuffix(s.Name, "PASSWORD") || strings.HasSuffix(s.Name, "SECRET"); secretName && !s.Secret {
+		if secretName := strings.HasSuffix(s.Name, "PASSWORD") || strings.HasSuffix(s.Name, "SECRET"); secretName && !s.Secret && s.Default == "" { // what has one is no secret, but about some
 			t.Errorf("%s must be secret", s.Name)
 		}
 		row := "| `" + s.Name + "` | "

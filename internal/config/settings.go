@@ -192,7 +192,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_AMI_ADDR", Unset: "off",
-			Meaning: "Asterisk's manager interface, host or host:port (5038): the reconciler asks it which calls are still up",
+			Meaning: "Asterisk's manager interface, host or host:port (5038): the reconciler asks it which calls are still up, the page Queues who waits",
 		},
 		{
 			Name: "TALKTIME_AMI_USER", Unset: "none",
@@ -203,15 +203,15 @@ func Describe() []Setting {
 			Meaning: "its secret",
 		},
 		{
-			Name: "TALKTIME_ARI_URL", Later: true, Unset: "off",
-			Meaning: "Asterisk's REST interface, such as http://127.0.0.1:8088/ari",
+			Name: "TALKTIME_ARI_URL", Unset: "off",
+			Meaning: "Asterisk's REST interface, such as http://127.0.0.1:8088/ari: there the backend realtime asks whether Asterisk takes what was written, and makes it forget telephones",
 		},
 		{
-			Name: "TALKTIME_ARI_USER", Later: true, Unset: "none",
+			Name: "TALKTIME_ARI_USER", Unset: "none",
 			Meaning: "its user",
 		},
 		{
-			Name: "TALKTIME_ARI_PASSWORD", Later: true, Unset: "none", Secret: true,
+			Name: "TALKTIME_ARI_PASSWORD", Unset: "none", Secret: true,
 			Meaning: "its password",
 		},
 		{
@@ -271,32 +271,80 @@ func Describe() []Setting {
 			Meaning: "networks that may use the bare call statistics under /api/v1 without a token",
 		},
 		{
-			Name: "TALKTIME_CDR_INCLUDE_S", Later: true, Default: "off",
+			Name: "TALKTIME_CDR_INCLUDE_S", Default: "off",
 			Meaning: "on: cdrreport also lists rows whose destination is s",
 		},
 		{
-			Name: "TALKTIME_CDR_ALL_COLUMNS", Later: true, Default: "off",
+			Name: "TALKTIME_CDR_ALL_COLUMNS", Default: "off",
 			Meaning: "on: cdrreport also gives columns the original did not know",
 		},
 		{
-			Name: "TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", Later: true, Default: "off",
+			Name: "TALKTIME_ELASTIX_SHOW_FIREWALL_RULES", Default: "off",
 			Meaning: "on: a token with the scope read sees the text of the host's firewall rules",
 		},
 		{
-			Name: "TALKTIME_QUEUE_LOG", Later: true, Unset: "none",
-			Meaning: "path of Asterisk's queue_log, or db for its table in DB1",
+			Name: "TALKTIME_ELASTIX_COMPAT", Default: "docs",
+			Meaning: "shapes of what /api/api.php answers: docs, as the documentation of elastix-api has them, or code, as its code wrote getharddrivers and getiptablesstatus",
 		},
 		{
-			Name: "TALKTIME_RECORDINGS", Later: true, Default: "/var/spool/asterisk/monitor",
-			Meaning: "root of the recordings",
+			Name: "TALKTIME_ELASTIX_EXPOSE_MANAGER_SECRET", Default: "off",
+			Meaning: "on: auth at /api/api.php tells tokens with the scope secrets TALKTIME_AMI_USER and TALKTIME_AMI_SECRET in place of a token for a quarter of an hour",
 		},
 		{
-			Name: "TALKTIME_PBX_BACKEND", Later: true, Default: "off",
+			Name: "TALKTIME_ELASTIX_PJSIP_PEERS", Default: "on",
+			Meaning: "off: sippeers answers for an Asterisk without chan_sip that there are none, rather than with the endpoints of PJSIP in the same form",
+		},
+		{
+			Name: "TALKTIME_ELASTIX_FOLDERS", Unset: "those of FreePBX",
+			Meaning: "folders that getharddrivers measures, where they are elsewhere: logs=/var/log,thirdparty=/opt,voicemails=…,backups=…,configuration=…,recording=…",
+		},
+		{
+			Name: "TALKTIME_SIP_ADDITIONAL", Unset: "/etc/asterisk/sip_additional.conf, or the tables of TALKTIME_PBX_BACKEND",
+			Meaning: "file that sipextensions reads; with TALKTIME_PBX_BACKEND=realtime it never reads one",
+		},
+		{
+			Name: "TALKTIME_QUEUE_LOG", Unset: "none",
+			Meaning: "path of Asterisk's queue_log, from which queue statistics are made, or db for its table in DB1",
+		},
+		{
+			Name: "TALKTIME_QUEUE_SLA_SECONDS", Default: "20",
+			Meaning: "within how many seconds callers are to be connected, 1 to 3600: the service level of queue statistics, where nobody asks for another",
+		},
+		{
+			Name: "TALKTIME_RECORDINGS", Default: "/var/spool/asterisk/monitor",
+			Meaning: "root of the recordings: of queue calls by the names that DB1 has for them, of all at /api/pbx/recordings",
+		},
+		{
+			Name: "TALKTIME_KEEP_RECORDINGS_DAYS", Default: "0",
+			Meaning: "for how many days a recording is kept after it was last changed, 0 to 36500; admin serve deletes older ones; 0: for ever",
+		},
+		{
+			Name: "TALKTIME_PBX_BACKEND", Default: "off",
 			Meaning: "where extensions are managed: off, realtime (PJSIP tables) or freepbx",
 		},
 		{
-			Name: "TALKTIME_PBX_DATABASE_URL", Later: true, Unset: "none", Secret: true,
-			Meaning: "database of that backend, written as TALKTIME_DATABASE_URL",
+			Name: "TALKTIME_PBX_DATABASE_URL", Unset: "none", Secret: true,
+			Meaning: "MariaDB or MySQL database of that backend, written as TALKTIME_DATABASE_URL",
+		},
+		{
+			Name: "TALKTIME_PBX_RELOAD", Unset: "nothing is run",
+			Meaning: "what makes FreePBX apply its tables: a program by its full path and its arguments, split at blanks and given to no shell, such as /usr/sbin/fwconsole reload",
+		},
+		{
+			Name: "TALKTIME_PBX_TRANSPORTS", Unset: "left to the telephone",
+			Meaning: "which transports of pjsip.conf the backend realtime gives to telephones, by their protocol, such as udp=transport-udp,tls=transport-tls",
+		},
+		{
+			Name: "TALKTIME_PBX_MIN_SECRET", Default: "8",
+			Meaning: "characters that a telephone's secret must have at least, 1 to 80",
+		},
+		{
+			Name: "TALKTIME_MUSIC_CLASSES", Unset: "none",
+			Meaning: "classes of music on hold that a follow-me may name besides Ring, default and none, such as jazz,ads",
+		},
+		{
+			Name: "TALKTIME_PBX_CONTEXTS", Default: "from-internal",
+			Meaning: "contexts of the dialplan that /api/pbx/originate and redirect may send calls to, and members of queues be called by; each must charge what leads outside; the first counts where none is named",
 		},
 	}
 }
@@ -335,7 +383,9 @@ func MarkdownTable() string {
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, shown, strings.ReplaceAll(s.Meaning, "|", `\|`))
 	}
-	b.WriteString("\nRead and checked already, for what is not there yet: " + strings.Join(later, ", ") + ".\n")
+	if len(later) > 0 {
+		b.WriteString("\nRead and checked already, for what is not there yet: " + strings.Join(later, ", ") + ".\n")
+	}
 	return b.String()
 }
 

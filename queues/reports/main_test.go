@@ -1,0 +1,10 @@
+package reports_test
+
+import (
+	"os"
+	"testing"
+
+	"talktime/store/storetest"
+)
+
+func TestMain(m *testing.M) { os.Exit(storetest.Main(m)) }
