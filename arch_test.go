@@ -36,7 +36,7 @@ func layers() []layer {
 	return []layer{
 		{
 			"cmd",
-			[]string{"agi", "adminapi", "billing", "tariff", "voucher", "routing", "dialcode", "stats", "cdrgen", "queues", "livecalls", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
+			[]string{"agi", "adminapi", "billing", "tariff", "voucher", "routing", "dialcode", "stats", "cdrgen", "queues", "livecalls", "midcall", "filter", "models", "money", "store", "pbx", "dialplan", "web", "internal"},
 			all,
 			"a command wires everything together, but takes nothing that only tests need",
 		},
@@ -158,6 +158,12 @@ func layers() []layer {
 			"it joins what Asterisk and the books say, and changes neither; whoever keeps the books hands them in",
 		},
 		{
+			"midcall",
+			[]string{"billing", "models", "money", "pbx", "dialplan"},
+			nil,
+			"it carries from billing to Asterisk what was decided; whoever has a database, or an Asterisk, hands it in",
+		},
+		{
 			"pbx",
 			[]string{"pbx", "models"},
 			all,
@@ -191,7 +197,7 @@ func layers() []layer {
 		},
 		{
 			"internal/wiring",
-			[]string{"store", "internal/config"},
+			[]string{"store", "pbx", "internal/config"},
 			[]string{"golang.org/x"},
 			"what both commands do with their settings, and nothing else may",
 		},

@@ -85,6 +85,7 @@ type Deps struct {
 	Stop <-chan struct{}
 
 	Figures Figures // for the metrics; without them these say nothing of the site
+	Keepers Keepers // for the metrics; without them these say nothing of calls that are held in slices
 	Version string  // of the program
 
 	Ready func(context.Context) error // what keeps the server from its work; its text is told to strangers

@@ -29,6 +29,7 @@ type callJSON struct {
 	DueAt        time.Time    `json:"due_at"`
 	EndedAt      *time.Time   `json:"ended_at"`
 	LimitSeconds int64        `json:"limit_seconds"`
+	SliceSeconds int64        `json:"slice_seconds"`
 	Seconds      int64        `json:"seconds"`
 	Status       string       `json:"status"`
 	Cause        int          `json:"cause"`
@@ -40,6 +41,7 @@ type callJSON struct {
 	SettledBy    string       `json:"settled_by"`
 	Unauthorized bool         `json:"unauthorized"`
 	Disputed     int64        `json:"disputed_seconds"`
+	Cut          string       `json:"cut"`
 	Carriers     []string     `json:"carriers"` // to whom it was to be given, in order; as all that follows, for operators
 	BuyCost      money.Amount `json:"buy_cost"`
 	BuyCurrency  string       `json:"buy_currency"`
@@ -132,9 +134,9 @@ func (r *request) showCall(c models.Call, users map[int64]models.UserDetail) cal
 	}
 	shown := callJSON{
 		ID: c.ID, CallID: c.CallID, State: string(c.State), User: name(c.UserID), Callee: name(c.CalleeID), CallerID: c.CallerID,
-		Number: c.Number, AuthorizedAt: c.Authorized.UTC(), DueAt: c.Due.UTC(), EndedAt: c.Ended, LimitSeconds: c.Limit, Seconds: c.Seconds,
+		Number: c.Number, AuthorizedAt: c.Authorized.UTC(), DueAt: c.Due.UTC(), EndedAt: c.Ended, LimitSeconds: c.Limit, SliceSeconds: c.Slice, Seconds: c.Seconds,
 		Status: c.Status, Cause: c.Cause, PDD: c.PDD, Currency: c.Rate.Currency, Held: c.Held(), Charge: c.Charge, Shortfall: c.Shortfall,
-		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed, Carriers: []string{},
+		SettledBy: c.SettledBy, Unauthorized: c.Unauthorized, Disputed: c.Disputed, Cut: c.Cut, Carriers: []string{},
 	}
 	if carrier, routed := c.Routing.Carrier(); routed && r.operates() {
 		shown.Carriers, shown.BuyCost, shown.BuyCurrency = billing.CarrierNames(c), c.BuyCost, carrier.Buy.Currency

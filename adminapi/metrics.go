@@ -119,7 +119,7 @@ func (a *api) measure(c *gin.Context) {
 func showMetrics(r *request) error {
 	m := r.api.metrics
 	if r.api.Figures != nil {
-		m.site.refresh(r.ctx(), r.api.Figures, r.api.Now())
+		m.site.refresh(r.ctx(), r.api.Figures, r.api.Keepers, r.api.Now())
 	}
 	m.handler.ServeHTTP(r.Writer, r.Request)
 	return nil
@@ -133,11 +133,12 @@ type siteFigures struct {
 	asked   time.Time // zero: never
 	up      bool
 	figures models.Figures
+	keepers []models.Keeper
 }
 
 // refresh asks the database, unless somebody has a moment ago. A client that goes away does not break off what others
 // wait for.
-func (s *siteFigures) refresh(ctx context.Context, from Figures, now time.Time) {
+func (s *siteFigures) refresh(ctx context.Context, from Figures, kept Keepers, now time.Time) {
 	s.refreshing.Lock()
 	defer s.refreshing.Unlock()
 	if !s.asked.IsZero() && now.Sub(s.asked) < figuresLife {
@@ -146,9 +147,13 @@ func (s *siteFigures) refresh(ctx context.Context, from Figures, now time.Time) 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), figuresTimeout)
 	defer cancel()
 	figures, err := from.Figures(ctx)
+	var keepers []models.Keeper
+	if err == nil && kept != nil {
+		keepers, err = kept.Keepers(ctx)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.asked, s.up, s.figures = now, err == nil, figures
+	s.asked, s.up, s.figures, s.keepers = now, err == nil, figures, keepers
 }
 
 func siteDesc(name, help string, labels ...string) *prometheus.Desc {
@@ -198,6 +203,7 @@ func (s *siteFigures) Collect(to chan<- prometheus.Metric) {
 	instant(f.LastCall, "call_last_timestamp_seconds", "When the newest call was permitted.")
 	instant(f.NextRefill, "refill_next_timestamp_seconds", "When the next refill of a group is due; past when it is late.")
 	s.queueLog(to, &f.Queues)
+	showKeepers(to, s.keepers)
 	for _, r := range f.RollUps {
 		of := func(value float64, name, help string) {
 			to <- prometheus.MustNewConstMetric(siteDesc(name, help, "source"), prometheus.GaugeValue, value, r.Source)

@@ -189,6 +189,9 @@ func callWarnings(c models.Call) []string {
 		short := pageAmount(c.Shortfall, c.Rate.Currency)
 		texts = append(texts, fmt.Sprintf("%s %s of the charge were covered by nobody's money; they stand on the house account “shortfall”.", short.Decimal, short.Unit))
 	}
+	if cut := billing.CutWords(c); cut != "" {
+		texts = append(texts, cut)
+	}
 	if c.Unauthorized && c.State == models.CallSettled {
 		texts = append(texts, "The call was never authorised: Talktime heard of it only when it was over, and charged it at the rate of that moment.")
 	}
@@ -223,6 +226,9 @@ func callFacts(c models.Call, users map[int64]models.UserDetail, admin bool) []w
 	}
 	if c.Limit != 0 {
 		facts = append(facts, web.Fact{Label: "Permitted", Text: fmt.Sprintf("%d seconds (%s)", c.Limit, web.Clock(c.Limit))})
+	}
+	if c.Slice != 0 {
+		facts = append(facts, web.Fact{Label: "Slices", Text: fmt.Sprintf("%d seconds at a time", c.Slice)})
 	}
 	if c.Status != "" {
 		facts = append(facts, web.Fact{Label: "Asterisk says", Text: fmt.Sprintf("%s (%s)", dialWords(c.Status), c.Status)})

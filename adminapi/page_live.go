@@ -64,7 +64,7 @@ func (r *request) pageLive() (web.Live, error) {
 func (r *request) pageLiveCall(c *livecalls.Call, known bool) web.LiveRow {
 	row := web.LiveRow{
 		ID: c.ID, User: c.Username, CallerID: c.CallerID, Number: c.Number, To: c.CalleeUsername, Since: c.Authorized,
-		Talking: c.Talking, Talked: c.Talked, Left: c.Left,
+		Talking: c.Talking, Talked: c.Talked, Left: c.Left, SliceLeft: c.SliceLeft,
 	}
 	if c.Unreadable == nil {
 		held := pageAmount(c.Held(), c.Rate.Currency)
@@ -75,6 +75,8 @@ func (r *request) pageLiveCall(c *livecalls.Call, known bool) web.LiveRow {
 		row.Cost = &cost
 	}
 	switch {
+	case c.Caller == nil && c.Talking:
+		row.State, row.Note = "talking", "as far as its holds tell"
 	case !known:
 		row.State = "not known"
 	case c.Unreadable != nil:

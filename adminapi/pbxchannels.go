@@ -93,6 +93,8 @@ type liveCallJSON struct {
 	Talked        *int64        `json:"talked_seconds"`
 	Cost          *money.Amount `json:"cost_so_far" nullable:"true"`
 	Left          *int64        `json:"seconds_left"`
+	SliceSeconds  int64         `json:"slice_seconds"`
+	SliceLeft     *int64        `json:"slice_left"`
 	LimitSeconds  int64         `json:"limit_seconds"`
 	Held          *money.Amount `json:"held" nullable:"true"`
 	Currency      string        `json:"currency"`
@@ -189,6 +191,7 @@ func (r *request) showLiveCall(m models.Call, c *livecalls.Call) liveCallJSON {
 	shown := liveCallJSON{
 		ID: m.ID, CallID: m.CallID, User: name(m.UserID, c.Username), Callee: name(m.CalleeID, c.CalleeUsername), CallerID: m.CallerID, Number: m.Number,
 		AuthorizedAt: m.Authorized.In(r.api.Location), DueAt: m.Due.In(r.api.Location), Talked: c.Talked, Cost: c.Cost, Left: c.Left,
+		SliceSeconds: m.Slice, SliceLeft: c.SliceLeft,
 		LimitSeconds: m.Limit, Currency: m.Rate.Currency, Rate: m.Rate, Talking: c.Talking, Unreadable: c.Unreadable != nil,
 	}
 	if held := m.Held(); c.Unreadable == nil {

@@ -54,7 +54,8 @@ func (p liveCallsJSON) still() liveCallsJSON {
 	p.Calls = slices.Clone(p.Calls)
 	for i := range p.Calls {
 		c := &p.Calls[i]
-		c.Talked, c.Left, c.Cost = ifKnown(int64(0), c.Talked != nil), ifKnown(int64(0), c.Left != nil), ifKnown(money.Amount(0), c.Cost != nil)
+		c.Talked, c.Cost = ifKnown(int64(0), c.Talked != nil), ifKnown(money.Amount(0), c.Cost != nil)
+		c.Left, c.SliceLeft = ifKnown(int64(0), c.Left != nil), ifKnown(int64(0), c.SliceLeft != nil)
 	}
 	return p
 }

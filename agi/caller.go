@@ -14,7 +14,7 @@ import (
 	"talktime/models"
 )
 
-// dialMargin is how much longer than ring time and limit together a Dial may take before we stop listening to it.
+// dialMargin is how much longer than ring time and the longest talk together a Dial may take before we stop listening to it.
 const dialMargin = 2 * time.Minute
 
 // caller authorises a call, dials it and settles it when the dial has ended with proof of what was talked.
@@ -120,7 +120,7 @@ func (s *Scripts) prepareDial(ch *Channel, auth billing.Authorization) (args str
 	if !auth.Emergency {
 		emergency = "" // as an earlier call of the channel may have left it
 		args += fmt.Sprintf(limitOption, auth.Seconds*1000)
-		limit = time.Duration(auth.Ring+auth.Seconds+1)*time.Second + dialMargin
+		limit = time.Duration(auth.Ring+max(auth.Seconds, auth.Longest)+1)*time.Second + dialMargin
 		args += forwardOption + s.routines.option(ch)
 	}
 	if err := tidy(ch, append(forgetDial(auth), [][2]string{{dialplan.VarReason, ""}, {dialplan.VarEmergency, emergency}}...)); err != nil {

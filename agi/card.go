@@ -269,7 +269,7 @@ func (c *session) call(ctx context.Context, number string, available money.Amoun
 		return true, false, nil
 	}
 	if !auth.Emergency {
-		if err := c.sayTime(auth.Seconds); err != nil {
+		if err := c.sayTime(max(auth.Seconds, auth.Affords)); err != nil {
 			return false, false, c.giveUp(ctx, c.ch, req, auth, err)
 		}
 	}
@@ -314,7 +314,7 @@ func callEnded(dialStatus string) string {
 	return "card-failed"
 }
 
-// sayTime says how long a call may last. What cannot be said is no reason not to call.
+// sayTime says how long a call may last, of which the first slice may be a small part. What cannot be said is no reason not to call.
 func (c *session) sayTime(seconds int64) error {
 	err := c.tell(c.ch, "card-time")
 	n, unit := seconds, "seconds"

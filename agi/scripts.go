@@ -27,6 +27,15 @@ type Billing interface {
 	Available(ctx context.Context, id billing.Identity) (money.Amount, models.User, error)
 }
 
+// Keeper extends calls that are held in slices while they go on.
+type Keeper interface {
+	// Keeps is who can extend a call that a channel is about to ask for; 0: nobody. It must answer soon: somebody waits to be put through.
+	Keeps(ctx context.Context, peer netip.Addr, channel, uniqueID string) int64
+	// Keep begins to keep a call that was permitted to such a channel, before it is dialled. One to an emergency number is not kept, and
+	// nothing that the channel has called before is any more.
+	Keep(peer netip.Addr, channel, uniqueID string, id billing.Identity, auth billing.Authorization)
+}
+
 // Spool keeps what could not be settled now, so that it survives a restart and is settled later.
 type Spool interface {
 	Put(record Record) error
@@ -45,6 +54,7 @@ type Scripts struct {
 	Spool    Spool
 	Vouchers Vouchers // nil: there is no recharge
 	Cards    Cards    // nil: there is no card
+	Keeper   Keeper   // nil: nobody extends calls, and each is held whole
 	Logger   *slog.Logger
 
 	Prompts       string            // folder below Asterisk's sounds; empty = refusals are silent
@@ -140,7 +150,8 @@ func (s *Scripts) permit(ctx context.Context, ch *Channel) (req billing.CallRequ
 	return req, auth, true
 }
 
-// ask asks billing for a call. mistake is what is wrong with the request, which matters to no call for help.
+// ask asks billing for a call, and lets the keeper begin who is to extend it: from the dial on it may be answered. mistake is what is wrong
+// with the request, which matters to no call for help.
 func (s *Scripts) ask(
 	ctx context.Context, ch *Channel, req billing.CallRequest, mistake error,
 ) (asked billing.CallRequest, auth billing.Authorization, err error) {
@@ -151,8 +162,13 @@ func (s *Scripts) ask(
 		s.recordEmergency(req, shown)
 		ch.Note(slog.Bool("emergency", true))
 		auth, err = emergency, emergencyErr
+		s.keep(ch, req, auth)
 	} else if err == nil {
 		req.Fresh = true
+		if s.Keeper != nil {
+			q := ch.Request()
+			req.Keeper = s.Keeper.Keeps(ctx, q.RemoteAddr, q.Channel, q.UniqueID)
+		}
 		auth, err = s.Billing.Authorize(ctx, req)
 		if errors.Is(err, billing.ErrCalledBefore) {
 			req.Fresh = false
@@ -167,7 +183,17 @@ func (s *Scripts) ask(
 		ch.SetStatus(StatusOK)
 		ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
 	}
+	if err == nil && auth.Keeper != 0 {
+		s.keep(ch, req, auth)
+		ch.Note(slog.Bool("slice", true)) // of which limit_seconds is the first
+	}
 	return req, auth, err
+}
+
+func (s *Scripts) keep(ch *Channel, req billing.CallRequest, auth billing.Authorization) {
+	if q := ch.Request(); s.Keeper != nil {
+		s.Keeper.Keep(q.RemoteAddr, q.Channel, q.UniqueID, req.Identity, auth)
+	}
 }
 
 // shows is what the channel shows of its last dial, if that dial has ended: the dialplan made it and nobody was told, or

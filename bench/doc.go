@@ -8,6 +8,7 @@
 //	go run ./bench -full              growth up to a million users and ten million ledger entries
 //	go run ./bench -only statistics -cdrs 2000000   statistics over fewer call records
 //	go run ./bench -only queues -lines 500000       queues over a shorter queue_log
+//	go run ./bench -only midcall       5,000 live calls that are extended while they go on, in two minutes
 //
 // The databases are real and durable: a MariaDB of our own that flushes at every commit, and SQLite with
 // synchronous=FULL. After the load every database is audited, and books that do not balance fail the run. Exit status: 0

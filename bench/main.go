@@ -61,6 +61,7 @@ var measurements = []measurement{
 	{"statistics", (*bench).measureStatistics},
 	{"queues", (*bench).measureQueues},
 	{"pbx", (*bench).measurePBX},
+	{"midcall", (*bench).measureMidcall},
 }
 
 // probes are run only when asked for: they put load on one thing alone, to be profiled.
@@ -70,15 +71,9 @@ var probes = []measurement{
 }
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "-serve-idle" {
-		if err := serveIdle(os.Args[2]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	if len(os.Args) == 3 && os.Args[1] == "-serve-manager" {
-		if err := serveManager(os.Args[2]); err != nil {
+	servers := map[string]func(address string) error{"-serve-idle": serveIdle, "-serve-manager": serveManager, "-serve-calls": serveCalls}
+	if len(os.Args) == 3 && servers[os.Args[1]] != nil {
+		if err := servers[os.Args[1]](os.Args[2]); err != nil {
 			fmt.Fprintln(os.Stderr, "bench:", err)
 			os.Exit(1)
 		}

@@ -51,14 +51,14 @@ func (b *bench) measurePBX(ctx context.Context) error {
 	if err := db.addUsers(ctx, accounts); err != nil {
 		return err
 	}
-	s := db.service(db.Lanes(), 0)
+	s := db.service(db.Lanes(), 0, func(p *billing.Policy) { p.Slice = 300 })
 	defer s.Close()
 	r := rand.New(rand.NewPCG(5, 6))
 	held := make([]billing.CallRequest, livePairs)
 	for i := range held {
 		held[i] = db.pairs.request(1+i, r)
 		held[i].CallID = fmt.Sprintf("127.0.0.1/%d.1", i)
-		held[i].Number = liveNumber
+		held[i].Number, held[i].Keeper = liveNumber, 1 // what their users have is read for each picture
 		if _, err := s.Authorize(ctx, held[i]); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func (b *bench) measurePBX(ctx context.Context) error {
 		return err
 	}
 	defer manager.Close()
-	calls := livecalls.New(livecalls.Options{Asterisk: manager, Store: db})
+	calls := livecalls.New(livecalls.Options{Asterisk: manager, Store: db, Policy: policy()})
 	listening, stop := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	running.Go(func() { calls.Run(listening) })
@@ -259,17 +259,9 @@ func (f *flooder) serve(ctx context.Context) {
 	f.say("Asterisk Call Manager/11.0.0\r\n")
 	in := bufio.NewReader(f.conn)
 	for {
-		fields := map[string]string{}
-		for {
-			text, err := in.ReadString('\n')
-			if err != nil {
-				return
-			}
-			key, value, some := strings.Cut(strings.TrimSpace(text), ": ")
-			if !some {
-				break
-			}
-			fields[key] = value
+		fields, err := readAction(in)
+		if err != nil {
+			return
 		}
 		ok := "Response: Success\r\nActionID: " + fields["ActionID"] + "\r\n"
 		switch fields["Action"] {
@@ -284,6 +276,22 @@ func (f *flooder) serve(ctx context.Context) {
 		default:
 			f.say(ok + "\r\n")
 		}
+	}
+}
+
+// readAction reads the lines of an action.
+func readAction(in *bufio.Reader) (map[string]string, error) {
+	fields := map[string]string{}
+	for {
+		text, err := in.ReadString('\n')
+		if err != nil {
+			return nil, err
+		}
+		key, value, some := strings.Cut(strings.TrimSpace(text), ": ")
+		if !some {
+			return fields, nil
+		}
+		fields[key] = value
 	}
 }
 

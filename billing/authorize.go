@@ -32,7 +32,9 @@ type Policy struct {
 	// Country is the calling code of the country of a number; empty for one at home, or which none can be told of. Nil: of none.
 	Country func(number string) string
 	// Warn are balances below which it is told, by currency, of users who have no own one. Nil: none.
-	Warn     map[string]money.Amount
+	Warn map[string]money.Amount
+	// Slice is how many seconds are held at a time for a call that somebody extends while it goes on; 0: all at once.
+	Slice    int64
 	Location *time.Location // of hours and days; nil: UTC
 }
 
@@ -62,22 +64,30 @@ type CallRequest struct {
 	// Nil: nothing, or of a dial from which it was redirected away, of which only the end can tell.
 	Shows *models.Evidence
 
+	// Keeper extends the call while it goes on, so that it is held in slices. 0: nobody does, and all of it is held at once.
+	Keeper int64
+
 	own int64 // id of the Call that an earlier try of this very request has made, if it was committed
 }
 
 // Authorization is the permission to dial.
 type Authorization struct {
-	CallID    string // of the Call that was opened
-	UserID    int64
-	Target    string           // of the first attempt
-	Attempts  []models.Attempt // in the order in which they are to be dialled, each after the first by way of Advance; none without a route
-	At        int              // which attempt of the Call the first of them is, for Advance
-	Ring      int64            // seconds
-	Seconds   int64            // longest talk; 0 only for emergency calls, which have no limit
-	Leg       int              // 0 unless an open call goes on to another number
-	Dial      int              // which authorisation of the Call this is, from 1
-	Repeated  bool             // the hold was already there
-	Told      bool             // what the channel shows of its last dial is in the books, or is no call's
+	CallID   string // of the Call that was opened
+	UserID   int64
+	Target   string           // of the first attempt
+	Attempts []models.Attempt // in the order in which they are to be dialled, each after the first by way of Advance; none without a route
+	At       int              // which attempt of the Call the first of them is, for Advance
+	Ring     int64            // seconds
+	Seconds  int64            // longest talk, or of a call that is kept its first slice; 0 only for emergency calls, which have no limit
+	// Of a call that somebody extends while it goes on.
+	Keeper    int64 // who does; 0: nobody, and what follows is 0 too
+	Limit     int64 // seconds of the leg that are held: more than Seconds where some have passed
+	Longest   int64 // seconds that the talk may come to
+	Affords   int64 // seconds that the money lasts if nothing else is paid with it, or at least its share when it is dialled again
+	Leg       int   // 0 unless an open call goes on to another number
+	Dial      int   // which authorisation of the Call this is, from 1
+	Repeated  bool  // the hold was already there
+	Told      bool  // what the channel shows of its last dial is in the books, or is no call's
 	Emergency bool
 }
 
@@ -143,7 +153,11 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	}
 	last, known := s.latest(req.CallID)
 	if known && last.State == models.CallOpen && last.ID == req.own && last.Dials == 1 {
-		auth.CallID, auth.Seconds = last.CallID, last.Limit // our own commit, of which the answer was lost
+		auth.CallID = last.CallID // our own commit, of which the answer was lost
+		if auth.Affords, err = p.lasts(s, last, user, wallet, p.longest(user), now); err != nil {
+			return change{}, Authorization{}, err
+		}
+		p.held(&auth, last, last.Limit)
 		return change{}, auth, p.follow(&auth, last)
 	}
 	if known && req.Fresh {
@@ -165,6 +179,9 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 		CallID: req.CallID, UserID: user.ID, CalleeID: callee, CallerID: req.Identity.CallerID, Number: req.Number,
 		State: models.CallOpen, Authorized: now, Attempts: 1, Dials: 1,
 	}
+	if p.Slice > 0 && req.Keeper != 0 {
+		call.Keeper, call.Slice = req.Keeper, p.Slice
+	}
 	err = p.grant(s, &call, &auth, user, wallet, now)
 	if err != nil {
 		if !known { // what is held may be held by this very channel, which then needs no other rate
@@ -172,6 +189,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 		}
 		return change{}, Authorization{}, err
 	}
+	p.held(&auth, call, call.Limit)
 	amount, err := holdCost(call.Rate, auth.Seconds)
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the hold of call %s: %w", req.CallID, err)
@@ -202,11 +220,25 @@ func (p Policy) grant(s *State, call *models.Call, auth *Authorization, user mod
 	if auth.Seconds, err = p.afford(user, wallet, call.Rate, 0, now); err != nil {
 		return err
 	}
+	auth.Affords = auth.Seconds
+	if auth.Seconds, err = p.slice(s, *call, user, wallet, 0, auth.Seconds, now); err != nil {
+		return fmt.Errorf("share what pays for call %s: %w", call.CallID, err)
+	}
 	if err := p.direct(s, call, auth, user, now); err != nil {
 		return err
 	}
 	call.Limit, call.Due = auth.Seconds, now.Add(seconds(auth.Ring+auth.Seconds))
 	return nil
+}
+
+// held tells in an authorisation how long its call may last now, and by whom it is extended.
+func (p Policy) held(auth *Authorization, call models.Call, seconds int64) {
+	auth.Seconds = seconds
+	if call.Keeper == 0 {
+		auth.Affords = 0
+		return
+	}
+	auth.Keeper, auth.Limit, auth.Longest = call.Keeper, call.Limit, max(p.MaxCallSeconds, seconds)
 }
 
 // proceed lets a channel dial again while its hold is open, for instance after a redirect. To the same number it
@@ -225,8 +257,19 @@ func (p Policy) proceed(
 	call.Dials++
 	auth.CallID, auth.Repeated, auth.Dial = call.CallID, true, call.Dials
 	elapsed := max(int64(now.Sub(call.Authorized)/time.Second), 0)
+	if call.Slice > 0 {
+		call.Keeper, call.Cut = req.Keeper, "" // why it was to be cut may have passed
+	}
 	if req.Number == call.Number {
-		auth.Seconds = call.Limit - elapsed
+		wallet := s.purse(call.UserID, call.Rate.Currency)
+		if call.Slice > 0 {
+			last, err := p.renew(s, &call, user, wallet, elapsed, now)
+			if err != nil {
+				return change{}, Authorization{}, err
+			}
+			auth.Affords = max(last-elapsed, 0)
+		}
+		p.held(&auth, call, call.Limit-elapsed)
 		auth.Leg = len(call.Legs)
 		if auth.Seconds < 1 {
 			return change{}, Authorization{}, refuse(ErrInsufficientFunds, "the time held for this call has passed")
@@ -237,7 +280,9 @@ func (p Policy) proceed(
 		if err := p.follow(&auth, call); err != nil {
 			return change{}, Authorization{}, err
 		}
-		return repeat(call, auth, elapsed >= 1 || told, now), auth, nil
+		c := repeat(call, auth, elapsed >= 1 || told, now)
+		c.accounts = wallet.changed(s, call.UserID)
+		return c, auth, nil
 	}
 	if len(call.Legs) >= maxLegs {
 		return change{}, Authorization{}, refuse(ErrLimit, "the call has been redirected %d times", maxLegs)
@@ -253,7 +298,10 @@ func (p Policy) proceed(
 	if err := wallet.unhold(call.Holds); err != nil {
 		return change{}, Authorization{}, fmt.Errorf("redirect call %s: %w", call.CallID, err)
 	}
-	talked, err := talkedCost(call, min(elapsed, call.Limit))
+	if call.Slice == 0 {
+		elapsed = min(elapsed, call.Limit)
+	} // else the time since the last slice counts too, while the channel was up with nobody
+	talked, err := talkedCost(call, elapsed)
 	if err != nil {
 		return change{}, Authorization{}, fmt.Errorf("price the first leg of call %s: %w", call.CallID, err)
 	}
@@ -261,6 +309,12 @@ func (p Policy) proceed(
 	talked -= covered
 	if auth.Seconds, err = p.afford(user, wallet, rate, talked, now); err != nil {
 		return change{}, Authorization{}, err
+	}
+	auth.Affords = auth.Seconds
+	sliced := call
+	sliced.Rate = rate
+	if auth.Seconds, err = p.slice(s, sliced, user, wallet, talked, auth.Seconds, now); err != nil {
+		return change{}, Authorization{}, fmt.Errorf("share what pays for call %s: %w", call.CallID, err)
 	}
 	further, err := holdCost(rate, auth.Seconds)
 	if err != nil {
@@ -271,7 +325,8 @@ func (p Policy) proceed(
 		leg.Carrier, leg.Buy = carrier.Carrier, carrier.Buy
 	}
 	call.Legs = append(slices.Clone(call.Legs), leg)
-	call.Number, call.Rate, call.CalleeID, call.Limit = req.Number, rate, callee, auth.Seconds
+	call.Number, call.Rate, call.CalleeID, call.Limit, call.AnsweredMS = req.Number, rate, callee, auth.Seconds, 0
+	p.held(&auth, call, call.Limit)
 	if err := p.direct(s, &call, &auth, user, now); err != nil {
 		return change{}, Authorization{}, err
 	}

@@ -148,7 +148,11 @@ func ExplainHold(call models.Call) (*LegPrice, error) {
 		return nil, err
 	}
 	p.Rate = call.Rate
-	p.Steps = append([]PriceStep{{fmt.Sprintf("the hold pays for %d s of talk, the limit of the call", call.Limit), 0}}, p.Steps...)
+	limit := "the limit of the call"
+	if call.Keeper != 0 && call.Cut == "" {
+		limit = "and is extended while the call goes on"
+	}
+	p.Steps = append([]PriceStep{{fmt.Sprintf("the hold pays for %d s of talk, %s", call.Limit, limit), 0}}, p.Steps...)
 	if earlier := call.Held() - p.Cost; earlier != 0 {
 		p.Steps = append(p.Steps, PriceStep{"what may have been talked before, on earlier legs", earlier})
 		p.Cost = call.Held()

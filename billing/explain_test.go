@@ -1,6 +1,7 @@
 package billing_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -151,6 +152,28 @@ func TestExplanationOfAHold(t *testing.T) {
 	if hold, err := billing.ExplainHold(call); hold != nil || err != nil {
 		t.Errorf("a settled call: %v, %v", hold, err)
 	}
+}
+
+// TestExplanationOfASlice says true words of a call that is kept.
+func TestExplanationOfASlice(t *testing.T) {
+	t.Parallel()
+	k := newKeeping(t, 5, 40)
+	words := func(want string) {
+		t.Helper()
+		hold, err := billing.ExplainHold(k.call("pbx-1.1"))
+		if err != nil || hold.Steps[0].Does != want || hold.Cost != k.call("pbx-1.1").Held() || strings.Contains(fmt.Sprint(hold.Steps), "earlier") {
+			t.Errorf("%+v, %v; want %q", hold, err, want)
+		}
+	}
+	k.permit("pbx-1.1", "1")
+	words("the hold pays for 5 s of talk, and is extended while the call goes on")
+	k.at(4)
+	words("the hold pays for 10 s of talk, and is extended while the call goes on")
+	k.wait(4)
+	if _, err := k.ask("pbx-1.1", "1", 0); err != nil {
+		t.Fatal(err)
+	}
+	words("the hold pays for 40 s of talk, the limit of the call")
 }
 
 // TestEnding: what was released says by whom, when and why.

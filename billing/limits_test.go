@@ -462,7 +462,7 @@ func TestLimitsHold(t *testing.T) {
 				talked := rapid.Int64Range(0, max(call.Limit, 0)).Draw(t, "seconds") * 1000
 				e := answered(billing.SourceReducer, talked)
 				e.Leg = len(call.Legs)
-				if _, err := service.Settle(t.Context(), billing.CallResult{CallID: id, Identity: billing.Identity{}, Evidence: e}); err != nil {
+				if _, err := service.Settle(t.Context(), billing.CallResult{CallID: id, Exact: true, Evidence: e}); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"testing"
 	"time"
 
 	"talktime/billing"
@@ -33,6 +32,7 @@ type memory struct {
 	visited map[int64]map[string]time.Time
 	refused []models.Refused
 	notices []models.Notice
+	moved   []int64 // users whose calls in progress are to be looked at
 }
 
 func (m *memory) clock() time.Time {
@@ -205,6 +205,13 @@ func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
 	for _, id := range pools {
 		st.Pools[id] = m.pools[id]
 	}
+	if keys.Share {
+		for _, c := range m.calls {
+			if payers[c.UserID] && c.State == models.CallOpen && c.Keeper != 0 {
+				st.Sharing[c.UserID] = append(st.Sharing[c.UserID], clone(c))
+			}
+		}
+	}
 	for _, ref := range keys.Refs {
 		if t, ok := m.posted[ref]; ok {
 			st.Transactions[ref] = t
@@ -215,9 +222,21 @@ func (m *memory) load(keys billing.Keys, careful bool) *billing.State {
 
 // write keeps what was decided, or nothing when any of it breaks a constraint.
 func (m *memory) write(st *billing.State, _ billing.Keys, careful bool) error {
-	for _, a := range st.ChangedAccounts {
-		if a.Held < 0 || a.Available() < 0 {
-			return fmt.Errorf("CHECK: account %d would have a balance of %s and hold %s", a.ID, a.Balance, a.Held)
+	held := map[int64]money.Amount{}
+	for id, c := range m.calls {
+		if changed, ok := st.ChangedCalls[id]; ok && changed.ID == c.ID {
+			continue
+		}
+		for _, part := range c.Holds {
+			held[part.AccountID] += part.Amount
+		}
+	}
+	for _, c := range st.ChangedCalls {
+		if c.Limit < 0 || c.Slice < 0 || c.State != models.CallOpen && len(c.Holds) > 0 {
+			return fmt.Errorf("CHECK: call %s is %s and holds %s for %d s", c.CallID, c.State, c.Held(), c.Limit)
+		}
+		for _, part := range c.Holds {
+			held[part.AccountID] += part.Amount
 		}
 	}
 	for _, t := range st.Posted {
@@ -229,6 +248,11 @@ func (m *memory) write(st *billing.State, _ billing.Keys, careful bool) error {
 		old, exists := m.calls[id]
 		if exists && old.ID != c.ID {
 			return errSeen
+		}
+	}
+	for _, a := range st.ChangedAccounts {
+		if a.Held < 0 || a.Available() < 0 || a.Held != held[a.ID] {
+			return fmt.Errorf("CHECK: account %d would have a balance of %s and hold %s, its calls %s", a.ID, a.Balance, a.Held, held[a.ID])
 		}
 	}
 	if !careful && slices.ContainsFunc(st.Doubt, func(id string) bool { _, ok := m.calls[id]; return ok }) {
@@ -250,6 +274,7 @@ func (m *memory) write(st *billing.State, _ billing.Keys, careful bool) error {
 	}
 	m.refused = append(m.refused, st.Refused...)
 	m.notices = append(m.notices, st.Notices...)
+	m.moved = slices.AppendSeq(m.moved, maps.Keys(st.Moved))
 	m.commits++
 	return nil
 }
@@ -338,145 +363,4 @@ func (m *memory) audit() []string {
 		report.Differ("holds on strange accounts: %v", held)
 	}
 	return report.Differences
-}
-
-func policy() billing.Policy {
-	return billing.Policy{
-		MaxCallSeconds: 60, RingSeconds: 40, Identify: []string{billing.ByCallerID, billing.ByAccount, billing.ByIMSI},
-		Dial: "PJSIP/{number}@trunk", SubscriberDial: "PJSIP/IMSI{imsi}@openbts", DialTechs: []string{"PJSIP", "SIP", "IAX2", "DAHDI"},
-		Emergency: []string{"112"},
-	}
-}
-
-// desk is a Service over a memory store, with a clock that stands still until it is told otherwise. Marta's number is
-// 555000204; she has 180 SEC. Joel's is 555000205; he has nothing.
-type desk struct {
-	testing.TB
-	*billing.Service
-	store       *memory
-	marta, joel models.User
-	clock       time.Time
-}
-
-const (
-	martaCLID = "555000204"
-	martaIMSI = "724990000000204"
-	joelCLID  = "555000205"
-	joelIMSI  = "724990000000205"
-	abroad    = "59899123000"
-)
-
-func newDesk(t testing.TB, edit ...func(*billing.Options)) *desk {
-	t.Helper()
-	d := &desk{TB: t, store: newMemory(), clock: time.Date(2026, 11, 20, 22, 0, 0, 0, time.UTC)}
-	o := billing.Options{Store: d.store, Policy: policy(), Now: func() time.Time { return d.clock }}
-	for _, e := range edit {
-		e(&o)
-	}
-	d.Service = billing.New(o)
-	t.Cleanup(d.Close)
-	d.marta = d.store.addUser("marta", martaCLID, martaIMSI)
-	d.joel = d.store.addUser("joel", joelCLID, joelIMSI)
-	d.topUp("marta", 180)
-	t.Cleanup(func() {
-		for _, difference := range d.store.audit() {
-			t.Error("audit:", difference)
-		}
-	})
-	return d
-}
-
-// with changes the policy of a desk.
-func with(edit func(*billing.Policy)) func(*billing.Options) {
-	return func(o *billing.Options) { edit(&o.Policy) }
-}
-
-func (d *desk) wait(seconds float64) {
-	d.clock = d.clock.Add(time.Duration(seconds * float64(time.Second)))
-}
-
-func (d *desk) topUp(name string, units int64) {
-	d.Helper()
-	_, err := d.Move(context.Background(), billing.Movement{
-		Username: name, Amount: money.Amount(units) * money.Unit, Ref: fmt.Sprint("ref-", len(d.store.posted)), Actor: "test",
-	})
-	if err != nil {
-		d.Fatal(err)
-	}
-}
-
-func (d *desk) request(callID, number string) billing.CallRequest {
-	return billing.CallRequest{CallID: callID, Identity: billing.Identity{CallerID: martaCLID}, Number: number}
-}
-
-// authorize expects a permission.
-func (d *desk) authorize(callID, number string) billing.Authorization {
-	d.Helper()
-	auth, err := d.Authorize(d.Context(), d.request(callID, number))
-	if err != nil {
-		d.Fatalf("authorize %s to %s: %v", callID, number, err)
-	}
-	return auth
-}
-
-// settle hands in what a witness saw.
-func (d *desk) settle(callID string, e models.Evidence) billing.Charge {
-	d.Helper()
-	charge, err := d.Settle(d.Context(), billing.CallResult{CallID: callID, Identity: billing.Identity{CallerID: martaCLID}, Evidence: e})
-	if err != nil {
-		d.Fatalf("settle %s: %v", callID, err)
-	}
-	return charge
-}
-
-// account is the only account of a user.
-func (d *desk) account(u models.User) models.Account {
-	d.Helper()
-	d.store.mu.Lock()
-	defer d.store.mu.Unlock()
-	for _, a := range d.store.accounts {
-		if a.UserID == u.ID {
-			return a
-		}
-	}
-	d.Fatal("no account")
-	return models.Account{}
-}
-
-func (d *desk) call(callID string) models.Call {
-	d.store.mu.Lock()
-	defer d.store.mu.Unlock()
-	return clone(d.store.calls[callID])
-}
-
-// money expects what Marta has and what of it is held, in whole units.
-func (d *desk) money(balance, held int64) {
-	d.Helper()
-	a := d.account(d.marta)
-	if a.Balance != money.Amount(balance)*money.Unit || a.Held != money.Amount(held)*money.Unit {
-		d.Errorf("balance %s, held %s; want %d, %d", a.Balance, a.Held, balance, held)
-	}
-}
-
-// refused expects a refusal of a kind, and gives its reason.
-func refused(t testing.TB, err, kind error) string {
-	t.Helper()
-	var refusal *billing.Refusal
-	if !errors.As(err, &refusal) || !errors.Is(err, kind) {
-		t.Fatalf("got %v, want a refusal for %v", err, kind)
-	}
-	return refusal.Reason
-}
-
-func n(v int64) *int64 { return &v }
-
-// Evidence as Asterisk 22 gave it; milliseconds.
-func answered(source string, ms int64) models.Evidence {
-	return models.Evidence{
-		Source: source, DialStatus: "ANSWER", AnsweredMS: n(ms), Answered: n(ms / 1000), Cause: 16, Over: source == billing.SourceReducer,
-	}
-}
-
-func unanswered(source, status string, cause int) models.Evidence {
-	return models.Evidence{Source: source, DialStatus: status, Cause: cause, BillSec: n(0), Over: source == billing.SourceReducer}
 }

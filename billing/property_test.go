@@ -44,6 +44,7 @@ func anyBooks(t *rapid.T) *books {
 	}
 	p := policy()
 	p.MaxCallSeconds = rapid.Int64Range(1, 600).Draw(t, "longest call")
+	p.Slice = rapid.SampledFrom([]int64{0, 2, 5, 30, 300}).Draw(t, "slice")
 	p.Rate = func(_ models.User, number string, _ time.Time) (models.Rate, error) {
 		if r, ok := rates[number]; ok {
 			return r, nil
@@ -79,7 +80,7 @@ func channel(t *rapid.T) string { return rapid.SampledFrom(channelIDs).Draw(t, "
 func (b *books) authorize(t *rapid.T) {
 	req := billing.CallRequest{
 		CallID: channel(t), Identity: b.identity(t), Number: rapid.SampledFrom([]string{"1", "2", "3", "4", "5"}).Draw(t, "number"),
-		Ring: rapid.Int64Range(0, 100).Draw(t, "ring"),
+		Ring: rapid.Int64Range(0, 100).Draw(t, "ring"), Keeper: anyKeeper(t),
 	}
 	auth, err := b.service.Authorize(t.Context(), req)
 	var refusal *billing.Refusal
@@ -106,6 +107,50 @@ func (b *books) authorize(t *rapid.T) {
 	if err != nil || call.Held() < cost || len(call.Legs) == 0 && call.Held() != cost {
 		t.Fatalf("%d s cost %s, %v; held are %s", auth.Seconds, cost, err, call.Held())
 	}
+}
+
+func anyKeeper(t *rapid.T) int64 { return rapid.SampledFrom([]int64{0, 7, 7, 8}).Draw(t, "keeper") }
+
+// review looks at any call, as its keeper would or another one.
+func (b *books) review(t *rapid.T) {
+	before := b.store.calls[rapid.SampledFrom(slices.Sorted(b.callIDs())).Draw(t, "call")]
+	r := billing.Review{
+		CallID: before.CallID, UserID: before.UserID, Keeper: anyKeeper(t), Leg: rapid.IntRange(0, 2).Draw(t, "leg"),
+		Elapsed: time.Duration(rapid.Int64Range(-1, before.Limit*1000+2000).Draw(t, "elapsed ms")) * time.Millisecond,
+	}
+	if before.CallID == "" {
+		t.Skip("no such call")
+	}
+	kept, err := b.service.Review(t.Context(), r)
+	if err != nil {
+		t.Fatalf("review %+v: %v", r, err)
+	}
+	call := b.store.calls[before.CallID]
+	switch mine := before.State == models.CallOpen && before.Keeper != 0 && before.Keeper == r.Keeper && len(before.Legs) == r.Leg; {
+	case kept.Over && (call.Limit != before.Limit || call.Held() != before.Held()) || kept.Over && kept.Cut != "" || !kept.Over && !mine:
+		t.Fatalf("%+v, before %+v, now %+v", kept, before, call)
+	case kept.Over:
+	case kept.Cut != call.Cut || kept.Cut == "" && (kept.Limit != call.Limit || kept.Until > kept.Limit || kept.Limit < before.Limit):
+		t.Fatalf("%+v, before %+v, now %+v", kept, before, call)
+	case kept.Grown != (call.Limit > before.Limit) || kept.Grown && (r.Elapsed <= 0 || kept.Short || call.Due.Before(b.clock.Add(time.Duration(call.Limit)*time.Second-r.Elapsed))):
+		t.Fatalf("%+v after %s, before %+v, now %+v", kept, r.Elapsed, before, call)
+	}
+}
+
+// block blocks a user, or frees him.
+func (b *books) block(t *rapid.T) {
+	user := b.store.users[b.userID(rapid.SampledFrom(b.names).Draw(t, "user"))]
+	status := rapid.SampledFrom([]models.AccountStatus{models.AccountActive, models.AccountBlocked}).Draw(t, "status")
+	b.store.change(user.ID, func(a *models.Account) { a.Status = status })
+}
+
+func (b *books) userID(name string) int64 {
+	for id, u := range b.store.users {
+		if u.Username == name {
+			return id
+		}
+	}
+	return 0
 }
 
 func (b *books) evidence(t *rapid.T) models.Evidence {
@@ -274,7 +319,9 @@ func TestTheBooksAlwaysBalance(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			"move": b.move,
+			"move":   b.move,
+			"review": b.review,
+			"block":  b.block,
 			"wait": func(t *rapid.T) {
 				b.clock = b.clock.Add(time.Duration(rapid.Int64Range(0, 100_000).Draw(t, "ms")) * time.Millisecond)
 			},

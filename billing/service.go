@@ -150,6 +150,7 @@ func (s *Service) Authorize(ctx context.Context, req CallRequest) (Authorization
 	keys := req.Identity.keys(s.policy.Identify)
 	keys.Callees = []string{req.Number}
 	keys.NewCalls = []string{req.CallID}
+	keys.Share = req.Keeper != 0
 	if s.policy.Pools != nil {
 		keys.Pools = s.policy.Pools(req.Number)
 	}

@@ -395,7 +395,7 @@ func (p Policy) takeBack(s *State, id Identity, auth Authorization, now time.Tim
 // belongs to that.
 func (p Policy) release(s *State, callID string, dial int, by string, now time.Time) (change, Charge, error) {
 	call, ok := s.Calls[callID]
-	if !ok || dial != 0 && dial != call.Dials || call.State != models.CallOpen || slices.ContainsFunc(call.Notes, saysAnswered) {
+	if !ok || dial != 0 && dial != call.Dials || call.State != models.CallOpen || call.AnsweredMS != 0 || slices.ContainsFunc(call.Notes, saysAnswered) {
 		return change{}, chargeOf(call), nil
 	}
 	wallet := s.purse(call.UserID, call.Rate.Currency)

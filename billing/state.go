@@ -33,6 +33,7 @@ type Keys struct {
 	Refs      []models.Ref // transactions to look up
 	Pools     []int64      // that a call may come to count in, beside those of its user's groups and those in which it counts
 	Attempts  bool         // the pools of all carriers to whom the calls may be given are among them
+	Share     bool         // State.Sharing of all payers is needed
 	Strangers []Stranger
 }
 
@@ -53,6 +54,7 @@ func (k *Keys) add(other Keys) {
 	k.Refs = append(k.Refs, other.Refs...)
 	k.Pools = append(k.Pools, other.Pools...)
 	k.Attempts = k.Attempts || other.Attempts
+	k.Share = k.Share || other.Share
 	k.Strangers = append(k.Strangers, other.Strangers...)
 }
 
@@ -82,6 +84,7 @@ type State struct {
 	Pools        map[int64]models.Pool
 	PoolsOf      map[int64][]int64                 // of a user's groups, in order
 	Visited      map[int64]map[string]time.Time    // countries that a user has called, and since when; of those whose limits ask for it
+	Sharing      map[int64][]models.Call           // open calls of a user that are held in slices, if Keys.Share asks for them; not locked, but nobody changes what they hold
 	House        func(currency, name string) int64 // id of a house account
 	NewID        func() int64                      // id for a new call or transaction
 
@@ -99,6 +102,7 @@ type State struct {
 	Notices         []models.Notice
 	NewlyVisited    []models.Visited
 	Expiries        map[int64]time.Time // of accounts that got another
+	Moved           map[int64]bool      // users with calls in progress, whose keepers must look at them: there is more money, or less
 	Lacking         []int64             // users who need accounts for promotional credit: these are made, and all is decided again
 	Unsure          bool                // a country seems to be new, of which Visited would have to know all: all must be decided again
 	Doubt           []string            // of Keys.NewCalls, on whose absence a refusal rests: if one exists, all must be decided again
@@ -111,7 +115,7 @@ func NewState() *State {
 		ByUsername: map[string]int64{}, Accounts: map[int64][]models.Account{}, Calls: map[string]models.Call{},
 		Transactions: map[models.Ref]models.Transaction{}, Pools: map[int64]models.Pool{}, PoolsOf: map[int64][]int64{},
 		Visited: map[int64]map[string]time.Time{}, Recalled: map[int64]bool{},
-		Expiries:        map[int64]time.Time{},
+		Sharing: map[int64][]models.Call{}, Expiries: map[int64]time.Time{}, Moved: map[int64]bool{},
 		ChangedAccounts: map[int64]models.Account{}, ChangedCalls: map[string]models.Call{}, ChangedPools: map[int64]models.Pool{},
 	}
 }
@@ -143,6 +147,7 @@ func (s *State) apply(c change) {
 		s.warn(a, c)
 		s.setAccount(a)
 	}
+	s.touch(c)
 	for _, call := range c.calls {
 		s.count(s.Calls[call.CallID], -1)
 		s.count(call, 1)
@@ -162,6 +167,26 @@ func (s *State) apply(c change) {
 	for _, t := range c.transactions {
 		s.Transactions[t.Ref] = t
 		s.Posted = append(s.Posted, t)
+	}
+}
+
+// touch notes whose calls in progress, but for the one that a change is about, have more money by it, or less. A call that begins takes
+// nothing from those that go on: what they hold is theirs.
+func (s *State) touch(c change) {
+	others := func(userID, own int64) {
+		if main := (purse{s.Accounts[userID]}).main(); main != nil && main.OpenCalls > own {
+			s.Moved[userID] = true
+		}
+	}
+	if slices.ContainsFunc(c.transactions, func(t models.Transaction) bool { return t.Ref.Kind != models.KindCall }) {
+		for _, a := range c.accounts {
+			others(a.UserID, 0)
+		}
+	}
+	for _, call := range c.calls {
+		if was := s.Calls[call.CallID]; was.State == models.CallOpen && (call.State != models.CallOpen || call.Held() < was.Held()) {
+			others(call.UserID, 1)
+		}
 	}
 }
 

@@ -68,7 +68,7 @@ func TestFilesAreAllEmbedded(t *testing.T) {
 	}
 }
 
-// constants returns the constants of variables.go that name channel variables: all but two.
+// constants returns the constants of variables.go that name channel variables: all but three.
 func constants(t *testing.T) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "variables.go", nil, 0)
@@ -88,7 +88,7 @@ func constants(t *testing.T) map[string]string {
 		}
 		if strings.HasPrefix(name, "Var") {
 			found[value] = name
-		} else if value != AnsweredRoutine && value != GlobalServer {
+		} else if value != AnsweredRoutine && value != GlobalServer && value != WarningContext {
 			t.Errorf("%s is neither a variable, Var…, nor known here", name)
 		}
 		return true
@@ -343,6 +343,24 @@ func TestAnsweredRoutine(t *testing.T) {
 		}
 	}
 	t.Errorf("there is no context %s", AnsweredRoutine)
+}
+
+// TestWarning: the two halves of a warning switch their records off before anything else, and connect nobody.
+func TestWarning(t *testing.T) {
+	t.Parallel()
+	got := map[string][]step{}
+	for _, e := range extensions(t, "extensions-talktime.conf") {
+		if e.context == WarningContext {
+			got[e.pattern] = e.steps
+		}
+	}
+	want := map[string][]step{
+		"whisper": {{app: "Set(CDR_PROP(disable)=1)"}, {app: "ChanSpy(${" + VarWarnChannel + "},quWES)"}, {app: "Hangup()"}},
+		"sound":   {{app: "Set(CDR_PROP(disable)=1)"}, {app: "Wait(0.7)"}, {app: "Playback(${" + VarWarnSound + "})"}, {app: "Hangup()"}},
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(step{})); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // TestContextsExist: every context a sample sends a call to is in the samples.

@@ -49,6 +49,19 @@ const (
 	VarEnded = "TALKTIME_ENDED"
 )
 
+// Channel variables of the warning before the end of a call, which midcall sets and WarningContext reads.
+const (
+	// VarWarnChannel is the channel of the caller who is to hear it.
+	VarWarnChannel = "TALKTIME_WARN_CHANNEL"
+	// VarWarnSound is the sound file that is played, without its ending.
+	VarWarnSound = "TALKTIME_WARN_SOUND"
+)
+
+// WarningContext is the context of the two halves of a Local channel with which a caller is warned: the extension whisper speaks
+// to him alone, the extension sound plays the file. Its channels are no calls: they make no records, and whoever reads records leaves
+// out those that have this context.
+const WarningContext = "talktime-warning"
+
 // AnsweredRoutine is the context of the routine that Dial runs on the callee's channel when that
 // answers, through its option U(): it sets VarAnswered on the caller's channel.
 const AnsweredRoutine = "talktime-answered"

@@ -58,13 +58,20 @@ type site struct {
 // newSite makes a database and starts fastagi on it. Empty url: an SQLite file of its own.
 func newSite(t *testing.T, url string, env map[string]string) *site {
 	t.Helper()
+	s := unstarted(t, url, env)
+	s.start()
+	return s
+}
+
+// unstarted is the same without fastagi.
+func unstarted(t *testing.T, url string, env map[string]string) *site {
+	t.Helper()
 	s := &site{t: t, dir: t.TempDir(), url: url, addr: freeAddr(t), env: env}
 	if s.url == "" {
 		s.url = "sqlite:" + filepath.Join(s.dir, "talktime.db")
 	}
 	s.db = openStore(t, s.url)
 	t.Cleanup(s.showLogs)
-	s.start()
 	return s
 }
 

@@ -20,7 +20,7 @@ type Picture struct {
 	// Calls hold money, oldest first: those with a channel, those that have missed it only for a moment, or all when Asterisk is away.
 	Calls   []*Call
 	Stuck   []*Call // that hold money although Asterisk has had no channel of theirs for a while, oldest first
-	Foreign []*Call // that another Asterisk has, oldest first; nothing else is known of them
+	Foreign []*Call // that another Asterisk has, oldest first; of their talk is known what whoever extends them has noted
 }
 
 // Role is what a channel is in a call of ours.
@@ -55,10 +55,47 @@ type Call struct {
 	Talking  bool       // the talk goes on
 	Talked   *int64     // whole seconds, all legs together; nil: not answered, or not known of each leg
 	Cost     *money.Amount
-	Left     *int64 // seconds that the hold still pays for; nil: not answered
+	// Left is for how many seconds it can still last; nil: not answered. One that somebody extends lasts as long as its user can pay for it and
+	// for his other calls, as they share now what he has; another one as long as what it holds pays for.
+	Left      *int64
+	SliceLeft *int64 // seconds that what it holds still pays for, of one that somebody extends; nil: of another, or not answered
 
 	Unreadable error // why no more than its ids is known; nil: all is known
 }
+
+// kept reports whether somebody extends the call.
+func (c *Call) kept() bool { return c.Keeper != 0 && c.Cut == "" && c.Unreadable == nil }
+
+// noted is the answer to the last dial, as whoever extends the call has noted it; zero: it was not noted.
+func (c *Call) noted() time.Time {
+	if c.AnsweredMS == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(c.AnsweredMS).Add(c.again()) // what passed before a further dial counts as talked
+}
+
+// again is how long after the first dial of its leg the last one was permitted.
+func (c *Call) again() time.Duration { return max(c.dialled().Sub(c.Authorized), 0) }
+
+// elapsed is how much of its Limit has passed at a moment; 0 before the answer.
+func (c *Call) elapsed(now time.Time) time.Duration {
+	switch {
+	case c.AnsweredMS != 0:
+		return max(now.Sub(time.UnixMilli(c.AnsweredMS)), 0)
+	case c.Left != nil:
+		return seconds(c.Limit - *c.Left)
+	}
+	return 0
+}
+
+// talkUnseen works out the same as talk where Asterisk says nothing of a call, by what is noted of it. A call that must be over by now does not talk.
+func (c *Call) talkUnseen(now time.Time) {
+	if at := c.noted(); c.Unreadable == nil && !at.IsZero() && c.elapsed(now) <= seconds(c.Limit) {
+		c.talk(now, []answer{{at: at}}, time.Time{})
+	}
+}
+
+func seconds(n int64) time.Duration { return time.Duration(n) * time.Second }
 
 // dialled is when the last dial was permitted: of a leg that was dialled again that is later than the leg.
 func (c *Call) dialled() time.Time {

@@ -41,12 +41,15 @@ type Store interface {
 	// OpenCalls are calls that hold money, as billing.OpenCalls says.
 	OpenCalls(ctx context.Context, after int64, limit int) ([]billing.OpenCall, error)
 	Usernames(ctx context.Context, ids []int64) (map[int64]string, error)
+	// Payers are users with their limits, and their accounts by user. Those that do not exist are missing.
+	Payers(ctx context.Context, ids []int64) (map[int64]models.User, map[int64][]models.Account, error)
 }
 
 // Options of a Service.
 type Options struct {
 	Asterisk Asterisk // nil: there is none, and pictures have no channels
 	Store    Store
+	Policy   billing.Policy   // of how long calls may last, as who permits them has it
 	Now      func() time.Time // nil: the clock. That of Asterisk and of who permits calls must be the same, but for a second or two
 	Logger   *slog.Logger     // nil: no logs
 }
@@ -212,14 +215,14 @@ func (s *Service) picture(ctx context.Context) (*Picture, error) {
 	var away error
 	var asked sync.WaitGroup
 	asked.Go(func() { channels, away = s.channels(ctx) })
-	calls, err := s.calls(ctx)
+	calls, payers, err := s.calls(ctx)
 	asked.Wait()
 	if err != nil {
 		return nil, err
 	}
 	p := join(at, channels, calls, s.memory, s.home)
 	if away == nil && slices.ContainsFunc(calls, s.lost) {
-		if calls, err = s.calls(ctx); err != nil {
+		if calls, payers, err = s.calls(ctx); err != nil {
 			return nil, err
 		}
 		p = join(at, channels, calls, s.memory, s.home)
@@ -227,7 +230,10 @@ func (s *Service) picture(ctx context.Context) (*Picture, error) {
 	p.Why, p.Asterisk = away, away == nil
 	if !p.Asterisk {
 		p.Calls = calls
-		return p, nil
+		for _, c := range calls {
+			c.talkUnseen(at)
+		}
+		return p, s.share(at, calls, payers)
 	}
 	s.memory.keep(channels)
 	s.catchUp(ctx, calls)
@@ -242,6 +248,7 @@ func (s *Service) picture(ctx context.Context) (*Picture, error) {
 			continue
 		}
 		if s.home.foreign(c) {
+			c.talkUnseen(at)
 			p.Foreign = append(p.Foreign, c)
 			continue
 		}
@@ -257,7 +264,41 @@ func (s *Service) picture(ctx context.Context) (*Picture, error) {
 		}
 	}
 	s.missing = missing
-	return p, nil
+	return p, s.share(at, calls, payers)
+}
+
+// payers are users with calls that somebody extends.
+type payers struct {
+	users    map[int64]models.User
+	accounts map[int64][]models.Account
+}
+
+// share works out how long the calls can last that somebody extends, by what their users have now.
+func (s *Service) share(at time.Time, calls []*Call, by payers) error {
+	of := make(map[int64][]*Call, len(by.users))
+	for _, c := range calls {
+		of[c.UserID] = append(of[c.UserID], c)
+	}
+	for id, user := range by.users {
+		calls := of[id]
+		if slices.ContainsFunc(calls, func(c *Call) bool { return c.Unreadable != nil }) {
+			continue // what it holds is not known
+		}
+		open := make([]billing.Lasting, len(calls))
+		for i, c := range calls {
+			open[i] = billing.Lasting{Call: c.Call, Elapsed: c.elapsed(at)}
+		}
+		left, err := s.o.Policy.Left(user, by.accounts[id], open, at)
+		if err != nil {
+			return fmt.Errorf("work out how long the calls of user %d can last: %w", id, err)
+		}
+		for i, c := range calls {
+			if c.kept() && c.Left != nil {
+				c.SliceLeft, c.Left = c.Left, &left[i]
+			}
+		}
+	}
+	return nil
 }
 
 // lost reports whether a call is without its channel for the first time.
@@ -275,15 +316,14 @@ func (s *Service) channels(ctx context.Context) ([]pbx.Channel, error) {
 	return s.o.Asterisk.CoreShowChannels(ctx)
 }
 
-// calls reads all calls that hold money, with the names of their users.
-func (s *Service) calls(ctx context.Context) ([]*Call, error) {
-	var calls []*Call
-	var users []int64
-	seen := map[int64]bool{0: true}
+// calls reads all calls that hold money, with the names of their users, and what those have whose calls somebody extends.
+func (s *Service) calls(ctx context.Context) (calls []*Call, by payers, err error) {
+	var users, paying []int64
+	seen, pays := map[int64]bool{0: true}, map[int64]bool{}
 	for after := int64(0); ; {
 		open, err := s.o.Store.OpenCalls(ctx, after, page)
 		if err != nil {
-			return nil, fmt.Errorf("read open calls: %w", err)
+			return nil, by, fmt.Errorf("read open calls: %w", err)
 		}
 		for i := range open {
 			c := &Call{Call: open[i].Call, Unreadable: open[i].Err}
@@ -293,6 +333,9 @@ func (s *Service) calls(ctx context.Context) ([]*Call, error) {
 					users, seen[id] = append(users, id), true
 				}
 			}
+			if c.kept() && !pays[c.UserID] {
+				paying, pays[c.UserID] = append(paying, c.UserID), true
+			}
 		}
 		if len(open) < page {
 			break
@@ -300,12 +343,17 @@ func (s *Service) calls(ctx context.Context) ([]*Call, error) {
 	}
 	names, err := s.o.Store.Usernames(ctx, users)
 	if err != nil {
-		return nil, fmt.Errorf("read the names of users: %w", err)
+		return nil, by, fmt.Errorf("read the names of users: %w", err)
 	}
 	for _, c := range calls {
 		c.Username, c.CalleeUsername = names[c.UserID], names[c.CalleeID]
 	}
-	return calls, nil
+	if len(paying) > 0 {
+		if by.users, by.accounts, err = s.o.Store.Payers(ctx, paying); err != nil {
+			return nil, by, fmt.Errorf("read what users have: %w", err)
+		}
+	}
+	return calls, by, nil
 }
 
 // catchUp asks Asterisk, once for each dial, when those calls were answered whose answer was not heard. What does not fit into the time is asked
@@ -321,6 +369,10 @@ func (s *Service) catchUp(ctx context.Context, calls []*Call) {
 			continue
 		}
 		question, ask := s.memory.unasked(c)
+		if at := c.noted(); !at.IsZero() {
+			s.memory.asked(c, question, at, s.o.Now())
+			continue
+		}
 		if !ask {
 			continue
 		}

@@ -133,7 +133,8 @@ type books struct {
 	mu    sync.Mutex
 	calls []models.Call
 	err   error
-	bad   error // why none can be read
+	bad   error        // why none can be read
+	has   money.Amount // every user's balance
 	read  int
 
 	asked   chan struct{} // nil: they are told at once, else when this was closed and ctx has ended
@@ -167,6 +168,18 @@ func (b *books) Usernames(_ context.Context, ids []int64) (map[int64]string, err
 		names[id] = fmt.Sprint("user", id)
 	}
 	return names, nil
+}
+
+// Payers say that something else is held than what the calls say: they were read a moment later.
+func (b *books) Payers(_ context.Context, ids []int64) (map[int64]models.User, map[int64][]models.Account, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	users, accounts := map[int64]models.User{}, map[int64][]models.Account{}
+	for _, id := range ids {
+		users[id] = models.User{ID: id, Currency: "EUR"}
+		accounts[id] = []models.Account{{ID: id, UserID: id, Name: models.MainAccount, Currency: "EUR", Status: models.AccountActive, Balance: b.has, Held: money.Unit}}
+	}
+	return users, accounts, nil
 }
 
 func hold(id int64, callID string, authorized time.Time) models.Call {
@@ -203,7 +216,7 @@ func listening(t *testing.T, a *asterisk, b *books) (*livecalls.Service, *clock,
 	}
 	t.Cleanup(client.Close)
 	c := &clock{t: time.Unix(1_800_000_000, 0)}
-	s := livecalls.New(livecalls.Options{Asterisk: client, Store: b, Now: c.now})
+	s := livecalls.New(livecalls.Options{Asterisk: client, Store: b, Policy: billing.Policy{MaxCallSeconds: 3600}, Now: c.now})
 	ctx, stop := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { s.Run(ctx) })

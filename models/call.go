@@ -39,6 +39,12 @@ type Call struct {
 	Dials      int       // how often it was authorised: once, and again for each further dial under its hold
 	Routing    Routing   // where it goes, and in which pools it counts
 
+	// Of a call that is held in slices.
+	Slice      int64  // seconds of a slice; 0: all of the call was held at once
+	Keeper     int64  // the process that extends it; 0: nobody does
+	AnsweredMS int64  // when its last leg was answered, by the keeper's clock, Unix time; 0: not yet, or not known
+	Cut        string // why it was ended by us; empty: it was not
+
 	// What is known of the talk. Evidence is kept as notes until the call is settled.
 	Notes    []Evidence
 	Ended    *time.Time // when we learned that it was over

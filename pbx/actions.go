@@ -144,6 +144,22 @@ func (c *Client) Hangup(ctx context.Context, channel string, cause int) error {
 	return err
 }
 
+// AbsoluteTimeout lets a channel, which is given by its name or its unique id, live for so long from now on, in milliseconds, whatever limit it
+// had. Less than a millisecond is models.ErrInvalid: Hangup does that. models.ErrNotFound when there is no such channel (any more); of one that
+// is about to end Asterisk may say that it was done. It needs the right to write "call".
+func (c *Client) AbsoluteTimeout(ctx context.Context, channel string, rest time.Duration) error {
+	if err := shaped("channel", channel); err != nil {
+		return err
+	}
+	ms := rest.Milliseconds()
+	if ms < 1 {
+		return fmt.Errorf("a channel cannot live for another %s: %w", rest, models.ErrInvalid)
+	}
+	const perSecond = 1000
+	_, err := c.order(ctx, "AbsoluteTimeout", Field{"Channel", channel}, Field{"Timeout", fmt.Sprintf("%d.%03d", ms/perSecond, ms%perSecond)})
+	return err
+}
+
 // NoExtensionError means that the dialplan has no such place. It is a models.ErrNotFound.
 type NoExtensionError struct{ Context, Exten string }
 

@@ -19,6 +19,9 @@ import (
 func orders() map[string]func(ctx context.Context, c *Client) error {
 	return map[string]func(ctx context.Context, c *Client) error{
 		"Hangup": func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "PJSIP/204-000000bf", 102) },
+		"AbsoluteTimeout": func(ctx context.Context, c *Client) error {
+			return c.AbsoluteTimeout(ctx, "lab-1795211572.186", 61_050_999*time.Microsecond)
+		},
 		"Redirect": func(ctx context.Context, c *Client) error {
 			return c.Redirect(ctx, "Local/1@agents-0000001a;2", "from-phones", "600", 1)
 		},
@@ -66,8 +69,9 @@ func response(p *peer, a action, how string, reason int) {
 func TestOrders(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
-		"Hangup":   "Cause:102 Channel:PJSIP/204-000000bf",
-		"Redirect": "Channel:Local/1@agents-0000001a;2 Context:from-phones Exten:600 Priority:1",
+		"Hangup":          "Cause:102 Channel:PJSIP/204-000000bf",
+		"AbsoluteTimeout": "Channel:lab-1795211572.186 Timeout:61.050",
+		"Redirect":        "Channel:Local/1@agents-0000001a;2 Context:from-phones Exten:600 Priority:1",
 		"Originate": `Account:acc1 Async:true CallerID:"Ana" <2003> Channel:PJSIP/2003 ChannelId:ctc-1 Context:from-phones Exten:59899123000 Priority:1 ` +
 			"Timeout:20000 Variable:WHY=a=b c", // of two fields of one name the scripted server keeps the last
 		"QueueAdd":       "Interface:PJSIP/204 MemberName:Nora Paused:true Penalty:2 Queue:support StateInterface:",
@@ -275,24 +279,29 @@ func TestInvalidOrders(t *testing.T) {
 	s := &server{}
 	bubble(t, s, func(t *testing.T, c *Client) {
 		invalid := map[string]func(context.Context, *Client) error{
-			"pattern":        func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "/.*/", 0) },
-			"no channel":     func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "", 0) },
-			"cause":          func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "1.2", 128) },
-			"priority":       func(ctx context.Context, c *Client) error { return c.Redirect(ctx, "1.2", "a", "1", 0) },
-			"context":        func(ctx context.Context, c *Client) error { return c.Redirect(ctx, "1.2", "a,b", "1", 1) },
-			"variable":       call(func(o *Originate) { o.Variables = []Field{{"SHELL(rm)", "x"}} }),
-			"two variables":  call(func(o *Originate) { o.Variables = []Field{{"A", "x,B=y"}} }),
-			"two telephones": call(func(o *Originate) { o.Channel = "PJSIP/1&PJSIP/2" }),
-			"no telephone":   call(func(o *Originate) { o.Channel = "PJSIP" }),
-			"no id":          call(func(o *Originate) { o.ChannelID = "" }),
-			"name":           call(func(o *Originate) { o.Name = `Ana" <1>` }),
-			"number":         call(func(o *Originate) { o.Number = "1>" }),
-			"for ever":       call(func(o *Originate) { o.Ring = time.Hour }),
-			"whole database": func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "") },
-			"whole family":   func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER") },
-			"wildcard":       func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/%") },
-			"one of any":     func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/20_/followme") },
-			"way up":         func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/../x") },
+			"pattern":    func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "/.*/", 0) },
+			"no channel": func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "", 0) },
+			"cause":      func(ctx context.Context, c *Client) error { return c.Hangup(ctx, "1.2", 128) },
+			"no time": func(ctx context.Context, c *Client) error {
+				return c.AbsoluteTimeout(ctx, "1.2", 999*time.Microsecond)
+			},
+			"time that has passed": func(ctx context.Context, c *Client) error { return c.AbsoluteTimeout(ctx, "1.2", -time.Second) },
+			"limits of all":        func(ctx context.Context, c *Client) error { return c.AbsoluteTimeout(ctx, "/.*/", time.Second) },
+			"priority":             func(ctx context.Context, c *Client) error { return c.Redirect(ctx, "1.2", "a", "1", 0) },
+			"context":              func(ctx context.Context, c *Client) error { return c.Redirect(ctx, "1.2", "a,b", "1", 1) },
+			"variable":             call(func(o *Originate) { o.Variables = []Field{{"SHELL(rm)", "x"}} }),
+			"two variables":        call(func(o *Originate) { o.Variables = []Field{{"A", "x,B=y"}} }),
+			"two telephones":       call(func(o *Originate) { o.Channel = "PJSIP/1&PJSIP/2" }),
+			"no telephone":         call(func(o *Originate) { o.Channel = "PJSIP" }),
+			"no id":                call(func(o *Originate) { o.ChannelID = "" }),
+			"name":                 call(func(o *Originate) { o.Name = `Ana" <1>` }),
+			"number":               call(func(o *Originate) { o.Number = "1>" }),
+			"for ever":             call(func(o *Originate) { o.Ring = time.Hour }),
+			"whole database":       func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "") },
+			"whole family":         func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER") },
+			"wildcard":             func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/%") },
+			"one of any":           func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/20_/followme") },
+			"way up":               func(ctx context.Context, c *Client) error { return AstDB{c}.DeleteTree(ctx, "AMPUSER/../x") },
 			"long value": func(ctx context.Context, c *Client) error {
 				return AstDB{c}.Put(ctx, extension.DBEntry{Family: "a", Key: "b", Value: strings.Repeat("x", 1000)})
 			},

@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,15 @@ type Record struct {
 	Own bool
 	// OwnCallee says that the called number is a user's of ours.
 	OwnCallee bool
+}
+
+// WarningContext is the context of the Local channels by which callers are warned of the end of their calls. Our dialplan keeps them from
+// making records; where Asterisk writes some all the same, they are no calls, and no source hands them out.
+const WarningContext = "talktime-warning"
+
+// Warning reports whether a record is of such a channel. It needs FieldContext and FieldChannel.
+func (r *Record) Warning() bool {
+	return string(r.Context) == WarningContext || bytes.HasPrefix(r.Channel, []byte("Local/")) && bytes.Contains(r.Channel, []byte("@"+WarningContext+"-"))
 }
 
 // Fields says which texts of a Record are asked for; those that are not may be empty. Times and lengths always come.

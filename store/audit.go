@@ -24,9 +24,9 @@ func (s *Store) Audit(ctx context.Context) (billing.AuditReport, error) {
 	err := s.read.WithContext(ctx).Transaction(func(db *gorm.DB) error {
 		a := auditor{
 			txn: txn{store: s, conn: db.Statement.ConnPool, dialect: s.dialect}, report: &report, held: map[holder]money.Amount{},
-			open: map[int64]int64{}, pooled: map[int64]int64{},
+			open: map[int64]int64{}, pooled: map[int64]int64{}, listed: map[int64]int64{},
 		}
-		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.calls, a.rerates, a.accounts, a.pools, a.strays} {
+		for _, step := range []func(context.Context) error{a.counts, a.transactions, a.kept, a.calls, a.rerates, a.accounts, a.pools, a.strays} {
 			if err := step(ctx); err != nil {
 				return err
 			}
@@ -48,6 +48,7 @@ type auditor struct {
 	held    map[holder]money.Amount // from the open calls
 	open    map[int64]int64         // calls of a user
 	pooled  map[int64]int64         // open calls in a pool
+	listed  map[int64]int64         // users of the calls that are listed as kept
 	entries int64                   // that belong to a transaction
 	charges int64                   // transactions that are a call's
 	posted  int64                   // of them, those whose call was found
@@ -123,14 +124,7 @@ func (a *auditor) transactions(ctx context.Context) error {
 
 // calls: each is charged what its seconds cost, once, and the ledger says the same.
 func (a *auditor) calls(ctx context.Context) error {
-	columns := ""
-	for i, name := range splitColumns(callColumns) {
-		if i > 0 {
-			columns += ", "
-		}
-		columns += "c." + name
-	}
-	return a.query(ctx, "SELECT "+columns+`, COUNT(DISTINCT t.id),
+	return a.query(ctx, "SELECT "+qualified("c", callColumns)+`, COUNT(DISTINCT t.id),
 			COALESCE(SUM(CASE WHEN acc.user_id <> 0 AND acc.user_id = c.user_id THEN e.amount ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'revenue' THEN e.amount ELSE 0 END), 0),
 			COALESCE(SUM(CASE WHEN acc.user_id = 0 AND acc.name = 'shortfall' THEN e.amount ELSE 0 END), 0)
@@ -159,8 +153,36 @@ func (a *auditor) calls(ctx context.Context) error {
 			return nil
 		}
 		a.report.CheckCall(c, customer, revenue, shortfall, posted)
+		if isKept(c) {
+			a.checkKept(c)
+		}
 		return nil
 	})
+}
+
+// kept reads the list of calls that somebody extends. A program of before there were any leaves those on it that it closes.
+func (a *auditor) kept(ctx context.Context) error {
+	return a.query(ctx, "SELECT user_id, call_key FROM kept_calls", nil, func(rows *sql.Rows) error {
+		var user, call int64
+		err := rows.Scan(&user, &call)
+		a.listed[call] = user
+		return err
+	})
+}
+
+// checkKept: an open call that somebody extends is listed, so that its user's other calls know of it, and all that it may last is held.
+func (a *auditor) checkKept(c models.Call) {
+	if user, ok := a.listed[c.ID]; !ok || user != c.UserID {
+		a.report.Differ("call %s is kept by %d, but not listed as kept", c.CallID, c.Keeper)
+	}
+	if c.Limit == 0 {
+		return
+	}
+	rate := c.Rate
+	rate.Grace = 0 // it may go on past it
+	if cost, err := billing.Cost(rate, c.Limit); err != nil || c.Held() < cost {
+		a.report.Differ("call %s may last %d s, which cost %s, but holds %s", c.CallID, c.Limit, cost, c.Held())
+	}
 }
 
 // rerates: each adjustment follows the one before it, beginning with the charge of its call, never makes that negative, and the

@@ -94,7 +94,7 @@ func (t cdrTable) latest(columns []string, q models.CDRQuery) (query string, arg
 	if t.locks {
 		query += "SQL_BUFFER_RESULT "
 	}
-	return fmt.Sprintf("%s%s FROM cdr WHERE %s ORDER BY calldate DESC LIMIT %d", query, quotedAll(columns), strings.Join(where, " AND "), q.Limit), args
+	return fmt.Sprintf("%s%s FROM cdr WHERE %s%s ORDER BY calldate DESC LIMIT %d", query, quotedAll(columns), strings.Join(where, " AND "), t.noWarnings(), q.Limit), args
 }
 
 // ownLater is how far in the future records may lie that somebody wrote or imported.

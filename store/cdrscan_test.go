@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"talktime/dialplan"
+	"talktime/models"
 	"talktime/stats"
 	"talktime/store"
 	"talktime/store/storetest"
@@ -225,6 +226,53 @@ func TestForeignSelection(t *testing.T) {
 						t.Errorf("%d: %q %q %q is sent", selection, r.LastApp, r.Disposition, r.Dst)
 					}
 				}
+			}
+		})
+	}
+}
+
+// TestForeignWarnings: what a caller was warned with is no call, whatever the rest of its record says; what only looks like it is one.
+func TestForeignWarnings(t *testing.T) {
+	t.Parallel()
+	if stats.WarningContext != dialplan.WarningContext {
+		t.Error("records of warnings are looked for in another context than they have")
+	}
+	for name, change := range map[string]string{
+		"as the sample is": "SELECT 1",
+		"with NULL":        "ALTER TABLE cdr MODIFY dcontext VARCHAR(80) NULL, MODIFY channel VARCHAR(80) NULL",
+		"latin1":           "ALTER TABLE cdr CONVERT TO CHARACTER SET latin1 COLLATE latin1_swedish_ci",
+		"bytes":            "ALTER TABLE cdr MODIFY dcontext VARBINARY(80) NULL, MODIFY channel VARBINARY(80) NULL",
+		"no channel":       "ALTER TABLE cdr DROP channel",
+		"no context":       "ALTER TABLE cdr DROP dcontext",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newForeign(t, "UTC")
+			f.exec("INSERT INTO cdr (calldate, uniqueid, lastapp, disposition, dst, dcontext, channel, src) VALUES " + `
+				('2026-11-20 10:00:00', 'warning 1', 'ChanSpy', 'ANSWERED', 'whisper', 'talktime-warning', 'Local/whisper@talktime-warning-00000000;2', ''),
+				('2026-11-20 10:00:00', 'warning 2', 'Playback', 'ANSWERED', 'sound', 'talktime-warning', 'Local/whisper@talktime-warning-00000000;1', ''),
+				('2026-11-20 10:00:00', 'warning 3', 'Dial', 'ANSWERED', '59899000001', 'talktime-warning', 'Local/whisper@talktime-warning-0000001a;1', '2001'),
+				('2026-11-20 10:00:01', 'call 1', 'Dial', 'ANSWERED', '59899000001', 'talktime-caller', 'PJSIP/204-00000001', '2001'),
+				('2026-11-20 10:00:02', 'call 2', 'Dial', 'ANSWERED', '59899000001', 'Talktime-warning', 'PJSIP/talktime-warning-00000001', '2001'),
+				('2026-11-20 10:00:03', 'call 3', 'Dial', 'ANSWERED', '59899000001', 'talktime-warning ', 'local/1@talktime-warning-00000001;1', '2001'),
+				('2026-11-20 10:00:04', 'call 4', 'Dial', 'ANSWERED', '59899000001', '', 'Local/1@talktime-warnings-00000001;1', '2001')`)
+			f.exec(change)
+			want := []string{"call 1", "call 2", "call 3", "call 4"}
+			if name == "with NULL" {
+				f.exec("UPDATE cdr SET dcontext = NULL, channel = NULL WHERE uniqueid LIKE 'call%'")
+			}
+			for _, selection := range []stats.Selection{stats.Everything, stats.Dialled, stats.Seizures, stats.Connected} {
+				scan := november
+				scan.Select = selection
+				if diff := cmp.Diff(want, uniqueIDs(scanned(t, f.source, scan))); diff != "" {
+					t.Errorf("%d: %s", selection, diff)
+				}
+			}
+			latest, err := f.source.LatestCDRs(t.Context(), models.CDRQuery{Limit: 10, IncludeS: true})
+			ids := column(t, latest, "uniqueid")
+			slices.Reverse(ids)
+			if diff := cmp.Diff(want, ids); err != nil || diff != "" {
+				t.Errorf("%v %s", err, diff)
 			}
 		})
 	}

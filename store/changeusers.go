@@ -23,6 +23,7 @@ func countUsers(db *gorm.DB, more int) error {
 
 // inTransaction does all of do or nothing, again when another transaction was in its way, or had the ids that we gave.
 func (s *Store) inTransaction(ctx context.Context, do func(*gorm.DB) error) error {
+	s.watchKeepers(ctx)
 	for try := 1; ; try++ {
 		err := s.write.WithContext(ctx).Transaction(do)
 		taken := errors.Is(err, errTakenID)
@@ -183,6 +184,11 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			known[i] = u.ID
 		}
 		if err := s.joinIn(db, known, *c.Groups, actor); err != nil {
+			return 0, err
+		}
+	}
+	if c.Blocked != nil || c.CreditLimit != nil {
+		if err := s.moved(db, ids...); err != nil {
 			return 0, err
 		}
 	}

@@ -28,12 +28,16 @@ type phoneCall struct {
 	reconciler *billing.Reconciler
 	clock      time.Time
 	id, clid   string
+	user       int64
 
 	up       time.Time // when the channel was first answered; zero: it was not
 	status   string    // DIALSTATUS
 	answered *int64    // ANSWEREDTIME_MS
 	helped   bool      // TALKTIME_EMERGENCY
 	spool    []billing.CallResult
+
+	keeper int64 // of the last dial; 0: nobody
+	leg    int
 
 	talked int64  // with somebody, in seconds
 	unsure int64  // seconds under a hold that goes on, in which the channel did something else
@@ -94,7 +98,7 @@ func word(e models.Evidence) string {
 
 // authorizes asks for a permission, as the scripts do: with what the channel shows, once it has called before.
 func (p *phoneCall) authorizes(number string) (auth billing.Authorization, ok bool) {
-	req := billing.CallRequest{CallID: p.id, Identity: p.face(), Number: number, Fresh: true}
+	req := billing.CallRequest{CallID: p.id, Identity: p.face(), Number: number, Fresh: true, Keeper: rapid.Int64Range(0, 2).Draw(p.T, "keeper")}
 	auth, err := p.service.Authorize(p.Context(), req)
 	if errors.Is(err, billing.ErrCalledBefore) {
 		req.Fresh = false
@@ -111,7 +115,7 @@ func (p *phoneCall) authorizes(number string) (auth billing.Authorization, ok bo
 		p.Fatal(err)
 	}
 	p.say("authorised %s leg %d dial %d, repeated %t", auth.CallID, auth.Leg, auth.Dial, auth.Repeated)
-	p.last, p.open = auth.CallID, true
+	p.last, p.open, p.keeper, p.leg = auth.CallID, true, auth.Keeper, auth.Leg
 	return auth, true
 }
 
@@ -205,9 +209,29 @@ func (p *phoneCall) talks(seconds int64) {
 	if p.up.IsZero() {
 		p.up = p.clock
 	}
-	p.wait(seconds)
+	for elapsed := int64(0); elapsed < seconds; {
+		p.wait(1)
+		elapsed++
+		p.reviewed(time.Duration(elapsed) * time.Second)
+	}
 	p.talked += seconds
 	p.say("talked %d s", seconds)
+}
+
+// reviewed is what a keeper does while the channel talks.
+func (p *phoneCall) reviewed(elapsed time.Duration) {
+	if p.keeper == 0 {
+		return
+	}
+	kept, err := p.service.Review(p.Context(), billing.Review{
+		CallID: p.last, UserID: p.user, Keeper: p.keeper, Identity: p.face(), Leg: p.leg, Elapsed: elapsed,
+	})
+	if err != nil {
+		p.Fatal(err)
+	}
+	if kept.Grown {
+		p.say("held for %d s after %s", kept.Limit, elapsed)
+	}
 }
 
 // idles lets the channel listen to something.
@@ -268,13 +292,16 @@ func TestEveryTalkIsChargedOnceOrListed(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		i := n.Add(1)
 		p := &phoneCall{T: t, store: db, clock: began, id: fmt.Sprint("pbx-1.", i), clid: fmt.Sprintf("555%06d", i)}
-		p.service = billing.New(billing.Options{Store: db, Policy: policy(200), Lanes: db.Lanes(), Now: func() time.Time { return p.clock }})
+		rules := policy(200)
+		rules.Slice = rapid.SampledFrom([]int64{0, 2, 5, 60}).Draw(t, "slice")
+		p.service = billing.New(billing.Options{Store: db, Policy: rules, Lanes: db.Lanes(), Now: func() time.Time { return p.clock }})
 		defer p.service.Close()
 		p.reconciler = &billing.Reconciler{Service: p.service, Calls: db, Logger: slog.New(slog.DiscardHandler), Now: func() time.Time { return p.clock }}
 		user, err := db.AddUser(context.Background(), models.NewUser{Username: "u" + p.clid, CLID: p.clid, Balance: 10_000 * money.Unit}, "test")
 		if err != nil {
 			t.Fatal(err)
 		}
+		p.user = user.ID
 		for range rapid.IntRange(1, 6).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"dial", "dial", "dial", "help", "idle", "spool", "reconcile"}).Draw(t, "step") {
 			case "dial":

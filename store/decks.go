@@ -56,10 +56,13 @@ func (s *Store) lockDeck(db *gorm.DB, name string) (deckRow, error) {
 
 func noDeck(name string) error { return fmt.Errorf("tariff %q: %w", name, models.ErrNotFound) }
 
-// decksChanged makes every process read the decks again. It comes first in each change of them: two at once then wait for each
-// other, and neither rests on what the other is about to change.
-func decksChanged(db *gorm.DB) error {
-	return db.Exec("UPDATE counters SET value = value + 1 WHERE name = 'decks'").Error
+// decksChanged makes every process read the decks again, and look at all calls that it keeps. It comes first in each change of them: two at
+// once then wait for each other, and neither rests on what the other is about to change.
+func (s *Store) decksChanged(db *gorm.DB) error {
+	if err := db.Exec("UPDATE counters SET value = value + 1 WHERE name = 'decks'").Error; err != nil {
+		return err
+	}
+	return s.allMoved(db)
 }
 
 // AddDeck makes a deck, which has no rates yet. A name that is taken is models.ErrConflict, and so is a default in the place of
@@ -71,7 +74,7 @@ func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (m
 	row := deckRow{Name: d.Name, Currency: d.Currency, Zone: d.Zone, IsDefault: d.Default}
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
 		row.ID, row.CreatedAt = 0, s.now().UTC()
-		if err := decksChanged(db); err != nil {
+		if err := s.decksChanged(db); err != nil {
 			return err
 		}
 		if err := freeDefault(db, row); err != nil {
@@ -118,7 +121,7 @@ func (s *Store) openHouse(db *gorm.DB, currency string) error {
 // is models.ErrConflict: nobody could call.
 func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor string) error {
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil {
+		if err := s.decksChanged(db); err != nil {
 			return err
 		}
 		row, err := s.lockDeck(db, name)
@@ -151,7 +154,7 @@ func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor 
 func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 	var versions []int64
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil {
+		if err := s.decksChanged(db); err != nil {
 			return err
 		}
 		row, err := s.lockDeck(db, name)
@@ -231,6 +234,9 @@ func (s *Store) AssignDeck(ctx context.Context, user int64, deck string, actor s
 		if err := db.Exec("UPDATE users SET deck_id = ? WHERE id = ?", id, user).Error; err != nil {
 			return err
 		}
+		if err := s.moved(db, user); err != nil {
+			return err
+		}
 		return s.logAssigned(db, actor, "user.tariff", row.Username, row.DeckID, deck)
 	}))
 }
@@ -239,7 +245,7 @@ func (s *Store) AssignDeck(ctx context.Context, user int64, deck string, actor s
 // currency.
 func (s *Store) AssignGroupDeck(ctx context.Context, group, deck string, actor string) error {
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil { // the first one makes us look for those of groups
+		if err := s.decksChanged(db); err != nil { // the first one makes us look for those of groups
 			return err
 		}
 		row, err := lockGroup(db, 0, group)

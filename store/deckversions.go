@@ -43,7 +43,7 @@ func (s *Store) importVersion(ctx context.Context, v models.DeckVersion, each fu
 	err := s.importRates(ctx, v.ID, &v.Rates, each)
 	if err == nil {
 		err = s.inTransaction(ctx, func(db *gorm.DB) error {
-			if err := decksChanged(db); err != nil {
+			if err := s.decksChanged(db); err != nil {
 				return err
 			}
 			row, err := s.lockDeck(db, v.Deck)
@@ -183,7 +183,7 @@ func stampOrNil(t time.Time) any {
 func (s *Store) ActivateDeck(ctx context.Context, deck string, number int, from time.Time, actor string) (models.DeckVersion, error) {
 	var id int64
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil {
+		if err := s.decksChanged(db); err != nil {
 			return err
 		}
 		row, err := s.lockDeck(db, deck)
@@ -246,7 +246,7 @@ func current(all []activation, at time.Time) int {
 func (s *Store) RollBackDeck(ctx context.Context, deck string, version int, actor string) (models.DeckVersion, error) {
 	var number int
 	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil {
+		if err := s.decksChanged(db); err != nil {
 			return err
 		}
 		row, err := s.lockDeck(db, deck)

@@ -310,6 +310,9 @@ func (s *Store) addMembers(db *gorm.DB, group int64, users []int64) error {
 		if err != nil {
 			return err
 		}
+		if err := s.moved(db, part...); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -417,11 +420,17 @@ func (s *Store) changeGroup(db *gorm.DB, name string, c models.GroupChange, acto
 
 func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) error {
 	if m.All != nil {
+		if err := s.membersMoved(db, group); err != nil {
+			return err
+		}
 		if err := db.Exec("DELETE FROM members WHERE group_id = ?", group).Error; err != nil {
 			return err
 		}
 	}
 	for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
+		if err := s.moved(db, part...); err != nil {
+			return err
+		}
 		if err := db.Exec("DELETE FROM members WHERE group_id = ? AND user_id IN ?", group, part).Error; err != nil {
 			return err
 		}
@@ -462,6 +471,11 @@ func (s *Store) joinIn(db *gorm.DB, users []int64, m models.Membership, actor st
 	after, err := groupIDs(db, users)
 	if err != nil {
 		return err
+	}
+	if m.All != nil || len(m.Remove) > 0 { // whoever joins was noted then
+		if err := s.moved(db, users...); err != nil {
+			return err
+		}
 	}
 	log := s.lines(db, actor)
 	for _, user := range users {
@@ -508,6 +522,9 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 		}
 		before := row.facts()
 		if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
+			return err
+		}
+		if err := s.membersMoved(db, row.ID); err != nil {
 			return err
 		}
 		for _, statement := range []string{

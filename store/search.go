@@ -221,7 +221,7 @@ func (s *Store) callFields(only models.Owner) *filter.Table {
 		"caller_id": text("c.caller_id"), "number": text("c.number"), "authorized_at": instant("c.authorized_at"), "due_at": instant("c.due_at"),
 		"ended_at": instant("c.ended_at"), "limit_seconds": whole("c.limit_seconds"), "seconds": whole("c.seconds"), "status": text("c.status"),
 		"cause": whole("c.cause"), "charge": amount("c.charge"), "shortfall": amount("c.shortfall"), "settled_by": text("c.settled_by"),
-		"unauthorized": truth("c.unauthorized"), "disputed_seconds": whole("c.disputed"),
+		"unauthorized": truth("c.unauthorized"), "disputed_seconds": whole("c.disputed"), "slice_seconds": whole("c.slice_seconds"), "cut": text("c.cut"),
 		"prefix": text(s.ofRate("prefix")), "destination": text(s.ofRate("name")),
 		"country":    {SQL: s.callCountry(), Kind: filter.Other, Convert: callingCode},
 		"carrier_id": whole("c.carrier_id"),

@@ -68,7 +68,7 @@ func (s *Store) SetSiteLimits(ctx context.Context, l models.Limits, actor string
 		return err
 	}
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil { // every process reads them again with the decks; and two changes come one after the other
+		if err := s.decksChanged(db); err != nil { // every process reads them again with the decks; and two changes come one after the other
 			return err
 		}
 		var before sql.NullString
@@ -130,7 +130,7 @@ func (s *Store) SetGroupLimits(ctx context.Context, group string, l models.Group
 		}
 	}
 	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := decksChanged(db); err != nil { // as above
+		if err := s.decksChanged(db); err != nil { // as above
 			return err
 		}
 		row, err := lockGroup(db, 0, group)
@@ -244,6 +244,9 @@ func (s *Store) SetUserLimits(ctx context.Context, user int64, l models.Limits, 
 			return err
 		}
 		if err := db.Exec("UPDATE users SET limits = ? WHERE id = ?", text, user).Error; err != nil {
+			return err
+		}
+		if err := s.moved(db, user); err != nil {
 			return err
 		}
 		return s.logIn(db, actor, "user.limits", name, limitFacts(was), limitFacts(text))

@@ -63,7 +63,8 @@ type inserter struct {
 	counted string // column that counts changes of a row
 	args    []any
 	rows    int
-	most    int // rows of one statement; 0 = as many as it can bind
+	most    int  // rows of one statement; 0 = as many as it can bind
+	once    bool // rows that are there already are passed over
 }
 
 func (t *txn) insert(table string, columns ...string) *inserter {
@@ -97,7 +98,11 @@ func (w *inserter) statement(rows int) string {
 	var b strings.Builder
 	row := ",(" + marks(len(w.columns)) + ")"
 	b.Grow(len(row)*rows + 1024)
-	b.WriteString("INSERT INTO " + w.table + " (" + strings.Join(w.columns, ",") + ") VALUES ")
+	insert := "INSERT"
+	if w.once {
+		insert = w.t.dialect.insertIgnore
+	}
+	b.WriteString(insert + " INTO " + w.table + " (" + strings.Join(w.columns, ",") + ") VALUES ")
 	b.WriteString(strings.Repeat(row, rows)[1:])
 	if len(w.updates) > 0 {
 		b.WriteString(w.t.dialect.upsert)
@@ -116,6 +121,11 @@ func (w *inserter) statement(rows int) string {
 
 func splitColumns(list string) []string {
 	return strings.Split(strings.Join(strings.Fields(list), ""), ",")
+}
+
+// qualified is a list of columns of the table that a query calls by another name.
+func qualified(table, list string) string {
+	return table + "." + strings.Join(splitColumns(list), ", "+table+".")
 }
 
 // maxRemembered bounds a memo. It is above the number of rates that calls in progress have at once.

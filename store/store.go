@@ -68,7 +68,8 @@ type Store struct {
 	mu    sync.RWMutex
 	house map[houseKey]int64
 
-	opened opened
+	opened  opened
+	keepers keepers
 
 	groupDecks atomic.Bool // some group has a rate deck
 	noLoad     atomic.Bool // the server reads no files of ours
@@ -335,6 +336,7 @@ type dialect struct {
 	insertIgnore string // inserts rows but those that are there
 	excluded     func(column string) string
 	useOwner     string // hint: read accounts through the index of their owner
+	inOrder      string // joins a table to the one before, which is read first
 }
 
 var sqliteDialect = dialect{
@@ -345,6 +347,7 @@ var sqliteDialect = dialect{
 	insertIgnore: "INSERT OR IGNORE",
 	upsert:       " ON CONFLICT (id) DO UPDATE SET ",
 	excluded:     func(column string) string { return column + " = excluded." + column },
+	inOrder:      "CROSS JOIN",
 }
 
 var serverDialect = dialect{
@@ -352,7 +355,7 @@ var serverDialect = dialect{
 	forUpdate: " FOR UPDATE", maxParams: 20000, insertIgnore: "INSERT IGNORE",
 	upsert:   " ON DUPLICATE KEY UPDATE ",
 	excluded: func(column string) string { return column + " = VALUES(" + column + ")" },
-	useOwner: " FORCE INDEX (accounts_owner)",
+	useOwner: " FORCE INDEX (accounts_owner)", inOrder: "STRAIGHT_JOIN",
 }
 
 // stamp is how instants are written: fixed width, so that they also compare as text.

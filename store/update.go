@@ -36,6 +36,7 @@ func (s *Store) Update(ctx context.Context, keys billing.Keys, decide func(*bill
 			return err
 		}
 	}
+	s.watchKeepers(ctx)
 	for try := 1; ; try++ {
 		err := s.updateOnce(ctx, keys, careful, decide)
 		uncertain = uncertain || errors.Is(err, billing.ErrUncertain)
@@ -180,6 +181,7 @@ type txn struct {
 	closed  bool            // a user has no open account
 
 	disputed map[string]bool                // CallIDs that were disputed already
+	kept     map[string]bool                // CallIDs that somebody extends already
 	visited  map[int64]map[string]time.Time // countries of the users who have called a new one
 
 	house map[houseKey]int64 // accounts that it has read; nobody else may know them before its commit, for it may have made them
@@ -190,13 +192,16 @@ type txn struct {
 func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billing.State, error) {
 	st := billing.NewState()
 	st.NewID = t.store.ids.next
-	t.loaded, t.disputed = make(map[string]bool), make(map[string]bool)
+	t.loaded, t.disputed, t.kept = make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	calls := keys.Calls
 	if careful {
 		calls = append(slices.Clone(calls), keys.NewCalls...)
 	}
 	if err := t.loadCalls(ctx, st, calls); err != nil {
 		return nil, fmt.Errorf("load calls: %w", err)
+	}
+	for id, c := range st.Calls {
+		t.kept[id] = isKept(c)
 	}
 	keys = keys.Knowing(func(callID string) bool { return t.loaded[callID] })
 	if err := t.loadUsers(ctx, st, keys); err != nil {
@@ -208,6 +213,11 @@ func (t *txn) load(ctx context.Context, keys billing.Keys, careful bool) (*billi
 	}
 	if err := t.loadAccounts(ctx, st, users); err != nil {
 		return nil, fmt.Errorf("load accounts: %w", err)
+	}
+	if keys.Share {
+		if err := t.loadSharing(ctx, st, users); err != nil {
+			return nil, fmt.Errorf("load calls that share money: %w", err)
+		}
 	}
 	if err := t.loadVisited(ctx, st, careful); err != nil {
 		return nil, fmt.Errorf("load countries: %w", err)
@@ -357,6 +367,9 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	}
 	if err := t.writeVisited(ctx, st); err != nil {
 		return fmt.Errorf("write countries: %w", err)
+	}
+	if err := t.writeMoves(ctx, st.Moved); err != nil {
+		return fmt.Errorf("write moves: %w", err)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 
 const callColumns = `id, call_id, user_id, callee_id, caller_id, number, state, rate, limit_seconds, holds, legs,
 	authorized_at, due_at, up_before_ms, attempts, dials, notes, ended_at, seconds, talked_ms, status, cause, charge,
-	shortfall, settled_by, unauthorized, disputed, routing, carrier_id, buy_cost, pdd_ms`
+	shortfall, settled_by, unauthorized, disputed, routing, carrier_id, buy_cost, pdd_ms, slice_seconds, keeper, answered_ms, cut`
 
 func (t *txn) loadCalls(ctx context.Context, st *billing.State, ids []string) error {
 	if err := t.queryCalls(ctx, st, ids); err != nil {
@@ -83,6 +83,7 @@ func scanCall(rows *sql.Rows, more ...any) (models.Call, error) {
 		&c.ID, &c.CallID, &c.UserID, &c.CalleeID, &c.CallerID, &c.Number, &c.State, &rate, &c.Limit, &holds, &legs,
 		&c.Authorized, &c.Due, &c.UpBefore, &c.Attempts, &c.Dials, &notes, &ended, &c.Seconds, &c.TalkedMS, &c.Status, &c.Cause,
 		&c.Charge, &c.Shortfall, &c.SettledBy, &c.Unauthorized, &c.Disputed, &routing, &carrier, &c.BuyCost, &c.PDD,
+		&c.Slice, &c.Keeper, &c.AnsweredMS, &c.Cut,
 	}
 	if err := rows.Scan(append(fields, more...)...); err != nil {
 		return models.Call{ID: c.ID, CallID: c.CallID}, fmt.Errorf("call %s: %w", c.CallID, err)
@@ -117,14 +118,19 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 	opened := t.insert("calls", "id", "call_id", "user_id", "callee_id", "caller_id", "number", "rate", "limit_seconds",
 		"holds", "authorized_at", "due_at")
 	routed := t.insert("calls", append(slices.Clone(opened.columns), "routing", "carrier_id")...)
+	sliced := t.insert("calls", append(slices.Clone(routed.columns), "slice_seconds", "keeper")...)
 	ended := t.insert("calls", "id", "state", "notes", "ended_at", "seconds", "talked_ms", "status", "cause", "charge", "settled_by", "buy_cost", "pdd_ms")
 	ended.update(append(slices.Clone(ended.columns[1:]), "holds")...) // holds becomes what it would be in a new row: NULL
+	// Of one that was held in slices more may have changed in the very transaction that closes it.
+	cut := t.insert("calls", append(slices.Clone(ended.columns), "limit_seconds", "due_at", "slice_seconds", "keeper", "answered_ms", "cut")...)
+	cut.update(append(slices.Clone(cut.columns[1:]), "holds")...)
 	// Only a row that was loaded, and so is locked, may be overwritten. A new one must be refused when somebody else
 	// has made it meanwhile.
 	fresh := t.insert("calls", splitColumns(callColumns)...)
 	whole := t.insert("calls", splitColumns(callColumns)...)
 	whole.update(whole.columns[1:]...)
 	disputed := 0
+	var begun, over []models.Call // those that somebody extends
 	for _, id := range sortedKeys(calls) {
 		c := calls[id]
 		switch now := isDisputed(c); {
@@ -133,22 +139,40 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 		case !now && t.disputed[id]:
 			disputed--
 		}
+		switch now := isKept(c); {
+		case now && !t.kept[id]:
+			begun = append(begun, c)
+		case !now && t.kept[id]:
+			over = append(over, c)
+		}
 		holds, notes := jsonText(c.Holds), jsonText(c.Notes)
 		switch {
 		case !t.loaded[id] && c.State == models.CallOpen && c.UpBefore == 0 && c.Attempts == 1 && c.Dials == 1 && c.Ended == nil &&
-			len(c.Legs) == 0 && len(c.Notes) == 0 && c.BuyCost == 0:
-			fields := []any{c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit, holds, stamp(c.Authorized), stamp(c.Due)}
-			if c.Routing.Empty() {
+			len(c.Legs) == 0 && len(c.Notes) == 0 && c.BuyCost == 0 && c.AnsweredMS == 0 && c.Cut == "":
+			fields := []any{
+				c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), c.Number, rateText(c.Rate), c.Limit, holds, stamp(c.Authorized), stamp(c.Due),
+			}
+			switch {
+			case c.Keeper != 0 || c.Slice != 0:
+				sliced.row(append(fields, jsonText(c.Routing), carrierOf(c), c.Slice, c.Keeper)...)
+			case c.Routing.Empty():
 				opened.row(fields...)
-			} else {
+			default:
 				routed.row(append(fields, jsonText(c.Routing), carrierOf(c))...)
 			}
 			c.CallerID, c.Authorized, c.Due = truncate(c.CallerID, 80), asStored(c.Authorized), asStored(c.Due)
 			t.opened = append(t.opened, c)
 		case t.loaded[id] && c.State != models.CallOpen && len(c.Holds) == 0 && len(c.Legs) == 0 && c.Disputed == 0 &&
 			c.Shortfall == 0 && c.Attempts == 1 && c.Routing.At == 0 && !c.Unauthorized:
-			ended.row(c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
-				int64(c.Charge), c.SettledBy, int64(c.BuyCost), c.PDD)
+			fields := []any{
+				c.ID, string(c.State), notes, stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause,
+				int64(c.Charge), c.SettledBy, int64(c.BuyCost), c.PDD,
+			}
+			if c.Slice == 0 && c.Keeper == 0 && c.AnsweredMS == 0 && c.Cut == "" {
+				ended.row(fields...)
+			} else {
+				cut.row(append(fields, c.Limit, stamp(c.Due), c.Slice, c.Keeper, c.AnsweredMS, ascii(c.Cut, 16))...)
+			}
 		default:
 			w := fresh
 			if t.loaded[id] {
@@ -157,14 +181,18 @@ func (t *txn) writeCalls(ctx context.Context, calls map[string]models.Call) erro
 			w.row(c.ID, c.CallID, c.UserID, c.CalleeID, truncate(c.CallerID, 80), ascii(c.Number, 40), string(c.State),
 				rateText(c.Rate), c.Limit, holds, jsonText(c.Legs), stamp(c.Authorized), stamp(c.Due), c.UpBefore, c.Attempts, c.Dials, notes,
 				stampPtr(c.Ended), c.Seconds, c.TalkedMS, ascii(c.Status, 16), c.Cause, int64(c.Charge), int64(c.Shortfall),
-				c.SettledBy, c.Unauthorized, c.Disputed, jsonText(c.Routing), carrierOf(c), int64(c.BuyCost), c.PDD)
+				c.SettledBy, c.Unauthorized, c.Disputed, jsonText(c.Routing), carrierOf(c), int64(c.BuyCost), c.PDD,
+				c.Slice, c.Keeper, c.AnsweredMS, ascii(c.Cut, 16))
 		}
 	}
-	ended.counted, whole.counted = "writes", "writes"
-	for _, w := range []*inserter{opened, routed, fresh, ended, whole} {
+	ended.counted, cut.counted, whole.counted = "writes", "writes", "writes"
+	for _, w := range []*inserter{opened, routed, sliced, fresh, ended, cut, whole} {
 		if err := w.exec(ctx); err != nil {
 			return err
 		}
+	}
+	if err := t.writeKept(ctx, begun, over); err != nil {
+		return fmt.Errorf("list those that are kept: %w", err)
 	}
 	if disputed == 0 {
 		return nil

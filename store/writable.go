@@ -106,6 +106,9 @@ func writtenTables() []writtenTable {
 		{"queue_events", "at"},
 		{"queue_days", "day"},
 		{"queue_agents", "queue_id"},
+		{"kept_calls", "user_id"},
+		{"keepers", "id"},
+		{"moves", "id"},
 	}
 }
 

@@ -381,6 +381,7 @@ type LiveRow struct {
 	Alert            bool
 	Talking          bool   // these seconds go on
 	Talked, Left     *int64 // seconds; nil: not known
+	SliceLeft        *int64 // seconds of Left that are paid for already; nil: all of them
 	Cost, Held       *Amount
 	HangUp           string // address that asks whether to; empty: it cannot be done
 }

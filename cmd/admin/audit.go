@@ -109,8 +109,10 @@ type callJSON struct {
 	Due          time.Time        `json:"due_at"`
 	Ended        *time.Time       `json:"ended_at"`
 	Limit        int64            `json:"limit_seconds"`
+	Slice        int64            `json:"slice_seconds"`
 	Seconds      int64            `json:"seconds"`
 	Disputed     int64            `json:"disputed_seconds"`
+	Cut          string           `json:"cut"` // why we ended it while it went on; empty: we did not
 	Currency     string           `json:"currency"`
 	Held         money.Amount     `json:"held"`
 	Charge       money.Amount     `json:"charge"`
@@ -127,8 +129,8 @@ func showCall(call models.Call, names map[int64]string) callJSON {
 	carrier, _ := call.Routing.Carrier()
 	return callJSON{
 		ID: call.ID, CallID: call.CallID, UserID: call.UserID, User: names[call.UserID], CallerID: call.CallerID, Number: call.Number, State: call.State,
-		Authorized: call.Authorized.UTC(), Due: call.Due.UTC(), Ended: call.Ended, Limit: call.Limit, Seconds: call.Seconds,
-		Disputed: call.Disputed, Currency: call.Rate.Currency, Held: call.Held(), Charge: call.Charge, Shortfall: call.Shortfall,
+		Authorized: call.Authorized.UTC(), Due: call.Due.UTC(), Ended: call.Ended, Limit: call.Limit, Slice: call.Slice, Seconds: call.Seconds,
+		Disputed: call.Disputed, Cut: call.Cut, Currency: call.Rate.Currency, Held: call.Held(), Charge: call.Charge, Shortfall: call.Shortfall,
 		Status: call.Status, SettledBy: call.SettledBy, Unauthorized: call.Unauthorized,
 		Carriers: billing.CarrierNames(call), BuyCost: call.BuyCost, BuyCurrency: carrier.Buy.Currency,
 	}

@@ -118,6 +118,12 @@ func findCall(ctx context.Context, db *store.Store, id string) (models.Call, err
 // printExplanation tells people how the charge came about.
 func (c *command) printExplanation(call models.Call, e explainJSON, names map[int64]string) {
 	c.printCallTable([]models.Call{call}, names)
+	if call.Slice != 0 {
+		c.out.f("\nIt is held in slices of %d s.\n", call.Slice)
+	}
+	if cut := billing.CutWords(call); cut != "" {
+		c.out.f("\n%s (cut: %s)\n", printable(cut), printable(call.Cut))
+	}
 	c.out.f("\nwhat was seen:\n")
 	if len(e.Evidence) == 0 {
 		c.out.f("  nothing\n")

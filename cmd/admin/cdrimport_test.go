@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
@@ -199,6 +200,35 @@ func TestImportChangedFile(t *testing.T) {
 		}
 		if r := s.admin("cdr", "import", packed, "--zone", "Asia/Tokyo"); !r.WentOn || r.Read != 0 {
 			t.Errorf("there again: %+v", r)
+		}
+	})
+}
+
+// TestImportWarnings: what a caller was warned with is no call, and a file that has some is gone on with as any.
+func TestImportWarnings(t *testing.T) {
+	t.Parallel()
+	onBothSites(t, func(t *testing.T, s *site) {
+		row := func(context, channel, app, second string) string {
+			at := "2026-03-10 10:00:" + second
+			return fmt.Sprintf("\"\",\"2001\",\"59899000001\",%q,\"\",%q,\"\",%q,\"\",%q,%q,%q,5,5,\"ANSWERED\",\"DOCUMENTATION\",\"1773136800.%s\",\"\"\n",
+				context, channel, app, at, at, at, second)
+		}
+		call := func(second string) string { return row("talktime-caller", "PJSIP/204-00000001", "Dial", second) }
+		warning := row("talktime-warning", "Local/whisper@talktime-warning-00000000;2", "ChanSpy", "20") + row("h", "Local/whisper@talktime-warning-00000000;1", "Playback", "21")
+		path := filepath.Join(t.TempDir(), "Master.csv")
+		for n, text := range []string{warning + call("01") + warning, warning + call("02") + call("03"), warning} {
+			f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = f.WriteString(text)
+			if err := errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			want := []int64{1, 3, 3}[n]
+			if r := s.admin("cdr", "import", path, "--zone", "UTC"); s.count() != want || r.Malformed != 0 || r.WentOn != (n > 0) || r.Known != 0 {
+				t.Errorf("after part %d %d are there: %+v", n, s.count(), r)
+			}
 		}
 	})
 }

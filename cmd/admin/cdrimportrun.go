@@ -294,6 +294,9 @@ func (i *cdrImporter) each(ctx context.Context, r *cdrcsv.Reader, end int64, eac
 			CNam: line.CNam, CallerID: line.CallerID, Src: line.Src, Dst: line.Dst, Context: line.Context, Channel: line.Channel,
 			DstChannel: line.DstChannel, LastApp: line.LastApp, Disposition: line.Disposition, Account: line.Account,
 		}
+		if record.Warning() {
+			continue
+		}
 		i.memory.At(place.Offset)
 		if err := each(&record); err != nil {
 			return err

@@ -112,13 +112,22 @@ func checkCDRs(ctx context.Context, cfg config.Config) []finding {
 	return findings
 }
 
-func checkAMI(ctx context.Context, a config.AMI) []finding {
-	if a.Addr == "" {
-		return nil
+// checkAsterisks asks all our Asterisks.
+func checkAsterisks(ctx context.Context, cfg config.Config) []finding {
+	var findings []finding
+	for _, a := range cfg.Asterisks() {
+		findings = append(findings, checkAMI(ctx, a)...)
+		if cfg.Slices() > 0 {
+			findings = append(findings, checkSlices(ctx, a, cfg.Calls.Warn > 0)...)
+		}
 	}
+	return findings
+}
+
+func checkAMI(ctx context.Context, a config.AMI) []finding {
 	ctx, cancel := context.WithTimeout(ctx, 2*probeTimeout)
 	defer cancel()
-	manager := pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}
+	manager := wiring.Manager(a)
 	live, err := manager.Live(ctx)
 	if err != nil {
 		return []finding{fine("AMI", "%s: %s", a.Addr, err).fail(adviseAMI(err))}
@@ -143,6 +152,94 @@ func adviseAMI(err error) string {
 		return "see the user in manager.conf of Asterisk (secret, permit), and TALKTIME_AMI_USER and _SECRET"
 	}
 	return "give the user the rights of admin dialplan manager.conf; to look at calls and queues alone, write = reporting"
+}
+
+// checkSlices looks whether our user may extend and cut calls, and warn callers: each right by an order about nobody. That there is no answer
+// is told by checkAMI.
+func checkSlices(ctx context.Context, a config.AMI, warn bool) []finding {
+	const check = "slices"
+	orders := []pbx.Action{
+		{Name: "AbsoluteTimeout", Fields: []pbx.Field{{Key: "Channel", Value: nobody}, {Key: "Timeout", Value: "1"}}},
+		{Name: "Hangup", Fields: []pbx.Field{{Key: "Channel", Value: nobody}}},
+		{Name: "Getvar", Fields: []pbx.Field{{Key: "Channel", Value: nobody}, {Key: "Variable", Value: "CHANNEL(name)"}}},
+	}
+	const originate = "Originate" // which without a channel calls nobody
+	if warn {
+		orders = append(orders, pbx.Action{Name: originate})
+	}
+	var denied []string
+	var hears, known bool
+	if err := askManager(ctx, a, func(ctx context.Context, c *pbx.Client) error {
+		denied = nil
+		for _, order := range orders {
+			_, err := c.Do(ctx, order)
+			var refused *pbx.RefusedError
+			switch {
+			case errors.As(err, &refused) && refused.Reason == "Permission denied":
+				denied = append(denied, order.Name)
+			case err != nil && refused == nil:
+				return err
+			}
+		}
+		var err error
+		hears, known, err = mayRead(ctx, c, a.User, "call")
+		return err
+	}); err != nil {
+		return []finding{fine(check, "%s does not say what our user may do: %s", a.Addr, err).warn("see that it answers, and ask again")}
+	}
+	var findings []finding
+	switch {
+	case len(denied) > 0 && denied[0] != originate:
+		what := strings.Join(denied, ", ")
+		findings = append(findings, fine(check, "%s does not let our user carry out %s, so that calls are neither extended nor cut", a.Addr, what).
+			fail("give our user call among what he may write in manager.conf, or set TALKTIME_SLICE_SECONDS=0"))
+	case len(denied) > 0:
+		findings = append(findings, fine(check, "%s does not let our user carry out %s, so that callers are not warned of the end", a.Addr, originate).
+			warn("give our user originate among what he may write in manager.conf, or set TALKTIME_WARN_SECONDS=0"))
+	}
+	switch {
+	case known && !hears:
+		findings = append(findings, fine(check, "%s does not tell our user who answers, so that each call ends with its first slice", a.Addr).
+			fail("give our user call among what he may read in manager.conf, or set TALKTIME_SLICE_SECONDS=0"))
+	case len(findings) > 0:
+	case !known:
+		findings = append(findings, fine(check, "%s lets our user extend and cut calls; whether he may read call it tells only those who may write command", a.Addr))
+	default:
+		findings = append(findings, fine(check, "%s lets our user extend and cut calls", a.Addr))
+	}
+	return findings
+}
+
+// mayRead asks Asterisk whether a user gets the events of a class. It is not known where our own user may not ask.
+func mayRead(ctx context.Context, c *pbx.Client, user, class string) (may, known bool, err error) {
+	lines, err := c.Command(ctx, "manager show user "+user)
+	var refused *pbx.RefusedError
+	if err != nil && !errors.As(err, &refused) {
+		return false, false, err
+	}
+	for _, line := range lines {
+		if classes, ok := strings.CutPrefix(strings.TrimSpace(line), "read perm:"); ok {
+			return slices.Contains(strings.Split(strings.TrimSpace(classes), ","), class), true, nil
+		}
+	}
+	return false, false, nil
+}
+
+// askManager asks a manager interface over a connection of its own, for which it waits a while: pbx.ErrAway when there is none.
+func askManager(ctx context.Context, a config.AMI, ask func(context.Context, *pbx.Client) error) error {
+	client, err := pbx.Open(wiring.Manager(a), pbx.Options{})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for {
+		err := ask(ctx, client)
+		if !errors.Is(err, pbx.ErrAway) || !wiring.Pause(ctx, 50*time.Millisecond) { // it connects in the background
+			return err
+		}
+	}
 }
 
 // checkTransports asks Asterisk whether it has the transports that telephones are given: it takes an endpoint with one that there is

@@ -7,10 +7,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"time"
 
 	"talktime/internal/config"
-	"talktime/internal/wiring"
 	"talktime/models"
 	"talktime/pbx"
 	"talktime/pbx/extension"
@@ -152,21 +150,9 @@ func checkPBXOrders(ctx context.Context, a config.AMI, order, right string, give
 	if a.Addr == "" {
 		return fine(check, "there is no manager interface").warn("set TALKTIME_AMI_ADDR: without it a queue rings a new telephone only once Asterisk has asked it by itself")
 	}
-	client, err := pbx.Open(pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}, pbx.Options{})
-	if err != nil {
-		return fine(check, "%s", err).fail("correct TALKTIME_AMI_ADDR")
-	}
-	defer client.Close()
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	for {
-		err = give(ctx, client)
-		if !errors.Is(err, pbx.ErrAway) { // it connects in the background
-			break
-		}
-		if !wiring.Pause(ctx, 50*time.Millisecond) {
-			return fine(check, "%s: %s", a.Addr, err).fail(adviseAMI(err))
-		}
+	err := askManager(ctx, a, give)
+	if errors.Is(err, pbx.ErrAway) {
+		return fine(check, "%s: %s", a.Addr, err).fail(adviseAMI(err))
 	}
 	if err != nil && !errors.Is(err, models.ErrNotFound) {
 		return fine(check, "%s does not carry out %s: %s", a.Addr, order, err).fail("give our user " + right + " among what he may write in manager.conf")

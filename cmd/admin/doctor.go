@@ -104,7 +104,7 @@ func (c *command) examine(ctx context.Context, sounds string) ([]finding, error)
 		func() []finding { return checkFastAGI(ctx, cfg.FastAGI) },
 		func() []finding { return checkCDRs(ctx, cfg) },
 		func() []finding { return checkQueueLog(ctx, db, cfg) },
-		func() []finding { return checkAMI(ctx, cfg.AMI) },
+		func() []finding { return checkAsterisks(ctx, cfg) },
 		func() []finding { return checkPBX(ctx, db, cfg) },
 		func() []finding { return checkTransports(ctx, cfg) },
 		func() []finding { return checkRecordings(cfg.Recordings, namesRecordings(cfg, c.getenv)) },

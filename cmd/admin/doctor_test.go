@@ -32,6 +32,7 @@ func TestDoctorOfACarefulSite(t *testing.T) {
 		"voucher_batches", "vouchers", "voucher_tries", "rerates", "rerated_calls",
 		"rollups", "rollup_days", "rollup_sources", "cdr_records", "cdr_imports", "former_names", "followme_settings", "pbx_changes",
 		"queue_feed", "queue_files", "queue_bad_lines", "queue_names", "queue_members", "queue_calls", "queue_items", "queue_open_calls", "queue_events", "queue_days", "queue_agents",
+		"kept_calls", "keepers", "moves",
 	} {
 		statements += fmt.Sprintf("; GRANT SELECT, INSERT, UPDATE, DELETE ON `%s`.%s TO '%s'@'%%'", schema, table, name)
 	}

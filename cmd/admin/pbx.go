@@ -14,7 +14,7 @@ func openPBX(db *store.Store, manager *pbx.Client, counts *statistics, cfg confi
 	p.Kept = keptPBX(db, manager, counts, cfg)
 	openRecordings(&p, db, cfg)
 	openCore(&p, manager)
-	closeLive := openLive(&p, db, manager, cfg.PBX.Contexts, log)
+	closeLive := openLive(&p, db, manager, cfg, log)
 	closeExtensions, err := openExtensions(&p, db, manager, cfg, log)
 	if err != nil {
 		closeLive()

@@ -10,7 +10,6 @@ import (
 	"talktime/internal/config"
 	"talktime/internal/spool"
 	"talktime/internal/wiring"
-	"talktime/pbx"
 	"talktime/store"
 	"talktime/tariff"
 )
@@ -52,8 +51,8 @@ func (c *command) reconcile(ctx context.Context, db *store.Store, cfg config.Con
 	service := billing.New(billing.Options{Store: db, Policy: billing.Policy{Rate: tariffs.Rate, Location: cfg.Location, Warn: cfg.Notices.LowBalance}})
 	defer service.Close()
 	r := billing.Reconciler{Service: service, Calls: db, CDRs: witnesses(databases), Logger: slog.New(slog.DiscardHandler)}
-	if cfg.AMI.Addr != "" {
-		r.Live = pbx.AMI{Addr: cfg.AMI.Addr, User: cfg.AMI.User, Secret: cfg.AMI.Secret.Reveal()}
+	if asterisks := wiring.OurAsterisks(cfg); len(asterisks) > 0 {
+		r.Live = asterisks
 	}
 	wrong, err := db.Recount(ctx)
 	if err != nil {

@@ -193,7 +193,7 @@ func (c *command) serve(ctx context.Context, db *store.Store, cfg config.Config,
 func api(db *store.Store, service *billing.Service, counts *statistics, manager *pbx.Client, telephones adminapi.PBX, stop <-chan struct{}, cfg config.Config, log *slog.Logger) (http.Handler, error) {
 	return adminapi.New(withLive(adminapi.Deps{
 		Users: db, Sessions: db, Ledger: db, Calls: db, Money: service, Tokens: db, Groups: db, Grants: db, Tariffs: db, LongestCall: cfg.Calls.Max, Limits: db, Country: dialcode.Abroad(cfg.Calls.Country), Routing: db, Rerates: db, Vouchers: db, DialTechs: cfg.Calls.DialTechs,
-		Notices: db, Figures: db, Version: version.String(), Stats: counts.Service, CallFacts: db, StatisticsToken: cfg.Callstat.Token.Reveal(), Accounts: db, MonthFirst: cfg.MonthFirst, CallStatisticsAllow: cfg.CallStatisticsAllow,
+		Notices: db, Figures: db, Keepers: db, Version: version.String(), Stats: counts.Service, CallFacts: db, StatisticsToken: cfg.Callstat.Token.Reveal(), Accounts: db, MonthFirst: cfg.MonthFirst, CallStatisticsAllow: cfg.CallStatisticsAllow,
 		Queues: newQueueReports(db, counts, cfg, log), QueueNames: db, QueueFeed: db, QueueSLA: cfg.QueueSLA, Recordings: pbx.NewRecordings(cfg.Recordings),
 		PBX:     &telephones,
 		Ready:   func(ctx context.Context) error { return ready(ctx, db) },

@@ -21,7 +21,6 @@ import (
 	"talktime/internal/version"
 	"talktime/internal/wiring"
 	"talktime/models"
-	"talktime/pbx"
 	"talktime/routing"
 	"talktime/store"
 	"talktime/tariff"
@@ -140,11 +139,19 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 		return err
 	}
 	defer closeSources()
+	keeper, closeAsterisks, err := newKeeper(service, db, tariffs, c, log)
+	if err != nil {
+		return err
+	}
+	defer closeAsterisks()
 
 	mux := agi.NewMux()
 	scripts := &agi.Scripts{
 		Billing: service, Spool: records{waiting}, Vouchers: db, Cards: db, Logger: log,
 		Prompts: c.Calls.Prompts, Recordings: c.Calls.Recordings, CardLanguages: c.Calls.CardLanguages,
+	}
+	if keeper != nil {
+		scripts.Keeper = keeper
 	}
 	scripts.Register(mux)
 	server := &agi.Server{Handler: mux, Allow: c.FastAGI.Allow, MaxSessions: c.FastAGI.Sessions, Logger: log}
@@ -152,8 +159,11 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 	if err != nil {
 		return fmt.Errorf("TALKTIME_FASTAGI_LISTEN: %w", err)
 	}
-	log.Info("ready", "listen", listener.Addr().String(), "database", c.Database.Redacted(), "version", version.String())
+	log.Info("ready", "listen", listener.Addr().String(), "database", c.Database.Redacted(), "version", version.String(),
+		"slice_seconds", c.Slices())
 
+	keeping, stopKeeping := context.WithCancel(context.WithoutCancel(ctx)) // to the end: calls go on while the server stops
+	defer stopKeeping()
 	group, running := errgroup.WithContext(ctx)
 	group.Go(func() error { return server.Serve(running, listener) })
 	group.Go(func() error { return watchSchema(running, db, c.Database, log) })
@@ -178,6 +188,13 @@ func serve(ctx context.Context, restore func(), c config.Config, log *slog.Logge
 		return nil
 	})
 	group.Go(func() error {
+		if keeper != nil {
+			keeper.Run(keeping)
+		}
+		return nil
+	})
+	group.Go(func() error {
+		defer stopKeeping()
 		<-running.Done()
 		restore()
 		log.Info("stopping", "grace", c.ShutdownTimeout.String())
@@ -200,6 +217,7 @@ func policy(cfg config.Config, tariffs *tariff.Tariffs, routes *routing.Routes) 
 		Rate: tariffs.Rate, Route: routes.Route, Pools: routes.Pools, Location: cfg.Location, Warn: cfg.Notices.LowBalance, Country: dialcode.Abroad(c.Country),
 		MaxCallSeconds: int64(c.Max / time.Second), RingSeconds: int64(c.Ring / time.Second), Identify: c.Identify,
 		Dial: c.Dial, SubscriberDial: c.SubscriberDial, DialTechs: c.DialTechs, Emergency: c.Emergency, EmergencyDial: c.EmergencyDial,
+		Slice: cfg.Slices(),
 	}
 }
 
@@ -262,8 +280,8 @@ func newReconciler(service *billing.Service, db *store.Store, c config.Config, l
 	for _, d := range databases {
 		r.CDRs = append(r.CDRs, d)
 	}
-	if c.AMI.Addr != "" {
-		r.Live = pbx.AMI{Addr: c.AMI.Addr, User: c.AMI.User, Secret: string(c.AMI.Secret)}
+	if asterisks := wiring.OurAsterisks(c); len(asterisks) > 0 {
+		r.Live = asterisks
 	}
 	return r, closeAll, nil
 }

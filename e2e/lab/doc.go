@@ -28,4 +28,7 @@
 //	phone := l.Telephone("2001", secret)
 //	code, err := phone.Register(ctx)
 //	line := phone.Dial("2002")
+//
+// Without it a telephone needs no password: it calls with its number, in the context of the calling phones, and whoever registers as
+// "telephone" is called as PJSIP/telephone.
 package lab

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,7 @@ type Keypad struct {
 	mu       sync.Mutex
 	asterisk *net.UDPAddr // where its audio comes from; nil before there was some
 	heard    time.Time    // the last of it
+	loud     int          // packets of it that were no silence
 	sequence uint16
 	stamp    uint32
 	keys     string // that wait to be sent
@@ -68,9 +70,25 @@ func (k *Keypad) listen() {
 		if n > 12 && packet[1]&0x7f == pcmu {
 			k.mu.Lock()
 			k.asterisk, k.heard = from, time.Now()
+			if isLoud(packet[12:n]) {
+				k.loud++
+			}
 			k.mu.Unlock()
 		}
 	}
+}
+
+// isLoud reports whether somebody with a telephone would hear PCMU. Its sign is the first bit, and its other bits are inverted: so whatever has
+// one of the next three bits clear is louder than a whisper of the line.
+func isLoud(pcmu []byte) bool {
+	return slices.ContainsFunc(pcmu, func(sample byte) bool { return sample&0x70 != 0x70 })
+}
+
+// Loud is for how long something was heard that was no silence, in all.
+func (k *Keypad) Loud() time.Duration {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return time.Duration(k.loud) * frame
 }
 
 // talk sends a packet every 20 ms.

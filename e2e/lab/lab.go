@@ -242,13 +242,13 @@ func (l *Lab) values() (map[string]any, error) {
 	maps.Copy(cdr, l.options.CDR)
 	values := map[string]any{
 		"Dir": l.dir, "Modules": modules, "SystemName": l.options.SystemName,
-		"User": User, "Secret": Secret,
+		"User": User, "Secret": Secret, "Talktime": Talktime, "TalktimeSecret": TalktimeSecret,
 		"Context": l.options.Context, "FastAGI": l.options.FastAGI,
 		"PhoneAccount": l.options.PhoneAccount, "Account": l.options.Account,
 		"SIPPort": l.ports.sip(), "AMIPort": l.ports.ami(), "HTTPPort": l.ports.http(),
 		"CalleePort": l.ports.callee(), "DeadPort": l.ports.dead(),
 		"RTPStart": l.ports.rtpStart(), "RTPEnd": l.ports.rtpEnd(),
-		"PhoneIP": phoneIP, "AccountPhoneIP": accountPhoneIP, "CalleeIP": calleeIP, "OpenBTSIP": openBTSIP,
+		"PhoneIP": phoneIP, "AccountPhoneIP": accountPhoneIP, "CalleeIP": calleeIP, "OpenBTSIP": openBTSIP, "TelephoneIP": telephoneIP,
 		"CDR": cdr, "QueueLogTable": l.options.QueueLogTable, "Database": nil, "Realtime": l.options.Realtime != "",
 	}
 	if l.options.CDRDatabase == "" {

@@ -12,7 +12,8 @@ import (
 	"talktime/store/storetest"
 )
 
-// Talktime's accounts at AMI and ARI in a lab with Options.Realtime, with the rights that our samples give.
+// Talktime's account at AMI, which may do what extending and cutting calls takes. In a lab with Options.Realtime it has the rights that our
+// samples give, and is one at ARI too.
 const (
 	Talktime       = "talktime"
 	TalktimeSecret = "talktime-secret-of-the-lab"

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -14,7 +15,7 @@ import (
 	"time"
 )
 
-// Telephone is one that registers with a password, calls, and is called. It says a tone.
+// Telephone is one that registers with a password, calls, is called, and transfers. It says a tone.
 type Telephone struct {
 	Account string
 
@@ -116,12 +117,15 @@ type Line struct {
 	invite       sipMessage  // of a call that was received
 	request      *sipRequest // of one that was made
 
-	mu   sync.Mutex
-	code int // 0: not answered yet; 200: up, or was; else why not
-	over bool
-	to   *net.UDPAddr // of the other end's media
-	rang bool
-	done chan struct{}
+	mu    sync.Mutex
+	code  int // 0: not answered yet; 200: up, or was; else why not
+	over  bool
+	up    time.Time // when it was answered
+	ended time.Time
+	why   string       // header Reason of Asterisk's BYE
+	to    *net.UDPAddr // of the other end's media
+	rang  bool
+	done  chan struct{}
 
 	acknowledged chan struct{} // closed when both ends know that it is answered
 	acknowledge  sync.Once
@@ -150,6 +154,27 @@ func (l *Line) Over() bool {
 
 // Up tells whether it is answered and goes on.
 func (l *Line) Up() bool { return l.Code() == 200 && !l.Over() }
+
+// Talked is for how long it has been answered.
+func (l *Line) Talked() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch {
+	case l.code != 200:
+		return 0
+	case l.over:
+		return l.ended.Sub(l.up)
+	default:
+		return time.Since(l.up)
+	}
+}
+
+// Reason is what Asterisk said when it hung up, such as "Q.850;cause=16".
+func (l *Line) Reason() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.why
+}
 
 func (p *Telephone) newLine(callID string) (*Line, error) {
 	media, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.ParseIP(telephoneIP)})
@@ -208,7 +233,7 @@ func (p *Telephone) Dial(number string, headers ...string) *Line {
 			return
 		}
 		l.mu.Lock()
-		l.code, l.other, l.to, l.cseq = m.code(), m.get("To"), mediaOf(m), l.request.cseq
+		l.code, l.up, l.other, l.to, l.cseq = m.code(), time.Now(), m.get("To"), mediaOf(m), l.request.cseq
 		l.target = strings.Trim(strings.Split(m.get("Contact"), ";")[0], "<>")
 		l.mu.Unlock()
 		l.sendACK()
@@ -257,16 +282,53 @@ func (l *Line) HangUp(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("the answer to the call is not acknowledged: %w", ctx.Err())
 	}
-	bye := &sipRequest{method: "BYE", uri: l.target, from: l.local, to: l.other, callID: l.id(), cseq: l.cseq + 1}
-	l.p.mu.Lock()
-	secret := l.p.secret
-	l.p.mu.Unlock()
-	m, err := l.p.ask(ctx, bye, l.p.Account, secret)
+	m, err := l.within(ctx, "BYE")
 	if err == nil && m.code() != 200 && !l.Over() {
 		err = fmt.Errorf("the end of the call is answered with %d", m.code())
 	}
 	l.finish(200)
 	return err
+}
+
+// Transfer sends the other end of an answered call to a number, without asking anybody there (RFC 3515), and hangs up when Asterisk has
+// agreed.
+func (l *Line) Transfer(ctx context.Context, number string) error {
+	return l.refer(ctx, l.p.uri(number))
+}
+
+// Join leaves the other ends of two answered calls of the telephone to each other (RFC 3891), and hangs both up when Asterisk has agreed.
+func (l *Line) Join(ctx context.Context, second *Line) error {
+	replaces := second.id() + ";to-tag=" + tagOf(second.other) + ";from-tag=" + tagOf(second.local)
+	if err := l.refer(ctx, second.target+"?Replaces="+url.QueryEscape(replaces)); err != nil {
+		return err
+	}
+	return second.HangUp(ctx)
+}
+
+// refer sends the other end to an address.
+func (l *Line) refer(ctx context.Context, to string) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	m, err := l.within(ctx, "REFER", "Refer-To: <"+to+">", "Referred-By: <"+l.p.uri(l.p.Account)+">", l.p.contact())
+	if err != nil {
+		return err
+	}
+	if m.code() != 202 {
+		return fmt.Errorf("the transfer is answered with %d", m.code())
+	}
+	return l.HangUp(ctx)
+}
+
+// within sends a further request of an answered call, and returns the last answer.
+func (l *Line) within(ctx context.Context, method string, more ...string) (sipMessage, error) {
+	l.mu.Lock()
+	l.cseq++
+	r := &sipRequest{method: method, uri: l.target, from: l.local, to: l.other, callID: l.id(), cseq: l.cseq, more: more}
+	l.mu.Unlock()
+	l.p.mu.Lock()
+	secret := l.p.secret
+	l.p.mu.Unlock()
+	return l.p.ask(ctx, r, l.p.Account, secret)
 }
 
 func (l *Line) id() string {
@@ -283,7 +345,7 @@ func (l *Line) finish(code int) {
 	if l.over {
 		return
 	}
-	l.over = true
+	l.over, l.ended = true, time.Now()
 	if l.code == 0 {
 		l.code = code
 	}
@@ -300,7 +362,7 @@ func (l *Line) answer(status string, code int) error {
 		l.mu.Unlock()
 		return fmt.Errorf("the call is at %d already", l.code)
 	}
-	l.code = code
+	l.code, l.up = code, time.Now()
 	l.mu.Unlock()
 	more := []string{l.p.contact()}
 	if code == 200 {
@@ -313,7 +375,13 @@ func (l *Line) answer(status string, code int) error {
 	return nil
 }
 
-func (l *Line) tag() string { return l.local[strings.Index(l.local, ";tag=")+len(";tag="):] }
+func (l *Line) tag() string { return tagOf(l.local) }
+
+// tagOf is the tag of a From or To header.
+func tagOf(header string) string {
+	_, tag, _ := strings.Cut(header, ";tag=")
+	return tag
+}
 
 // serve answers what Asterisk asks of the telephone.
 func (p *Telephone) serve(m sipMessage, from *net.UDPAddr) {
@@ -340,6 +408,9 @@ func (p *Telephone) serve(m sipMessage, from *net.UDPAddr) {
 			l.finish(487)
 		}
 	case method == "BYE" && l != nil:
+		l.mu.Lock()
+		l.why = m.get("Reason")
+		l.mu.Unlock()
 		p.send(m.reply("200 OK", l.tag()), from)
 		l.finish(200)
 	case method == "BYE" || method == "CANCEL":

@@ -26,7 +26,9 @@ type Config struct {
 	Admin    Admin
 	Calls    Calls
 	Inside   Inside
-	AMI      AMI
+	AMI      AMI // of our Asterisk; of several, the first
+	// MoreAMI are those of further Asterisks, ascending by their number; none without the first.
+	MoreAMI []AMI
 	// NodeManager is host:port of OpenBTS's NodeManager; empty: off.
 	NodeManager string
 	ARI         ARI
@@ -118,6 +120,10 @@ type Calls struct {
 	Max  time.Duration // longest talk
 	Ring time.Duration // how long a call rings
 
+	Slice     time.Duration // for how much of a call money is held at a time; 0: for all of it
+	Warn      time.Duration // how long before the end a caller is told; 0: he is not
+	WarnSound string        // file below Asterisk's sounds, without its ending
+
 	// Dial, SubscriberDial and EmergencyDial are checked templates of the form
 	// Tech/resource[&Tech/resource…] with {number}, in SubscriberDial also {imsi} and {clid}.
 	Dial           string // empty: refuse as UNKNOWNCALLEE
@@ -155,6 +161,22 @@ type SMTP struct {
 type Inside struct {
 	Extensions *regexp.Regexp // numbers inside; never nil
 	Trunks     *regexp.Regexp // channels outside; nil: none is known
+}
+
+// Asterisks are the manager interfaces of all Asterisks, none when there are none.
+func (c Config) Asterisks() []AMI {
+	if c.AMI.Addr == "" {
+		return nil
+	}
+	return append([]AMI{c.AMI}, c.MoreAMI...)
+}
+
+// Slices is for how many seconds of a call money is held at a time; 0 is for all of it, as without an Asterisk who can be told of more.
+func (c Config) Slices() int64 {
+	if c.AMI.Addr == "" {
+		return 0
+	}
+	return int64(c.Calls.Slice / time.Second)
 }
 
 // AMI is Asterisk's manager interface.
@@ -294,7 +316,9 @@ func Load(getenv func(string) (string, bool), environ []string, dir string) (Con
 		Extensions: l.regexp("TALKTIME_EXTENSIONS"),
 		Trunks:     l.regexp("TALKTIME_TRUNKS"),
 	}
-	c.AMI = l.ami()
+	c.AMI = l.ami("TALKTIME_AMI")
+	c.MoreAMI = l.moreAMI(c.AMI)
+	l.useless(c)
 	c.NodeManager = l.zeroMQ("TALKTIME_NODEMANAGER", 45064)
 	c.ARI = l.ari()
 	c.CDR = CDR{
@@ -347,6 +371,9 @@ func (l *loader) calls() Calls {
 	c := Calls{
 		Max:       l.seconds("TALKTIME_MAX_CALL_SECONDS", 1, maxSeconds),
 		Ring:      l.seconds("TALKTIME_RING_SECONDS", 1, 600),
+		Slice:     l.slice("TALKTIME_SLICE_SECONDS"),
+		Warn:      l.seconds("TALKTIME_WARN_SECONDS", 0, 600),
+		WarnSound: l.sound("TALKTIME_WARN_SOUND"),
 		DialTechs: l.list("TALKTIME_DIAL_TECHS"),
 		Identify:  l.list("TALKTIME_IDENTIFY"),
 		Emergency: l.list("TALKTIME_EMERGENCY"),
@@ -392,14 +419,49 @@ func (l *loader) calls() Calls {
 	return c
 }
 
-func (l *loader) ami() AMI {
-	a := AMI{
-		Addr:   l.addr("TALKTIME_AMI_ADDR", 5038),
-		User:   l.text("TALKTIME_AMI_USER"),
-		Secret: l.secret("TALKTIME_AMI_SECRET"),
-	}
-	l.login("TALKTIME_AMI_ADDR", "TALKTIME_AMI_USER", "TALKTIME_AMI_SECRET")
+// ami reads the settings of one manager interface, whose names begin so.
+func (l *loader) ami(prefix string) AMI {
+	addr, user, secret := prefix+"_ADDR", prefix+"_USER", prefix+"_SECRET"
+	a := AMI{Addr: l.addr(addr, 5038), User: l.text(user), Secret: l.secret(secret)}
+	l.login(addr, user, secret)
 	return a
+}
+
+// The numbers in the settings of further Asterisks.
+const (
+	firstMoreAMI = 2
+	lastMoreAMI  = 9
+)
+
+func (l *loader) moreAMI(first AMI) []AMI {
+	var more []AMI
+	for n := firstMoreAMI; n <= lastMoreAMI; n++ {
+		prefix := fmt.Sprintf("TALKTIME_AMI%d", n)
+		a := l.ami(prefix)
+		addr := prefix + "_ADDR"
+		same := func(other AMI) bool { return other.Addr == a.Addr }
+		switch {
+		case a.Addr == "":
+			continue
+		case l.text("TALKTIME_AMI_ADDR") == "":
+			l.mistake("TALKTIME_AMI_ADDR", "must be given with %s: it is that of the first Asterisk", addr)
+		case same(first) || slices.ContainsFunc(more, same):
+			l.mistake(addr, "must be that of another Asterisk than those before it")
+		}
+		more = append(more, a)
+	}
+	return more
+}
+
+// useless warns of settings about calls held in slices that have no effect.
+func (l *loader) useless(c Config) {
+	const slice, warn = "TALKTIME_SLICE_SECONDS", "TALKTIME_WARN_SECONDS"
+	switch {
+	case c.AMI.Addr == "" && c.Calls.Slice > 0 && l.text(slice) != l.table[slice].Default:
+		l.warn("%s has no effect without TALKTIME_AMI_ADDR: nobody could tell Asterisk that a call may go on", slice)
+	case c.Calls.Warn > 0 && c.Slices() == 0:
+		l.warn("%s has no effect: calls are not held in slices, see %s and TALKTIME_AMI_ADDR", warn, slice)
+	}
 }
 
 func (l *loader) ari() ARI {

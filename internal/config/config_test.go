@@ -70,6 +70,8 @@ func TestDefaults(t *testing.T) {
 		Calls: Calls{
 			Max:            7200 * time.Second,
 			Ring:           40 * time.Second,
+			Slice:          5 * time.Minute,
+			WarnSound:      "beep",
 			Dial:           "PJSIP/{number}@trunk",
 			SubscriberDial: "PJSIP/IMSI{imsi}@openbts",
 			EmergencyDial:  "PJSIP/{number}@trunk",
@@ -106,7 +108,7 @@ func TestEmptyIsUnset(t *testing.T) {
 	env := make(map[string]string)
 	for _, s := range Describe() {
 		if !s.emptyCounts {
-			env[strings.Replace(s.Name, "DBn_", "DB1_", 1)] = ""
+			env[anyName(s.Name)] = ""
 		}
 	}
 	c := mustLoad(t, env)
@@ -144,6 +146,9 @@ func TestEverySetting(t *testing.T) {
 		"TALKTIME_SUBSCRIBER_DIAL":             "PJSIP/{clid}",
 		"TALKTIME_DIAL_TECHS":                  "PJSIP, IAX2",
 		"TALKTIME_RING_SECONDS":                "25",
+		"TALKTIME_SLICE_SECONDS":               "60",
+		"TALKTIME_WARN_SECONDS":                "10",
+		"TALKTIME_WARN_SOUND":                  "site/nearly-over",
 		"TALKTIME_IDENTIFY":                    "account callerid",
 		"TALKTIME_EMERGENCY":                   "112, 911 *5",
 		"TALKTIME_EMERGENCY_DIAL":              "PJSIP/{number}@emergency",
@@ -171,6 +176,9 @@ func TestEverySetting(t *testing.T) {
 		"TALKTIME_NODEMANAGER":                 "tcp://192.0.2.9",
 		"TALKTIME_AMI_USER":                    "talktime",
 		"TALKTIME_AMI_SECRET":                  "ami-secret",
+		"TALKTIME_AMI3_ADDR":                   "192.0.2.3:5039",
+		"TALKTIME_AMI3_USER":                   "billing",
+		"TALKTIME_AMI3_SECRET":                 "third-secret",
 		"TALKTIME_ARI_URL":                     "http://127.0.0.1:8088/ari/",
 		"TALKTIME_ARI_USER":                    "talktime",
 		"TALKTIME_ARI_PASSWORD":                "ari-password",
@@ -230,13 +238,14 @@ func TestEverySetting(t *testing.T) {
 			PublicURL:      "https://billing.example.net/talk", Password: "correct horse",
 		},
 		Calls: Calls{
-			Max: time.Hour, Ring: 25 * time.Second,
+			Max: time.Hour, Ring: 25 * time.Second, Slice: time.Minute, Warn: 10 * time.Second, WarnSound: "site/nearly-over",
 			Dial: "PJSIP/{number}@a&IAX2/b/{number}", SubscriberDial: "PJSIP/{clid}", EmergencyDial: "PJSIP/{number}@emergency",
 			DialTechs: []string{"PJSIP", "IAX2"}, Identify: []string{"account", "callerid"},
 			Emergency: []string{"112", "911", "*5"}, Country: "598", Prompts: "talktime/en",
 			Recordings: map[string]string{"card-pin": "site/pin"}, CardLanguages: []string{"en", "pt_BR"},
 		},
 		AMI:         AMI{Addr: "192.0.2.1:5038", User: "talktime", Secret: "ami-secret"},
+		MoreAMI:     []AMI{{Addr: "192.0.2.3:5039", User: "billing", Secret: "third-secret"}},
 		NodeManager: "192.0.2.9:45064",
 		ARI:         ARI{URL: "http://127.0.0.1:8088/ari", User: "talktime", Password: "ari-password"},
 		CDR: CDR{
@@ -302,6 +311,28 @@ func TestMistakes(t *testing.T) {
 		{"public URL with a query", m("TALKTIME_PUBLIC_URL", "https://a.example/?x=1"), []string{"without ? and #"}},
 		{"password too short", m("TALKTIME_ADMIN_PASSWORD", "12345"), []string{"TALKTIME_ADMIN_PASSWORD must have at least 6 characters"}},
 		{"password with a newline", m("TALKTIME_ADMIN_PASSWORD", "1234567\n8"), []string{"TALKTIME_ADMIN_PASSWORD must be one line"}},
+		{"slice of a second", m("TALKTIME_SLICE_SECONDS", "1"), []string{`TALKTIME_SLICE_SECONDS is "1", but must be a whole number of seconds from 2 to 3600, without a unit, or 0 for the whole call`}},
+		{"slice of more than an hour", m("TALKTIME_SLICE_SECONDS", "3601"), []string{"TALKTIME_SLICE_SECONDS"}},
+		{"slice below nothing", m("TALKTIME_SLICE_SECONDS", "-5"), []string{"TALKTIME_SLICE_SECONDS"}},
+		{"slice with a unit", m("TALKTIME_SLICE_SECONDS", "5s"), []string{"TALKTIME_SLICE_SECONDS"}},
+		{"warning below nothing", m("TALKTIME_WARN_SECONDS", "-1"), []string{"TALKTIME_WARN_SECONDS"}},
+		{"warning that is no file", m("TALKTIME_WARN_SOUND", "/etc/x,y"), []string{"TALKTIME_WARN_SOUND is \"/etc/x,y\", but must be a file below Asterisk's sounds folder"}},
+		{
+			"second Asterisk without the first",
+			m("TALKTIME_AMI2_ADDR", "b", "TALKTIME_AMI2_USER", "u", "TALKTIME_AMI2_SECRET", "s"),
+			[]string{"TALKTIME_AMI_ADDR must be given with TALKTIME_AMI2_ADDR"},
+		},
+		{
+			"one Asterisk three times",
+			m("TALKTIME_AMI_ADDR", "a", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s", "TALKTIME_AMI2_ADDR", "a:5038", "TALKTIME_AMI2_USER", "u",
+				"TALKTIME_AMI2_SECRET", "s", "TALKTIME_AMI9_ADDR", "a", "TALKTIME_AMI9_USER", "u", "TALKTIME_AMI9_SECRET", "s"),
+			[]string{`TALKTIME_AMI2_ADDR is "a:5038", but must be that of another Asterisk`, `TALKTIME_AMI9_ADDR is "a", but must be that of another Asterisk`},
+		},
+		{
+			"second Asterisk without a login",
+			m("TALKTIME_AMI_ADDR", "a", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s", "TALKTIME_AMI2_ADDR", "b"),
+			[]string{"TALKTIME_AMI2_USER must be given with TALKTIME_AMI2_ADDR", "TALKTIME_AMI2_SECRET must be given with TALKTIME_AMI2_ADDR"},
+		},
 		{"call of no length", m("TALKTIME_MAX_CALL_SECONDS", "0"), []string{"from 1 to 86400"}},
 		{"call of more than a day", m("TALKTIME_MAX_CALL_SECONDS", "86401"), []string{"from 1 to 86400"}},
 		{"seconds with a unit", m("TALKTIME_MAX_CALL_SECONDS", "2h"), []string{`TALKTIME_MAX_CALL_SECONDS is "2h", but must be a whole number of seconds from 1 to 86400, without a unit`}},
@@ -439,6 +470,14 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"slot without a host", m("DB2_HOST", "", "DB2_USER", "u", "DB2_PORT", "3306"), "DB2_HOST is not set, so that DB2_PORT, DB2_USER is ignored"},
 		{"manager login without an address", m("TALKTIME_AMI_USER", "u"), "TALKTIME_AMI_ADDR is not set"},
+		{"further manager login without an address", m("TALKTIME_AMI2_SECRET", "s"), "TALKTIME_AMI2_ADDR is not set"},
+		{"slices without a manager", m("TALKTIME_SLICE_SECONDS", "60"), "TALKTIME_SLICE_SECONDS has no effect without TALKTIME_AMI_ADDR"},
+		{"warning without a manager", m("TALKTIME_WARN_SECONDS", "10"), "TALKTIME_WARN_SECONDS has no effect"},
+		{
+			"warning without slices",
+			m("TALKTIME_WARN_SECONDS", "10", "TALKTIME_SLICE_SECONDS", "0", "TALKTIME_AMI_ADDR", "a", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s"),
+			"TALKTIME_WARN_SECONDS has no effect",
+		},
 		{"rest login without an address", m("TALKTIME_ARI_PASSWORD", "p"), "TALKTIME_ARI_URL is not set"},
 		{"token that may be guessed", m("API_TOKEN", "short"), "API_TOKEN has less than 16 characters"},
 		{"database of no backend", m("TALKTIME_PBX_DATABASE_URL", "sqlite:x"), "TALKTIME_PBX_BACKEND is off"},
@@ -455,13 +494,35 @@ func TestWarnings(t *testing.T) {
 	}
 }
 
+// TestAsterisks: slices are for those who have an Asterisk who can be told that a call may go on.
+func TestAsterisks(t *testing.T) {
+	t.Parallel()
+	if c := mustLoad(t, nil); c.Asterisks() != nil || c.Slices() != 0 {
+		t.Errorf("without a manager interface: %v, slices of %d", c.Asterisks(), c.Slices())
+	}
+	env := m("TALKTIME_AMI_ADDR", "a", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI_SECRET", "s")
+	for _, n := range []string{"9", "2"} {
+		env["TALKTIME_AMI"+n+"_ADDR"], env["TALKTIME_AMI"+n+"_USER"], env["TALKTIME_AMI"+n+"_SECRET"] = "a"+n, "u"+n, "s"+n
+	}
+	c := mustLoad(t, env)
+	want := []AMI{{"a:5038", "u", "s"}, {"a2:5038", "u2", "s2"}, {"a9:5038", "u9", "s9"}}
+	if !slices.Equal(c.Asterisks(), want) || c.Slices() != 300 || len(c.Warnings)+len(c.Unknown) != 0 {
+		t.Errorf("%d Asterisks, slices of %d, %q %q", len(c.Asterisks()), c.Slices(), c.Warnings, c.Unknown)
+	}
+	env["TALKTIME_SLICE_SECONDS"] = "0"
+	if c := mustLoad(t, env); c.Slices() != 0 || len(c.Warnings) != 0 {
+		t.Errorf("slices of %d, %q", c.Slices(), c.Warnings)
+	}
+}
+
 func TestUnknown(t *testing.T) {
 	t.Parallel()
 	c := mustLoad(t, m(
 		"TALKTIME_RNG_SECONDS", "40", "TALKTIME_RING_SECONDS_FILE", "x", "DB1_PASSWD", "x", "TALKTIME_EMPTY_ONE", "",
+		"TALKTIME_AMI1_ADDR", "a", "TALKTIME_AMI10_ADDR", "a", "TALKTIME_AMIn_ADDR", "a", "TALKTIME_AMI2_SECRET_FILE", "",
 		"TALKTIME_TOOLS", "/x", "TALKTIME_TEST_MYSQL", "x", "HOME", "/", "DB_HOST", "x", "MY_TALKTIME_X", "x",
 	))
-	want := []string{"DB1_PASSWD", "TALKTIME_EMPTY_ONE", "TALKTIME_RING_SECONDS_FILE", "TALKTIME_RNG_SECONDS"}
+	want := []string{"DB1_PASSWD", "TALKTIME_AMI10_ADDR", "TALKTIME_AMI1_ADDR", "TALKTIME_AMIn_ADDR", "TALKTIME_EMPTY_ONE", "TALKTIME_RING_SECONDS_FILE", "TALKTIME_RNG_SECONDS"}
 	if diff := cmp.Diff(want, c.Unknown); diff != "" {
 		t.Errorf("Unknown differs (-want +got):\n%s", diff)
 	}
@@ -615,7 +676,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	good, wrong := make(map[string]string), make(map[string]string)
 	for _, s := range Describe() {
 		if s.Secret {
-			name := strings.Replace(s.Name, "DBn_", "DB1_", 1)
+			name := anyName(s.Name)
 			good[name], wrong[name] = secret+"-and-more", secret+"/\n"
 			if strings.HasSuffix(name, "_URL") {
 				good[name], wrong[name] = "mysql://u:"+secret+"@h/n", "mysql://u:"+secret+"/@h/n"
@@ -623,7 +684,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		}
 	}
 	for _, env := range []map[string]string{good, wrong} {
-		maps := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_AMI_ADDR", "h", "TALKTIME_AMI_USER", "u",
+		maps := m("DB1_HOST", "h", "DB1_USER", "u", "TALKTIME_AMI_ADDR", "h", "TALKTIME_AMI_USER", "u", "TALKTIME_AMI2_ADDR", "i", "TALKTIME_AMI2_USER", "u",
 			"TALKTIME_ARI_URL", "http://h/ari", "TALKTIME_ARI_USER", "u", "TALKTIME_PBX_BACKEND", "realtime")
 		for name, value := range maps {
 			env[name] = value

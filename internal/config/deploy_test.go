@@ -38,9 +38,14 @@ func example() string {
 		if strings.ContainsAny(value, `$\ `) {
 			value = "'" + value + "'"
 		}
-		fmt.Fprintf(&b, "#%s=%s\n", strings.Replace(s.Name, "DBn_", "DB1_", 1), value)
+		fmt.Fprintf(&b, "#%s=%s\n", anyName(s.Name), value)
 	}
 	return b.String()
+}
+
+// anyName is one variable that a name of the table stands for.
+func anyName(name string) string {
+	return strings.NewReplacer("DBn_", "DB1_", "AMIn_", "AMI2_").Replace(name)
 }
 
 // wrap breaks text at blanks.

@@ -245,6 +245,16 @@ func (l *loader) seconds(name string, low, high int) time.Duration {
 	return time.Duration(n) * time.Second
 }
 
+// slice reads for how long money is held at a time. A slice of one second would have to be extended before it begins.
+func (l *loader) slice(name string) time.Duration {
+	n, err := strconv.Atoi(l.text(name))
+	if err != nil || n != 0 && n < 2 || n < 0 || n > 3600 {
+		l.mistake(name, "must be a whole number of seconds from 2 to 3600, without a unit, or 0 for the whole call")
+		return 0
+	}
+	return time.Duration(n) * time.Second
+}
+
 func (l *loader) numberRange(name string) (first, last int) {
 	low, high, found := strings.Cut(l.text(name), "-")
 	first, errFirst := strconv.Atoi(strings.TrimSpace(low))
@@ -405,6 +415,18 @@ func (l *loader) prompts(name string) string {
 	return value
 }
 
+// sound reads the name of one sound.
+func (l *loader) sound(name string) string {
+	file := l.text(name)
+	if !promptsFolder.MatchString(file) {
+		l.mistake(name, aSound)
+		return ""
+	}
+	return file
+}
+
+const aSound = "must be a file below Asterisk's sounds folder without its ending, such as site/welcome: letters, digits, _ - and /"
+
 // recordings are the files of single prompts, by the name of the prompt in small letters with hyphens.
 func (l *loader) recordings() map[string]string {
 	var files map[string]string
@@ -415,7 +437,7 @@ func (l *loader) recordings() map[string]string {
 		}
 		file := l.text(name)
 		if !promptsFolder.MatchString(file) {
-			l.mistake(name, "must be a file below Asterisk's sounds folder without its ending, such as site/welcome: letters, digits, _ - and /")
+			l.mistake(name, aSound)
 			continue
 		}
 		if files == nil {
@@ -522,6 +544,9 @@ func (l *loader) given(slot int) []string {
 
 // known says whether a variable is a setting, or the file of a secret one.
 func (l *loader) known(name string) bool {
+	if strings.HasPrefix(name, "TALKTIME_AMIn_") { // it is the table's name for others
+		return false
+	}
 	name = generic(name)
 	if _, found := l.table[name]; found {
 		return true

@@ -9,7 +9,7 @@ import (
 // Setting describes one environment variable. The table of all of them drives Load, the help text and
 // the test that holds README's table to the code.
 type Setting struct {
-	// Name is the variable. DBn_… stands for DB1_…, DB2_… and so on.
+	// Name is the variable. DBn_… stands for DB1_…, DB2_… and so on, TALKTIME_AMIn_… for TALKTIME_AMI2_… to TALKTIME_AMI9_….
 	Name string
 	// Default is the value taken when the variable is unset or empty.
 	Default string
@@ -103,6 +103,18 @@ func Describe() []Setting {
 			Meaning: "how long a call rings, 1 to 600",
 		},
 		{
+			Name: "TALKTIME_SLICE_SECONDS", Default: "300",
+			Meaning: "for how many seconds of a call money is held at a time, 2 to 3600: fastagi extends calls while the phones talk, so that calls of one user share his balance (operations manual, section 29); needs TALKTIME_AMI_ADDR; 0: the whole call is held",
+		},
+		{
+			Name: "TALKTIME_WARN_SECONDS", Default: "0",
+			Meaning: "how many seconds before the end of a call that is held in slices the caller hears a warning, 0 to 600; 0: none",
+		},
+		{
+			Name: "TALKTIME_WARN_SOUND", Default: "beep",
+			Meaning: "what he hears: a file below Asterisk's sounds folder, without its ending",
+		},
+		{
 			Name: "TALKTIME_IDENTIFY", Default: "callerid,account,imsi",
 			Meaning: "order in which a caller is looked up; what is left out is not used",
 		},
@@ -192,7 +204,7 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_AMI_ADDR", Unset: "off",
-			Meaning: "Asterisk's manager interface, host or host:port (5038): the reconciler asks it which calls are still up, the page Queues who waits",
+			Meaning: "Asterisk's manager interface, host or host:port (5038): calls are extended and cut by it, the reconciler asks it which calls are still up, the page Queues who waits",
 		},
 		{
 			Name: "TALKTIME_AMI_USER", Unset: "none",
@@ -200,6 +212,18 @@ func Describe() []Setting {
 		},
 		{
 			Name: "TALKTIME_AMI_SECRET", Unset: "none", Secret: true,
+			Meaning: "its secret",
+		},
+		{
+			Name: "TALKTIME_AMIn_ADDR", Unset: "none",
+			Meaning: "those of further Asterisks, whose calls fastagi extends and cuts too: TALKTIME_AMI2_ADDR to TALKTIME_AMI9_ADDR; gaps are allowed",
+		},
+		{
+			Name: "TALKTIME_AMIn_USER", Unset: "none",
+			Meaning: "its user",
+		},
+		{
+			Name: "TALKTIME_AMIn_SECRET", Unset: "none", Secret: true,
 			Meaning: "its secret",
 		},
 		{
@@ -392,6 +416,9 @@ func MarkdownTable() string {
 // slotName matches the variables of one CDR database: DB1_HOST, DB12_PASSWORD.
 var slotName = regexp.MustCompile(`^DB([1-9][0-9]{0,3})_([A-Z_]+)$`)
 
+// amiName matches the variables of the manager interface of one further Asterisk.
+var amiName = regexp.MustCompile(`^TALKTIME_AMI[2-9]_([A-Z_]+)$`)
+
 // promptPrefix begins the variable of one prompt.
 const promptPrefix = "TALKTIME_PROMPT_"
 
@@ -402,6 +429,9 @@ func generic(name string) string {
 	}
 	if m := slotName.FindStringSubmatch(name); m != nil {
 		return "DBn_" + m[2]
+	}
+	if m := amiName.FindStringSubmatch(name); m != nil {
+		return "TALKTIME_AMIn_" + m[1]
 	}
 	return name
 }

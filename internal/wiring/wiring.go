@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"os/signal"
@@ -18,6 +19,7 @@ import (
 	"golang.org/x/term"
 
 	"talktime/internal/config"
+	"talktime/pbx"
 	"talktime/store"
 )
 
@@ -50,6 +52,37 @@ func OpenCDRs(c config.Config) (databases []*store.CDR, closeAll func(), err err
 		databases = append(databases, cdr)
 	}
 	return databases, closeAll, nil
+}
+
+// Manager says in the words of package pbx where a manager interface is.
+func Manager(a config.AMI) pbx.AMI {
+	return pbx.AMI{Addr: a.Addr, User: a.User, Secret: a.Secret.Reveal()}
+}
+
+// Asterisks are all that we have, and are asked together which channels are up.
+type Asterisks []pbx.AMI
+
+// OurAsterisks are those of the settings, none when there are none.
+func OurAsterisks(c config.Config) Asterisks {
+	var all Asterisks
+	for _, a := range c.Asterisks() {
+		all = append(all, Manager(a))
+	}
+	return all
+}
+
+// Live returns the unique ids of the channels of all of them. When one cannot be asked nobody knows which of the channels live that the others
+// do not have, which is an error.
+func (a Asterisks) Live(ctx context.Context) (map[string]bool, error) {
+	all := map[string]bool{}
+	for _, manager := range a {
+		live, err := manager.Live(ctx)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(all, live)
+	}
+	return all, nil
 }
 
 // AboutDatabase says which database an error is about.

@@ -5,8 +5,10 @@ import (
 	"context"
 	"database/sql"
 	"net/url"
+	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,9 +72,39 @@ func (d Database) Open(t testing.TB, edit ...func(*store.Config)) *store.Store {
 // clustered reports whether the database is on several nodes, each of which numbers its rows in steps of its own.
 func (d Database) clustered() bool { return d.Server != nil && d.Server.cluster() }
 
+// migrated is the file of a database that has all tables and nothing in them. It is made once: of a short test, making them would be the most.
+var migrated = sync.OnceValues(func() (file []byte, err error) {
+	dir, err := os.MkdirTemp("", "talktime-migrated")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	path := filepath.Join(dir, "talktime.db")
+	s, err := store.Open(store.Config{Path: path})
+	if err != nil {
+		return nil, err
+	}
+	_, err = s.Migrate(context.Background())
+	if err := cmp.Or(err, s.Close()); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(path)
+})
+
 // Migrated opens a Store whose tables are there. The test fails when the books do not balance at its end.
 func (d Database) Migrated(t testing.TB) *store.Store {
 	t.Helper()
+	if d.Config.Path != "" {
+		file, err := migrated()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(d.Config.Path); os.IsNotExist(err) {
+			if err := os.WriteFile(d.Config.Path, file, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	s := d.Open(t)
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)

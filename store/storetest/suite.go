@@ -21,7 +21,7 @@ import (
 // Run checks that a Store keeps what billing promises, on a kind of database. Each test gets an empty one from fresh.
 func Run(t *testing.T, fresh func(testing.TB) Database) {
 	t.Helper()
-	for _, group := range []map[string]func(*testing.T, Database){callTests, rowTests, raceTests, limitTests, ledgerTests, userTests, schemaTests} {
+	for _, group := range []map[string]func(*testing.T, Database){callTests, rowTests, raceTests, limitTests, keeperTests, ledgerTests, userTests, schemaTests} {
 		for name, test := range group {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -591,6 +591,7 @@ func everyField(t *testing.T) models.Call {
 			Attempts: []models.Attempt{{Carrier: 3, Name: "“one”", Target: "PJSIP/1@one", Buy: rate, Pool: 9, Loss: true}, {Carrier: 4, Target: "PJSIP/1@two"}},
 			At:       1, Pools: []int64{2, 9},
 		},
+		Slice: 300, Keeper: 1 << 62, AnsweredMS: 1 << 41, Cut: "blocked",
 		BuyCost: 77,
 		Ended:   &ended, Seconds: 31 * 86400, TalkedMS: 1 << 41, Status: "CHANUNAVAIL", Cause: 127, PDD: new(int64(86_400_000)), Charge: 1 << 62, Shortfall: 1 << 61,
 		SettledBy: "reconciler", Unauthorized: true, Disputed: 99,

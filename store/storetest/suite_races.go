@@ -224,7 +224,9 @@ func channelHere(t *testing.T, d Database) {
 
 // everythingAtOnce walks at random through what moves money, on few users and few channels, from all sides.
 func everythingAtOnce(t *testing.T, d Database) {
-	tills := twoTills(t, d)
+	s := d.Migrated(t)
+	tills := [2]*till{newTill(t, s, inSlices), newTill(t, d.Open(t), inSlices)}
+	alive(t, s, keeper)
 	for i := range 5 {
 		tills[0].user(models.NewUser{Username: fmt.Sprint("user", i), CLID: fmt.Sprint(i), Balance: 200 * money.Unit})
 	}
@@ -235,9 +237,11 @@ func everythingAtOnce(t *testing.T, d Database) {
 		for step := range 60 {
 			k, clid, channel := tills[random.IntN(2)], fmt.Sprint(random.IntN(5)), fmt.Sprint("pbx-1.", random.IntN(8))
 			var err error
-			switch random.IntN(12) {
+			switch random.IntN(15) {
 			case 0, 1, 2, 3:
-				_, err = k.Authorize(ctx, request(clid, channel, []string{abroad, "1", "2"}[random.IntN(3)]))
+				req := request(clid, channel, []string{abroad, "1", "2"}[random.IntN(3)])
+				req.Keeper = random.Int64N(3)
+				_, err = k.Authorize(ctx, req)
 			case 4, 5, 6:
 				_, err = k.Settle(ctx, result(clid, channel, answered("reducer", random.Int64N(80_000))))
 			case 7:
@@ -250,6 +254,13 @@ func everythingAtOnce(t *testing.T, d Database) {
 				})
 			case 10:
 				err = k.Release(ctx, billing.Identity{CallerID: clid}, channel, "test")
+			case 11, 12:
+				c := k.call(channel)
+				_, err = k.Review(ctx, billing.Review{
+					CallID: channel, UserID: c.UserID, Keeper: c.Keeper, Leg: len(c.Legs), Elapsed: time.Duration(random.Int64N(c.Limit+2)) * time.Second,
+				})
+			case 13:
+				_, err = k.store.TakeCall(ctx, k.call(channel), 1+random.Int64N(2))
 			default:
 				err = k.RecordEmergency(ctx, request(clid, channel, "112"))
 			}
@@ -261,6 +272,9 @@ func everythingAtOnce(t *testing.T, d Database) {
 	})
 	if _, err := tills[0].reconciler().Run(ctx, true); err != nil {
 		t.Error(err)
+	}
+	if got := listed(t, d); got != [2]int64{} {
+		t.Errorf("%v are listed as kept", got)
 	}
 	err := tills[0].store.Users(ctx, func(b models.Balance) error {
 		if b.Held != 0 || b.Available < 0 {
@@ -704,8 +718,18 @@ func lostCommits(t *testing.T, delivered bool) {
 		t.Errorf("give up: %s, %+v, %v", held, charge, err)
 	}
 	direct.has(marta, 197, 0)
-	if cuts := p.cuts(); cuts != 8 {
-		t.Errorf("%d commits were cut, want 8", cuts)
+	// An extension is there once, and is what the answer says.
+	kept := newTill(t, s, inSlices)
+	slice := kept.permitKept(martaCLID, "pbx-1.5", abroad)
+	p.cutNextCommit(delivered)
+	if grown := kept.review(martaCLID, slice, 17); grown.Limit != 40 || grown.Until != 40 || grown.Over {
+		t.Errorf("review: %+v", grown)
+	}
+	direct.has(marta, 197, 40)
+	direct.end("pbx-1.5", answered("reducer", 0))
+	direct.has(marta, 197, 0)
+	if cuts := p.cuts(); cuts != 9 {
+		t.Errorf("%d commits were cut, want 9", cuts)
 	}
 	lines, err := s.ListAudit(t.Context(), models.ListRequest{Number: 1, Size: 10, Query: `{"filters":[{"name":"action","op":"ne","val":"user.add"}]}`})
 	if err != nil || len(lines.Items) != 2 || lines.Items[0].Action != "hold.release" || lines.Items[1].Action != "topup" {
