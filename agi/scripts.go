@@ -31,8 +31,8 @@ type Billing interface {
 type Keeper interface {
 	// Keeps is who can extend a call that a channel is about to ask for; 0: nobody. It must answer soon: somebody waits to be put through.
 	Keeps(ctx context.Context, peer netip.Addr, channel, uniqueID string) int64
-	// Keep begins to keep a call that was permitted to such a channel, before it is dialled. One to an emergency number is not kept, and
-	// nothing that the channel has called before is any more.
+	// Keep begins to keep a call that was permitted to such a channel, before it is dialled. One to an emergency number, or that nobody extends,
+	// is not kept, and nothing that the channel has called before is any more.
 	Keep(peer netip.Addr, channel, uniqueID string, id billing.Identity, auth billing.Authorization)
 }
 
@@ -183,8 +183,10 @@ func (s *Scripts) ask(
 		ch.SetStatus(StatusOK)
 		ch.Note(slog.Int64("user_id", auth.UserID), slog.Int64("limit_seconds", auth.Seconds))
 	}
-	if err == nil && auth.Keeper != 0 {
+	if err == nil && !auth.Emergency {
 		s.keep(ch, req, auth)
+	}
+	if err == nil && auth.Keeper != 0 {
 		ch.Note(slog.Bool("slice", true)) // of which limit_seconds is the first
 	}
 	return req, auth, err

@@ -340,6 +340,8 @@ func (t *timekeeper) answer(action map[string]string) {
 	now := time.Now()
 	lines := []string{"Response: Success", "ActionID: " + action["ActionID"]}
 	switch action["Action"] {
+	case "Login", "Events": // there is always another call that begins
+		defer t.say("Event: Newchannel", "Privilege: call,all", "Uniqueid: 1799999999.0")
 	case "Getvar":
 		var n int
 		_, _ = fmt.Sscanf(action["Channel"], "PJSIP/caller-%x", &n)

@@ -154,7 +154,7 @@ func (p Policy) authorize(s *State, req CallRequest, now time.Time) (change, Aut
 	last, known := s.latest(req.CallID)
 	if known && last.State == models.CallOpen && last.ID == req.own && last.Dials == 1 {
 		auth.CallID = last.CallID // our own commit, of which the answer was lost
-		if auth.Affords, err = p.lasts(s, last, user, wallet, p.longest(user), now); err != nil {
+		if auth.Affords, err = p.lasts(s, last, user, wallet, last.Limit, p.longest(user), now); err != nil {
 			return change{}, Authorization{}, err
 		}
 		p.held(&auth, last, last.Limit)

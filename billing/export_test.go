@@ -25,6 +25,29 @@ func Share(free money.Amount, calls []Sharer) ([]int64, error) {
 	return share(free, sharers)
 }
 
+// NextLimits are to how many seconds the first of some calls is extended, as it is done, and after a full search.
+func NextLimits(free money.Amount, calls []Sharer, from, slice int64) (got, want int64, err error) {
+	sharers := make([]sharer, len(calls))
+	for i, c := range calls {
+		sharers[i] = sharer{c.ID, c.Rate, c.Elapsed, c.Limit, c.Most}
+	}
+	last, err := first(free, sharers, from, slice)
+	if err != nil {
+		return 0, 0, err
+	}
+	plan, err := share(free, sharers)
+	if err != nil {
+		return 0, 0, err
+	}
+	next := func(last int64) int64 {
+		if last <= from {
+			return last
+		}
+		return nextLimit(calls[0].Rate, from, last, slice)
+	}
+	return next(last), next(plan[0]), nil
+}
+
 // Remember lets n calls be settled and returns how many of them are remembered, of each generation.
 func Remember(n int) (young, older int) {
 	var r recent

@@ -18,6 +18,7 @@ const keeperID = 7
 var prices = map[string]models.Rate{
 	"1": rateOf(1), "2": rateOf(2), "4": rateOf(4),
 	"60": {PerMinute: 60 * money.Unit, First: 60, Increment: 60},
+	"61": {PerMinute: 60 * money.Unit, First: 1, Increment: 60},
 	"66": {PerMinute: 60 * money.Unit, First: 60, Increment: 6},
 	"6":  {PerMinute: 60 * money.Unit, First: 6, Increment: 6},
 	"10": {PerMinute: 60 * money.Unit, ConnectFee: 10 * money.Unit, First: 1, Increment: 1},

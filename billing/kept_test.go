@@ -189,6 +189,47 @@ func TestLimitsThatChange(t *testing.T) {
 	}
 }
 
+// TestWhoBeganLastEndsFirst: where a limit is lowered below what is held, the older call stays as far as the limit goes, beside what the younger
+// one has talked.
+func TestWhoBeganLastEndsFirst(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		hour, until int64 // of the older one; 0: cut
+		younger     int64
+		both        bool // have talked for 2 s
+	}{
+		"room for one":                {hour: 5, until: 5},
+		"room for one and a bit":      {hour: 7, until: 5, younger: 2},
+		"room for none":               {hour: 0},
+		"room for less than one":      {hour: 3, until: 3},
+		"room for both":               {hour: 10, until: 5, younger: 5},
+		"one, beside what was talked": {hour: 6, until: 4, both: true},
+		"what was talked":             {hour: 4, both: true},
+	} {
+		k := newKeeping(t, 5, 180)
+		k.permit("pbx-1.1", "1")
+		k.permit("pbx-1.2", "1")
+		var elapsed time.Duration
+		if c.both {
+			elapsed = 2 * time.Second
+			k.wait(2)
+			k.at(2)
+			k.review(billing.Review{CallID: "pbx-1.2", Elapsed: elapsed})
+		}
+		if c.hour == 0 {
+			k.limit(models.Limits{Hour: 1})
+		} else {
+			k.limit(models.Limits{Hour: units(c.hour)})
+		}
+		for id, until := range map[string]int64{"pbx-1.1": c.until, "pbx-1.2": c.younger} {
+			kept := k.review(billing.Review{CallID: id, Elapsed: elapsed})
+			if until == 0 && kept.Cut != billing.CutLimit || until > 0 && kept != (billing.Kept{Limit: 5, Until: until, Last: kept.Last}) {
+				t.Errorf("%s: %s: %+v, want until %d s", name, id, kept, until)
+			}
+		}
+	}
+}
+
 // TestTheBudgetIsShared: calls at once do not spend more than the limit of an hour, and end together when it is reached.
 func TestTheBudgetIsShared(t *testing.T) {
 	t.Parallel()

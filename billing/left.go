@@ -28,6 +28,9 @@ func (p Policy) Left(user models.User, accounts []models.Account, calls []Lastin
 	shared := map[string][]int{} // which of the calls share what there is in a currency
 	for i, c := range calls {
 		left[i] = c.left(c.Limit)
+		if c.Keeper != 0 {
+			s.Sharing[user.ID] = append(s.Sharing[user.ID], c.Call)
+		}
 		if c.Keeper != 0 && c.Cut == "" && c.Elapsed < seconds(c.Limit) {
 			shared[c.Rate.Currency] = append(shared[c.Rate.Currency], i)
 		}
@@ -38,7 +41,7 @@ func (p Policy) Left(user models.User, accounts []models.Account, calls []Lastin
 		longest := make([]int64, len(of))
 		for n, i := range of {
 			c := calls[i]
-			_, most, err := p.mayLast(user, c.Call, wallet, now) // 0 when it is about to be cut
+			_, most, err := p.mayLast(s, user, c.Call, wallet, now) // 0 when it is about to be cut
 			if err != nil {
 				return nil, err
 			}

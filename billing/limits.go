@@ -188,15 +188,21 @@ func (p Policy) afford(user models.User, wallet purse, rate models.Rate, talked 
 	return seconds, nil
 }
 
+// countSpent lets it be counted from now on what a user spends, if a limit of his asks for it.
+func (p Policy) countSpent(user models.User, wallet purse, now time.Time) {
+	l, main := user.Limits, wallet.main()
+	if l != nil && (l.Hour > 0 || l.Day > 0) && main != nil && main.Hour == 0 {
+		main.Hour = p.clock(now)
+	}
+}
+
 // counted notes in a user's purse and in the state's changes that a call of his is permitted.
 func (p Policy) counted(s *State, user models.User, wallet purse, number string, callee int64, now time.Time) (visited []models.Visited) {
 	l := user.Limits
 	if l == nil {
 		return nil
 	}
-	if main := wallet.main(); main != nil && main.Hour == 0 && (l.Hour > 0 || l.Day > 0) {
-		main.Hour = p.clock(now)
-	}
+	p.countSpent(user, wallet, now)
 	if main := wallet.main(); main != nil && len(l.Premium) > 0 && longest(l.Premium, number) >= 0 {
 		day := p.counting(main.PremiumDay, now, 100)
 		main.PremiumDay, main.PremiumCalls = day, premiumCalls(*main, day)+1

@@ -49,6 +49,34 @@ func share(free money.Amount, calls []sharer) ([]int64, error) {
 	return plan, nil
 }
 
+// first is up to which second the first of some calls may last, as share has it. While there is plenty for all until its next slice has passed,
+// and another, and what a caller may be warned before, it is what that one could last alone: nextLimit makes the same of it. from is the
+// second behind which that slice begins.
+func first(free money.Amount, calls []sharer, from, slice int64) (int64, error) {
+	const warned = 600 // seconds
+	if until := max(from, BilledSeconds(calls[0].rate, from+slice)) + slice + warned; plenty(free, calls, seconds(until)-max(calls[0].elapsed, 0)) {
+		calls = calls[:1]
+	}
+	plan, err := share(free, calls)
+	if err != nil {
+		return 0, err
+	}
+	return plan[0], nil
+}
+
+// plenty reports whether free pays for all of some calls until a moment.
+func plenty(free money.Amount, calls []sharer, moment time.Duration) bool {
+	for _, c := range calls {
+		c.elapsed = max(c.elapsed, 0)
+		more, err := c.more(c.limit, c.until(moment))
+		if err != nil || more > free {
+			return false
+		}
+		free -= more
+	}
+	return true
+}
+
 // grain is how exactly it is known when calls end. Whichever call is looked at, the same plan comes out: were each to leave the rest to another
 // one, nobody would get it.
 const grain = time.Millisecond

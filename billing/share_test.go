@@ -201,9 +201,30 @@ func TestSharesHold(t *testing.T) {
 	})
 }
 
+// TestPlentyIsSharedAlike: while there is enough for all, nobody needs to know for how long, and each slice is as long as if it were known.
+func TestPlentyIsSharedAlike(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		calls := rapid.SliceOfN(rapid.Custom(anySharer), 1, 5).Draw(t, "calls")
+		for i := range calls {
+			calls[i].ID = int64(i + 1)
+		}
+		free := money.Amount(rapid.OneOf(rapid.Int64Range(0, 2_000_000_000), rapid.Int64Range(0, 50_000_000_000)).Draw(t, "free"))
+		slice := rapid.Int64Range(2, 3600).Draw(t, "slice")
+		from := calls[0].Limit
+		if rapid.Bool().Draw(t, "dialled again") {
+			from = rapid.Int64Range(0, 2*calls[0].Limit+10).Draw(t, "from")
+		}
+		got, want, err := billing.NextLimits(free, calls, from, slice)
+		if err != nil || got != want {
+			t.Fatalf("%d s, not %d; %v", got, want, err)
+		}
+	})
+}
+
 // BenchmarkReview is one extension of a call that nobody shares the money of, and of one beside others.
 func BenchmarkReview(b *testing.B) {
-	for _, beside := range []int{0, 1, 9, 99} {
+	for _, beside := range []int{0, 1, 9, 99, 999} {
 		b.Run(fmt.Sprint("beside ", beside), func(b *testing.B) {
 			k := newKeeping(b, 30, 180, with(func(p *billing.Policy) { p.MaxCallSeconds = 86_400 }))
 			call := models.Call{ID: 1, CallID: "pbx-1.1", UserID: 1, Number: "1", State: models.CallOpen, Rate: rateOf(1), Limit: 30, Slice: 30, Keeper: keeperID}

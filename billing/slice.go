@@ -1,10 +1,10 @@
 package billing
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 	"time"
@@ -44,8 +44,10 @@ type Kept struct {
 	Limit int64  // seconds that are held: it may last as long
 	Until int64  // seconds after which it must end; less than Limit where a limit of the user was lowered meanwhile
 	Grown bool   // Limit has grown by this; where the answer to a commit was lost and it is asked again, it had grown before
-	Short bool   // it is time to extend it, and there is nothing to do it with
-	Last  int64  // seconds that it may last in all, as it would be shared now with the other calls; 0 before the answer, and when it is over
+	Short bool   // it is time to extend it, and there is nothing to do it with; it is told when there may be
+	// Last is for how many seconds it may last in all, as it would be shared now with the other calls; as if there were none while there is
+	// enough for all of them for a while. It is 0 before the answer, and when it is over.
+	Last int64
 }
 
 // Review extends a call that is held in slices, when it is time for that, or says that it must end now. What it says is durable.
@@ -85,22 +87,25 @@ func (p Policy) review(s *State, r Review, asked, now time.Time) (change, Kept, 
 		call.AnsweredMS = asked.Add(-r.Elapsed).UnixMilli()
 	}
 	wallet := s.purse(call.UserID, call.Rate.Currency)
-	why, most, err := p.mayLast(user, call, wallet, now)
+	why, most, err := p.mayLast(s, user, call, wallet, now)
 	if err != nil {
 		return change{}, Kept{}, err
 	}
 	if elapsed := int64(r.Elapsed / time.Second); why == "" && most <= max(elapsed, 0) && most < call.Limit {
 		why = CutLimit
 	}
+	p.countSpent(user, wallet, now) // the limit may be younger than the call
 	if why != "" {
 		call.Cut = why
-		return change{calls: []models.Call{call}}, Kept{Cut: why}, nil
+		return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, Kept{Cut: why}, nil
 	}
 	left := seconds(call.Limit) - r.Elapsed
 	due := r.Elapsed > 0 && left <= seconds(Lead(call.Slice)+1)
+	// When there may be more to extend it with, or nothing can extend it.
+	told := left <= 0 || BilledSeconds(call.Rate, call.Limit+1) > most || wallet.scarce()
 	var last int64
 	if r.Elapsed > 0 && left > 0 { // else it has ended, or does at this moment: nothing more is held for it
-		if last, err = p.lasts(s, call, user, wallet, most, now); err != nil {
+		if last, err = p.lasts(s, call, user, wallet, call.Limit, most, now); err != nil {
 			return change{}, Kept{}, err
 		}
 	}
@@ -113,11 +118,12 @@ func (p Policy) review(s *State, r Review, asked, now time.Time) (change, Kept, 
 		}
 	}
 	grown := call.Limit > before.Limit
-	kept := Kept{Limit: call.Limit, Until: min(call.Limit, most), Grown: grown, Short: due && !grown, Last: min(last, most)}
-	if !grown && call.AnsweredMS == before.AnsweredMS {
+	kept := Kept{Limit: call.Limit, Until: min(call.Limit, most), Grown: grown, Short: due && !grown && told, Last: min(last, most)}
+	accounts := wallet.changed(s, call.UserID)
+	if !grown && call.AnsweredMS == before.AnsweredMS && len(accounts) == 0 {
 		return change{}, kept, nil
 	}
-	return change{accounts: wallet.changed(s, call.UserID), calls: []models.Call{call}}, kept, nil
+	return change{accounts: accounts, calls: []models.Call{call}}, kept, nil
 }
 
 // forHelp reports whether the channel of a call has called for help since: whatever it talks now is not to be disturbed.
@@ -126,8 +132,9 @@ func forHelp(call models.Call) bool {
 	return n > 0 && call.Notes[n-1].Source == SourceEmergency && !call.Notes[n-1].SeenAt.Before(call.Authorized)
 }
 
-// mayLast is for how many seconds a call may last as far as the user's limits go, whatever he has; or why it must end at once.
-func (p Policy) mayLast(user models.User, call models.Call, wallet purse, now time.Time) (cut string, most int64, err error) {
+// mayLast is for how many seconds a call may last as far as the user's limits go, whatever he has; or why it must end at once. Where they leave
+// less than is held, the calls that began last end first.
+func (p Policy) mayLast(s *State, user models.User, call models.Call, wallet purse, now time.Time) (cut string, most int64, err error) {
 	if wallet.status() != models.AccountActive {
 		return CutBlocked, 0, nil
 	}
@@ -146,8 +153,12 @@ func (p Policy) mayLast(user models.User, call models.Call, wallet purse, now ti
 		if err != nil {
 			return "", 0, err
 		}
+		after, err := s.heldAfter(call, now)
+		if err != nil {
+			return "", 0, err
+		}
 		// In whole increments of the call, not of what is left of its longest time: the first one is paid for.
-		most = min(most, Affordable(call.Rate, max(budget+here, 0), max(p.MaxCallSeconds, call.Limit)))
+		most = min(most, Affordable(call.Rate, max(budget+here+after, 0), max(p.MaxCallSeconds, call.Limit)))
 	}
 	return "", most, nil
 }
@@ -193,17 +204,35 @@ func (p Policy) free(user models.User, wallet purse, now time.Time) money.Amount
 // heldFor is what of a call's hold is for the leg that is talked on.
 func heldFor(call models.Call) (money.Amount, error) { return holdCost(call.Rate, call.Limit) }
 
-// lasts is for how many seconds a call may last with its share of the money; without a keeper, with all that there is.
-func (p Policy) lasts(s *State, call models.Call, user models.User, wallet purse, most int64, now time.Time) (int64, error) {
+// heldAfter is what calls that began after one hold for what they have not talked yet. It is theirs only as far as that one leaves it to them.
+func (s *State) heldAfter(call models.Call, now time.Time) (money.Amount, error) {
+	var held money.Amount
+	for other := range s.kept(call.UserID) {
+		if other.ID <= call.ID || other.Rate.Currency != call.Rate.Currency {
+			continue
+		}
+		c := sharing(other, other.Limit, now)
+		more, err := c.more(min(int64((c.elapsed+time.Second-1)/time.Second), c.limit), c.limit)
+		if err != nil {
+			return 0, fmt.Errorf("price what call %s holds: %w", other.CallID, err)
+		}
+		held += more
+	}
+	return held, nil
+}
+
+// lasts is for how many seconds a call may last with its share of the money; without a keeper, with all that there is. from is the second behind
+// which its next slice begins: while there is plenty for all beyond that, it is what the call could last alone.
+func (p Policy) lasts(s *State, call models.Call, user models.User, wallet purse, from, most int64, now time.Time) (int64, error) {
 	calls := []sharer{sharing(call, most, now)}
 	if call.Keeper != 0 {
 		calls = append(calls, p.sharers(s, user, call, now)...)
 	}
-	plan, err := share(p.free(user, wallet, now), calls)
+	last, err := first(p.free(user, wallet, now), calls, from, call.Slice)
 	if err != nil {
 		return 0, fmt.Errorf("share what pays for call %s: %w", call.CallID, err)
 	}
-	return plan[0], nil
+	return last, nil
 }
 
 // extend holds the next slice of a call, of the seconds that it may last; without a keeper, all of them. Its hold stays as it is when there is
@@ -232,7 +261,7 @@ func (p Policy) extend(call *models.Call, wallet purse, from, last int64) error 
 // renew makes room under the hold of a call that is held in slices, and is about to be dialled again, of which elapsed seconds may have
 // passed: what is left is a slice again, if anything is. Where nobody keeps it any more, it is all that there is money for. last is what it may come to.
 func (p Policy) renew(s *State, call *models.Call, user models.User, wallet purse, elapsed int64, now time.Time) (last int64, err error) {
-	why, most, err := p.mayLast(user, *call, wallet, now)
+	why, most, err := p.mayLast(s, user, *call, wallet, now)
 	if err != nil {
 		return 0, err
 	}
@@ -249,7 +278,7 @@ func (p Policy) renew(s *State, call *models.Call, user models.User, wallet purs
 		return 0, refuse(ErrLimit, "a limit of the user forbids that the call goes on")
 	}
 	call.AnsweredMS = 0
-	if last, err = p.lasts(s, *call, user, wallet, most, now); err != nil {
+	if last, err = p.lasts(s, *call, user, wallet, elapsed, most, now); err != nil {
 		return 0, err
 	}
 	return last, p.extend(call, wallet, elapsed, last)
@@ -300,7 +329,7 @@ func sharing(call models.Call, most int64, now time.Time) sharer {
 // for its settlement.
 func (p Policy) sharers(s *State, user models.User, call models.Call, now time.Time) []sharer {
 	var others []sharer
-	for _, other := range s.kept(call.UserID) {
+	for other := range s.kept(call.UserID) {
 		if other.CallID == call.CallID || other.Rate.Currency != call.Rate.Currency || other.Cut != "" {
 			continue
 		}
@@ -315,21 +344,20 @@ func (p Policy) sharers(s *State, user models.User, call models.Call, now time.T
 	return others
 }
 
-// kept are the open calls of a user that are held in slices, as they are now.
-func (s *State) kept(userID int64) []models.Call {
-	var calls []models.Call
-	for _, c := range s.Sharing[userID] {
-		if _, loaded := s.Calls[c.CallID]; !loaded {
-			calls = append(calls, c)
+// kept are the open calls of a user that are held in slices, as they are now, in any order.
+func (s *State) kept(userID int64) iter.Seq[models.Call] {
+	return func(yield func(models.Call) bool) {
+		for _, c := range s.Sharing[userID] {
+			if _, loaded := s.Calls[c.CallID]; !loaded && !yield(c) {
+				return
+			}
+		}
+		for _, c := range s.Calls {
+			if c.UserID == userID && c.State == models.CallOpen && c.Keeper != 0 && !yield(c) {
+				return
+			}
 		}
 	}
-	for _, c := range s.Calls {
-		if c.UserID == userID && c.State == models.CallOpen && c.Keeper != 0 {
-			calls = append(calls, c)
-		}
-	}
-	slices.SortFunc(calls, func(a, b models.Call) int { return cmp.Compare(a.ID, b.ID) })
-	return calls
 }
 
 // slice is for how many of the seconds that a new call may last it is held at first. Nobody extends it without a keeper, and it gets them all.
@@ -338,11 +366,10 @@ func (p Policy) slice(s *State, call models.Call, user models.User, wallet purse
 		return most, nil
 	}
 	calls := append([]sharer{{rate: call.Rate, most: most}}, p.sharers(s, user, call, now)...)
-	plan, err := share(max(p.free(user, wallet, now)-talked, 0), calls)
+	last, err := first(max(p.free(user, wallet, now)-talked, 0), calls, 0, call.Slice)
 	if err != nil {
 		return 0, err
 	}
 	// Whoever can pay for the first increment may call: the others share what is left.
-	first := min(max(plan[0], BilledSeconds(call.Rate, 1)), most)
-	return nextLimit(call.Rate, 0, first, call.Slice), nil
+	return nextLimit(call.Rate, 0, min(max(last, BilledSeconds(call.Rate, 1)), most), call.Slice), nil
 }

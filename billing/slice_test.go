@@ -285,6 +285,51 @@ func TestWhatIsTold(t *testing.T) {
 	told("the end of the last", false)
 }
 
+// TestPlentyIsNotTold: that another has ended is told only where the others may wait for what it leaves.
+func TestPlentyIsNotTold(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		balance int64
+		limits  models.Limits
+		want    bool
+	}{
+		"plenty":               {10_000, models.Limits{}, false},
+		"five times":           {50, models.Limits{}, false},
+		"less":                 {49, models.Limits{}, true},
+		"plenty, with a limit": {10_000, models.Limits{Day: units(9000)}, true},
+	} {
+		k := newKeeping(t, 5, c.balance)
+		k.permit("pbx-1.1", "1")
+		k.permit("pbx-1.2", "1")
+		k.limit(c.limits)
+		k.at(1)
+		k.store.moved = nil
+		k.settle("pbx-1.2", answered("caller", 1000))
+		if got := len(k.store.moved) > 0; got != c.want {
+			t.Errorf("%s: told %v", name, got)
+		}
+	}
+}
+
+// TestWhoIsNotToldAsksAgain: a call whose next increment is dear waits for what another leaves, though there is plenty beside what is held.
+func TestWhoIsNotToldAsksAgain(t *testing.T) {
+	t.Parallel()
+	k := newKeeping(t, 5, 61)
+	k.permit("pbx-1.2", "1")
+	k.permit("pbx-1.1", "61")
+	if kept := k.at(0.2); kept.Limit != 1 || kept.Short {
+		t.Errorf("%+v, want 1 s, and that it is asked again", kept)
+	}
+	k.store.moved = nil
+	k.settle("pbx-1.2", unanswered("caller", "BUSY", 17))
+	if len(k.store.moved) > 0 {
+		t.Errorf("told are %v", k.store.moved)
+	}
+	if kept := k.at(0.4); kept.Limit != 61 || !kept.Grown {
+		t.Errorf("%+v, want 61 s", kept)
+	}
+}
+
 // TestTopUpLengthens: 23 s and 10 more are 33.
 func TestTopUpLengthens(t *testing.T) {
 	t.Parallel()

@@ -143,11 +143,11 @@ type change struct {
 
 // apply is the only place where what was decided reaches the state: whatever counts calls or watches balances is here.
 func (s *State) apply(c change) {
+	s.touch(c)
 	for _, a := range c.accounts {
 		s.warn(a, c)
 		s.setAccount(a)
 	}
-	s.touch(c)
 	for _, call := range c.calls {
 		s.count(s.Calls[call.CallID], -1)
 		s.count(call, 1)
@@ -170,8 +170,8 @@ func (s *State) apply(c change) {
 	}
 }
 
-// touch notes whose calls in progress, but for the one that a change is about, have more money by it, or less. A call that begins takes
-// nothing from those that go on: what they hold is theirs.
+// touch notes whose calls in progress, but for the one that a change is about, have more money by it, or less, before it is made. A call that
+// begins takes nothing from those that go on: what they hold is theirs. One that ends leaves them something, which matters while money is scarce.
 func (s *State) touch(c change) {
 	others := func(userID, own int64) {
 		if main := (purse{s.Accounts[userID]}).main(); main != nil && main.OpenCalls > own {
@@ -184,8 +184,14 @@ func (s *State) touch(c change) {
 		}
 	}
 	for _, call := range c.calls {
-		if was := s.Calls[call.CallID]; was.State == models.CallOpen && (call.State != models.CallOpen || call.Held() < was.Held()) {
+		was := s.Calls[call.CallID]
+		ends := was.State == models.CallOpen && (call.State != models.CallOpen || call.Held() < was.Held())
+		late := was.State != "" && was.State != models.CallOpen && len(c.transactions) > 0 // it may have cost less than was thought
+		switch scarce := (ends || late) && s.purse(call.UserID, call.Rate.Currency).scarce(); {
+		case scarce && ends:
 			others(call.UserID, 1)
+		case scarce:
+			others(call.UserID, 0)
 		}
 	}
 }
@@ -289,6 +295,14 @@ func (p purse) held() money.Amount {
 		sum += a.Held
 	}
 	return sum
+}
+
+// scarce reports whether there is little beside what is held, or a limit counts what is spent. Whoever waits for more is told then of all that is
+// given back; else he has to ask again.
+func (p purse) scarce() bool {
+	const times = 4 // what is held
+	main := p.main()
+	return p.available()/times < p.held() || main != nil && main.Hour != 0
 }
 
 // status is blocked when any account is, and closed when all are.

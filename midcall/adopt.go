@@ -3,10 +3,12 @@ package midcall
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"talktime/billing"
@@ -16,7 +18,7 @@ import (
 
 const (
 	adopters = 64               // calls that are taken over at a time
-	forlorn  = 30 * time.Second // between looks for the channel of a call that nobody keeps
+	forlorn  = 10 * time.Second // between looks for the channel of a call that nobody keeps
 )
 
 // follow looks whose money has moved, until ctx ends.
@@ -49,11 +51,19 @@ func (s *Service) follow(ctx context.Context) {
 // settled by whoever settles what has ended.
 func (s *Service) takeOver(ctx context.Context) {
 	sought := map[string]time.Time{} // calls of which no Asterisk had a channel, and when they were sought
+	var connections []uint64         // by which
+	var began time.Time              // first heartbeat
 	every(ctx, beating, func() {
 		s.mu.Lock()
-		alive := !s.first.IsZero() && s.o.Now().Sub(s.last) <= fresh
+		now := s.o.Now()
+		if began.IsZero() {
+			began = s.first
+		}
+		alive := !s.first.IsZero() && now.Sub(s.last) <= fresh
+		again := !s.first.Equal(began) // the database may have been away, for all of us
+		ready := alive && (!again || now.Sub(s.first) >= spread)
 		s.mu.Unlock()
-		if !alive {
+		if !ready {
 			return
 		}
 		lost, err := func() ([]models.Call, error) {
@@ -65,7 +75,10 @@ func (s *Service) takeOver(ctx context.Context) {
 		if err != nil {
 			return
 		}
-		now := s.o.Now()
+		if there := s.connections(); !slices.Equal(there, connections) {
+			connections = there
+			clear(sought)
+		}
 		before := sought
 		sought = map[string]time.Time{}
 		lost = slices.DeleteFunc(lost, func(c models.Call) bool {
@@ -84,29 +97,40 @@ func (s *Service) takeOver(ctx context.Context) {
 	})
 }
 
+// connections are those to the Asterisks, 0 for each that is away or does not carry out our orders.
+func (s *Service) connections() []uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	there := make([]uint64, len(s.systems))
+	for i, a := range s.systems {
+		if a.obeys() {
+			there[i] = a.connection
+		}
+	}
+	return there
+}
+
 // adoptAll takes over those of some calls whose channels are there, those that must end first before others, and returns the ids of those of
-// which there is none on any Asterisk.
+// which no Asterisk has said that it has one.
 func (s *Service) adoptAll(ctx context.Context, lost []models.Call) (without []string) {
 	slices.SortFunc(lost, func(a, b models.Call) int { return cmp.Or(a.Due.Compare(b.Due), cmp.Compare(a.ID, b.ID)) })
-	complete := true
 	left := make(map[string]models.Call, len(lost))
 	for _, c := range lost {
 		left[c.CallID] = c
 	}
 	var taking sync.WaitGroup
+	var taken atomic.Int64
 	turn := make(chan struct{}, adopters)
 	for _, a := range s.systems {
 		s.mu.Lock()
-		there := a.there()
+		there := a.obeys()
 		s.mu.Unlock()
 		if !there {
-			complete = false
 			continue
 		}
 		asked := s.o.Now()
 		list, err := a.list(ctx)
 		if err != nil {
-			complete = false
 			continue
 		}
 		channels, bridges := sorted(list)
@@ -120,17 +144,17 @@ func (s *Service) adoptAll(ctx context.Context, lost []models.Call) (without []s
 			turn <- struct{}{}
 			taking.Go(func() {
 				defer func() { <-turn }()
-				s.adopt(ctx, a, call, channel, partner(channel, bridges), asked)
+				if s.adopt(ctx, a, call, channel, partner(channel, bridges), asked) {
+					taken.Add(1)
+				}
 			})
 		}
 	}
 	taking.Wait()
-	for id := range left {
-		if complete {
-			without = append(without, id)
-		}
+	if n := taken.Load(); n > 0 {
+		s.o.Logger.InfoContext(ctx, "calls that nobody kept were taken over", "calls", n)
 	}
-	return without
+	return slices.Collect(maps.Keys(left))
 }
 
 // has reports whether a channel with the unique id of a call is that of the call: another Asterisk may have the same ids.
@@ -146,37 +170,46 @@ func (a *system) has(call models.Call, c pbx.Channel) bool {
 	return call.CallerID != "" && call.CallerID == c.CallerIDNum || call.Number != "" && (call.Number == c.Exten || call.Number == c.ConnectedLineNum)
 }
 
-// adopt takes a call over.
-func (s *Service) adopt(ctx context.Context, a *system, lost models.Call, channel pbx.Channel, callee string, asked time.Time) {
-	taken, err := func() (bool, error) {
+// adopt takes a call over, and reports whether it is kept now. When it is not known whether the database has written that down it is kept all
+// the same: billing says in a moment if it is another's.
+func (s *Service) adopt(ctx context.Context, a *system, lost models.Call, channel pbx.Channel, callee string, asked time.Time) bool {
+	ours, err := func() (bool, error) {
 		ctx, cancel := context.WithTimeout(ctx, deciding)
 		defer cancel()
 		return s.o.Store.TakeCall(ctx, lost, s.id)
 	}()
-	s.log(ctx, "a call that nobody keeps was not taken over", err)
-	if err != nil || !taken {
-		return
+	s.log(ctx, "it is not known whether a call that nobody keeps was taken over", err)
+	if err == nil && !ours {
+		return false
 	}
-	dialled, leg := lost.Authorized, len(lost.Legs)
+	authorized, leg := lost.Authorized, len(lost.Legs)
 	for _, note := range lost.Notes {
-		if note.Source == billing.SourceRepeat && note.Leg == leg && note.SeenAt.After(dialled) {
-			dialled = note.SeenAt
+		if note.Source == billing.SourceRepeat && note.Leg == leg && note.SeenAt.After(authorized) {
+			authorized = note.SeenAt
 		}
 	}
+	base, dialled := authorized.Sub(lost.Authorized).Truncate(time.Second), s.since(authorized.UnixMilli())
 	c := &call{
 		system: a, uniqueID: channel.UniqueID, channel: channel.Name, id: lost.CallID, user: lost.UserID,
 		identity: billing.Identity{CallerID: lost.CallerID}, leg: leg, slice: lost.Slice, callee: callee,
 		limit: lost.Limit, until: lost.Limit, placed: lost.Limit, heard: asked, dialled: dialled, deadline: lost.Due, look: true, next: s.o.Now(),
 	}
+	earliest := dialled // by the clock of another machine, which may be ahead; a first dial was not answered before the channel came
+	if came := asked.Add(-channel.Duration - time.Second); leg == 0 && base == 0 && came.Before(earliest) {
+		earliest = came
+	}
 	switch {
 	case lost.AnsweredMS != 0: // what had passed before is in it
 		c.answered = s.since(lost.AnsweredMS)
+		if callee != "" && leg == 0 && base == 0 {
+			c.answered = earlier(c.answered, s.answerOf(ctx, a, channel.Name, earliest, c.answered))
+		}
 	case callee != "":
-		c.base = dialled.Sub(lost.Authorized).Truncate(time.Second)
-		c.answered = s.answerOf(ctx, a, channel.Name, s.since(dialled.UnixMilli()))
+		c.base = base
+		c.answered = s.answerOf(ctx, a, channel.Name, earliest, dialled)
 		c.refused = c.elapsed(s.o.Now()) >= seconds(c.limit) // nobody knows: the limit that it has counts
 	default:
-		c.base = dialled.Sub(lost.Authorized).Truncate(time.Second)
+		c.base = base
 	}
 	if callee != "" {
 		c.placed = unplaced
@@ -186,5 +219,12 @@ func (s *Service) adopt(ctx context.Context, a *system, lost models.Call, channe
 	s.keep(c)
 	a.check = true // what has happened since the channels were listed
 	s.figures.Adopted++
-	s.o.Logger.InfoContext(ctx, "a call that nobody kept was taken over", "call_id", c.id)
+	return true
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }

@@ -50,11 +50,16 @@ type asterisk struct {
 	channels map[string]*channel
 	links    []*link
 	away     bool
-	mute     bool // events are lost
+	mute     bool          // events are lost
+	idle     bool          // nobody else's channel begins
+	ahead    time.Duration // of its clock
 	orders   []order
 	ended    func(caller string, talked time.Duration) // a talk of a caller's channel is over, and the channel too
 	// fault may answer an action otherwise, or late; handled is false where it does not.
 	fault func(l *link, o order, id string) (handled bool)
+	// trial is the same for orders to a channel that there never is, by which it is seen what may be ordered. They are not among the orders.
+	trial func(l *link, o order, id string) (handled bool)
+	tried int
 }
 
 func newAsterisk() *asterisk { return &asterisk{channels: map[string]*channel{}} }
@@ -173,6 +178,13 @@ func (a *asterisk) answerTo(l *link, f map[string]string) {
 		at: time.Now(), action: f["Action"], channel: strings.TrimPrefix(f["Channel"], "PJSIP/"), timeout: f["Timeout"], cause: f["Cause"],
 		variable: f["Variable"],
 	}
+	if o.channel == "talktime/nobody" {
+		a.tried++
+		if a.trial == nil || !a.trial(l, o, f["ActionID"]) {
+			a.carryOut(l, o, f)
+		}
+		return
+	}
 	a.orders = append(a.orders, o)
 	if a.fault == nil || !a.fault(l, o, f["ActionID"]) {
 		a.carryOut(l, o, f)
@@ -191,7 +203,11 @@ func (a *asterisk) carryOut(l *link, o order, f map[string]string) {
 			return
 		}
 		l.ok(id)
-	case "Ping", "Events":
+		a.another(l)
+	case "Events":
+		l.ok(id)
+		a.another(l)
+	case "Ping":
 		l.ok(id)
 	case "Originate":
 		l.ok(id)
@@ -216,10 +232,19 @@ func (a *asterisk) carryOut(l *link, o order, f map[string]string) {
 	}
 }
 
+// another tells of a channel that has nothing to do with us, as there always are.
+func (a *asterisk) another(l *link) {
+	if !a.mute && !a.idle {
+		l.say("Event: Newchannel", "Privilege: call,all", "Uniqueid: 0.1")
+	}
+}
+
 func (a *asterisk) onChannel(l *link, o order, c *channel, id string) {
 	switch o.action {
 	case "Getvar":
-		l.ok(id, "Value: "+map[string]string{"UNIQUEID": c.id, "TALKTIME_ANSWERED": c.answered, "TALKTIME_EMERGENCY": c.help}[o.variable])
+		l.ok(id, "Value: "+map[string]string{
+			"UNIQUEID": c.id, "TALKTIME_ANSWERED": c.answered, "TALKTIME_EMERGENCY": c.help, "STRFTIME(,,%s.%3q)": a.clock(),
+		}[o.variable])
 	case "AbsoluteTimeout":
 		rest, err := strconv.ParseFloat(o.timeout, 64)
 		if err != nil || rest <= 0 {
@@ -282,6 +307,7 @@ func (a *asterisk) appear(id, number string) {
 	defer a.mu.Unlock()
 	if a.channels[id] == nil {
 		a.channels[id] = &channel{id: id, number: number}
+		a.event("Event: Newchannel", "Channel: PJSIP/"+id, "Uniqueid: "+id, "CallerIDNum: "+number)
 	}
 }
 
@@ -302,10 +328,16 @@ func (a *asterisk) answer(id string) (callee string) {
 	return d.id
 }
 
+// clock is its time, as STRFTIME writes it.
+func (a *asterisk) clock() string {
+	now := time.Now().Add(a.ahead)
+	return fmt.Sprintf("%d.%03d", now.Unix(), now.Nanosecond()/1e6)
+}
+
 // join connects a channel to one that answers. It is called with the lock held.
 func (a *asterisk) join(c, d *channel) {
 	c.partner, d.partner = d, c
-	c.answered = fmt.Sprintf("%d.%03d", time.Now().Unix(), time.Now().Nanosecond()/1e6)
+	c.answered = a.clock()
 	c.up, c.since, d.since = true, time.Now(), time.Now()
 	a.event("Event: DialEnd", "Channel: "+c.name(), "Uniqueid: "+c.id, "DestChannel: "+d.name(), "DestUniqueid: "+d.id, "DialStatus: ANSWER")
 }

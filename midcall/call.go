@@ -51,6 +51,7 @@ type call struct {
 
 	next    time.Time // when it is looked at; zero: when something happens
 	look    bool      // something has happened that billing must be asked about
+	unsure  bool      // billing could not be asked: the channel may have another call by now
 	pending bool      // billing has said how long it may last, but Asterisk did not answer
 	busy    bool
 	gone    bool // it is not kept any more
@@ -82,9 +83,13 @@ func (c *call) end() time.Time {
 	return c.at(seconds(c.until))
 }
 
-// keep takes a call up, in the place of an earlier dial of its channel. It is called with the lock held.
+// keep takes a call up, in the place of an earlier dial of its channel. Who only says the channel's id, as another peer may, takes nobody's
+// place. It is called with the lock held.
 func (s *Service) keep(c *call) {
 	if before := c.system.calls[c.uniqueID]; before != nil {
+		if before.hung.IsZero() && billing.ChannelOf(before.id) != billing.ChannelOf(c.id) {
+			return // it ends at its first slice
+		}
 		s.forget(before)
 	}
 	c.system.calls[c.uniqueID] = c
@@ -156,7 +161,7 @@ func (s *Service) look(users []int64, all bool, now time.Time) {
 				continue
 			}
 			c.look = true
-			if c.next.IsZero() || c.placed != unplaced { // else it is looked at in a moment, when Dial has set its own limit
+			if c.next.IsZero() || c.placed != unplaced && c.next.After(now) { // else it is looked at in a moment, when Dial has set its own limit
 				c.next = now
 			}
 		}

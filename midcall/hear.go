@@ -14,7 +14,7 @@ import (
 
 // listen hears what becomes of the channels of an Asterisk, until ctx ends.
 func (s *Service) listen(ctx context.Context, a *system) {
-	heard := a.Manager.Subscribe(events, pbx.Connected, "DialEnd", "Hangup")
+	heard := a.Manager.Subscribe(events, pbx.Connected, "Newchannel", "DialEnd", "Hangup")
 	defer heard.Close()
 	var dropped uint64
 	for {
@@ -42,8 +42,14 @@ func (s *Service) listen(ctx context.Context, a *system) {
 func (s *Service) hear(a *system, e pbx.Event, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if e.Connection != a.connection {
+		a.checked = time.Time{} // whatever went wrong by the last one
+	}
 	if e.Missed > 0 || e.Connection != a.connection {
 		a.check, a.connection = true, e.Connection
+	}
+	if e.Get("Event") != pbx.Connected {
+		a.hears = e.Connection
 	}
 	id := e.Get("Uniqueid")
 	caller := a.calls[id]
@@ -88,18 +94,18 @@ type found struct {
 func (s *Service) compare(ctx context.Context, a *system) {
 	asked := s.o.Now()
 	list, err := a.list(ctx)
-	s.log(ctx, "the channels of kept calls are not known", err)
+	s.logOf(ctx, a, "the channels of kept calls are not known", err)
 	var answers []found
 	s.mu.Lock()
 	a.checking = false
-	if err != nil {
-		a.check = true
+	if err != nil { // again after checking
+		a.check, a.checked = true, s.o.Now().Add(checking-ordering)
 	} else {
 		answers = s.match(a, list, asked)
 	}
 	s.mu.Unlock()
 	for _, f := range answers {
-		at := s.answerOf(ctx, a, f.name, f.call.dialled)
+		at := s.answerOf(ctx, a, f.name, f.call.dialled, f.call.dialled)
 		s.mu.Lock()
 		if now := s.o.Now(); !f.call.gone && f.call.heard.Before(asked) {
 			f.call.answer(f.callee, at, now)
@@ -158,29 +164,40 @@ func partner(c pbx.Channel, bridges map[string][]string) string {
 	return ""
 }
 
-// clocks is how far the clock of Asterisk, or of another keeper, may be from ours.
-const clocks = 2 * time.Second
-
-// answerOf is when the last dial of a channel was answered, as the routine of our dialplan has noted it. Where it has not, that is when it was
-// dialled: never later than the truth.
-func (s *Service) answerOf(ctx context.Context, a *system, channel string, dialled time.Time) time.Time {
+// answerOf is when the last dial of a channel was answered, as the routine of our dialplan has noted it by Asterisk's clock, which is asked
+// for its time. Where that is not known it is the given moment, and never before the earliest one.
+func (s *Service) answerOf(ctx context.Context, a *system, channel string, earliest, unknown time.Time) time.Time {
 	ctx, cancel := context.WithTimeout(ctx, ordering)
 	defer cancel()
-	value, err := a.variable(ctx, channel, dialplan.VarAnswered)
-	if err != nil {
-		return dialled
+	noted, known := a.clock(ctx, channel, dialplan.VarAnswered)
+	if !known {
+		return unknown
 	}
-	whole, fraction, _ := strings.Cut(value, ".")
-	const milliseconds = 3
-	ms, err := strconv.ParseInt(whole+fraction, 10, 64)
-	if err != nil || len(fraction) != milliseconds {
-		return dialled
+	asked := s.o.Now()
+	now, known := a.clock(ctx, channel, "STRFTIME(,,%s.%3q)")
+	at := asked.Add(-time.Duration(now-noted) * time.Millisecond)
+	if !known {
+		at = asked.Add(-asked.Sub(time.UnixMilli(noted)))
 	}
-	at := s.since(ms)
-	if at.Before(dialled.Add(-clocks)) || s.o.Now().Before(at.Add(-clocks)) { // it is of an earlier dial, or of another clock
-		return dialled
+	switch {
+	case at.After(asked), !known && at.Before(earliest): // it is of another clock, or of an earlier dial
+		return unknown
+	case at.Before(earliest):
+		return earliest
 	}
 	return at
+}
+
+// clock asks for a variable of a channel that is a Unix time, or a function that returns one, and returns it in milliseconds.
+func (a *system) clock(ctx context.Context, channel, name string) (ms int64, known bool) {
+	const milliseconds = 3
+	value, err := a.variable(ctx, channel, name)
+	whole, fraction, _ := strings.Cut(value, ".")
+	if err != nil || len(fraction) != milliseconds {
+		return 0, false
+	}
+	ms, err = strconv.ParseInt(whole+fraction, 10, 64)
+	return ms, err == nil
 }
 
 // since is the moment of a Unix time in milliseconds, with our monotonic reading, and not in the future.

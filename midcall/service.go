@@ -105,8 +105,11 @@ type Service struct {
 	over    bool      // Run ends
 	asked   map[channelID]asked
 	figures models.KeeperFigures
-	trouble map[string]time.Time // when it was logged
+	trouble map[trouble]time.Time // when it was logged
 }
+
+// trouble is what fails, and with which Asterisk; "": with none.
+type trouble struct{ what, asterisk string }
 
 // system is an Asterisk and the calls on it that we keep. All but the first line belongs to the Service's mutex.
 type system struct {
@@ -114,6 +117,8 @@ type system struct {
 	warner *warner // nil: nobody is warned
 
 	connection uint64 // that the last event came by; 0: none came yet
+	hears      uint64 // the connection by which an event of a channel came
+	may        uint64 // the connection by which it was seen that we may give orders
 	check      bool   // something may have been missed: the calls must be compared with the channels
 	checking   bool   // that is under way
 	checked    time.Time
@@ -144,7 +149,7 @@ func New(o Options) *Service {
 	}
 	s := &Service{
 		o: o, id: 1 + rand.Int64N(math.MaxInt64), //nolint:gosec // it is no secret, only different from all others
-		asked: map[channelID]asked{}, trouble: map[string]time.Time{},
+		asked: map[channelID]asked{}, trouble: map[trouble]time.Time{},
 	}
 	s.figures.Latency = make([]int64, len(models.LatencyBounds())+1)
 	for _, a := range o.Asterisks {
@@ -162,6 +167,9 @@ func (s *Service) Run(ctx context.Context) {
 	var running sync.WaitGroup
 	for _, a := range s.systems {
 		running.Go(func() { s.listen(ctx, a) })
+	}
+	for _, a := range s.systems {
+		running.Go(func() { s.prove(ctx, a) })
 	}
 	running.Go(func() { every(ctx, beating, func() { s.beat(ctx) }) })
 	running.Go(func() { s.takeOver(ctx) })
@@ -230,35 +238,42 @@ func (s *Service) Figures() models.KeeperFigures {
 	f.Calls, f.Away = 0, 0
 	for _, a := range s.systems {
 		f.Calls += int64(len(a.calls))
-		if !a.there() {
+		if !a.able() {
 			f.Away++
 		}
 	}
 	return f
 }
 
-// there reports whether we are connected, and all events come.
+// there reports whether we are connected.
 func (a *system) there() bool { return a.connection != 0 && a.Manager.Stats().Connected }
 
 // log says that something fails, once in a minute.
-func (s *Service) log(ctx context.Context, what string, err error) {
+func (s *Service) log(ctx context.Context, what string, err error) { s.logOf(ctx, nil, what, err) }
+
+// logOf is log for what fails with one Asterisk.
+func (s *Service) logOf(ctx context.Context, a *system, what string, err error) {
 	if err == nil || ctx.Err() != nil {
 		return
 	}
+	key, log := trouble{what: what}, s.o.Logger
+	if a != nil {
+		key.asterisk, log = a.Name, log.With("asterisk", a.Name)
+	}
 	now := s.o.Now()
 	s.mu.Lock()
-	due := now.Sub(s.trouble[what]) >= time.Minute
+	due := now.Sub(s.trouble[key]) >= time.Minute
 	if due {
-		s.trouble[what] = now
+		s.trouble[key] = now
 	}
 	s.mu.Unlock()
 	if due {
-		s.o.Logger.WarnContext(ctx, "calls are not kept as they should be", "what", what, "err", err)
+		log.WarnContext(ctx, "calls are not kept as they should be", "what", what, "err", err)
 	}
 }
 
-// Keeps is who can extend a call of a channel that is about to ask for one: this keeper, if the Asterisk is one of those that it is connected
-// to and has that very channel; 0 otherwise, also when it does not say so at once.
+// Keeps is who can extend a call of a channel that is about to ask for one: this keeper, if the Asterisk is one of those that it hears and may
+// give orders to, and has that very channel; 0 otherwise, also when it does not say so at once.
 func (s *Service) Keeps(ctx context.Context, peer netip.Addr, channel, uniqueID string) int64 {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
@@ -285,7 +300,7 @@ func (s *Service) candidates(peer netip.Addr) [][]*system {
 	var here, elsewhere []*system
 	for _, a := range s.systems {
 		switch {
-		case !a.there():
+		case !a.able():
 		case a.at(peer):
 			here = append(here, a)
 		default:
@@ -343,12 +358,13 @@ func (a *system) variable(ctx context.Context, channel, name string) (string, er
 func (s *Service) Keep(peer netip.Addr, channel, uniqueID string, id billing.Identity, auth billing.Authorization) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if auth.Emergency {
-		for _, a := range s.systems {
-			if c := a.calls[uniqueID]; c != nil && c.channel == channel {
-				s.forget(c)
-			}
+	for _, a := range s.systems { // whoever extends the new call: the old one is over
+		c := a.calls[uniqueID]
+		if c != nil && c.channel == channel && (auth.Emergency || billing.ChannelOf(c.id) == billing.ChannelOf(auth.CallID)) {
+			s.forget(c)
 		}
+	}
+	if auth.Emergency {
 		return
 	}
 	where, known := s.asked[channelID{peer, uniqueID}]

@@ -32,7 +32,11 @@ func (s *Service) work(ctx context.Context) {
 	every(ctx, grid, func() {
 		calls, systems := s.due(s.o.Now())
 		for _, c := range calls {
-			working.Go(func() { s.tend(ctx, c) })
+			working.Go(func() {
+				if s.tend(ctx, c) {
+					s.warn(ctx, c)
+				}
+			})
 		}
 		for _, a := range systems {
 			working.Go(func() { s.compare(ctx, a) })
@@ -40,7 +44,7 @@ func (s *Service) work(ctx context.Context) {
 	})
 }
 
-// due are the calls that must be looked at now, those that have waited longest before others, and the Asterisks whose calls must be compared
+// due are the calls that must be looked at now, those that must end first before others, and the Asterisks whose calls must be compared
 // with their channels. They are marked as being worked on. Of an Asterisk that is away nothing is due: what would be held could not be placed.
 func (s *Service) due(now time.Time) (calls []*call, systems []*system) {
 	s.mu.Lock()
@@ -57,7 +61,7 @@ func (s *Service) due(now time.Time) (calls []*call, systems []*system) {
 			}
 			late = late || now.Sub(c.end()) > overdue
 		}
-		slices.SortFunc(due, func(x, y *call) int { return x.next.Compare(y.next) })
+		slices.SortFunc(due, func(x, y *call) int { return x.end().Compare(y.end()) })
 		due = due[:min(len(due), turns-a.busy)]
 		for _, c := range due {
 			c.busy = true
@@ -72,10 +76,10 @@ func (s *Service) due(now time.Time) (calls []*call, systems []*system) {
 	return calls, systems
 }
 
-// tend does what is to be done about a call that is due.
-func (s *Service) tend(ctx context.Context, c *call) {
+// tend does what is to be done about a call that is due, and reports whether it goes on.
+func (s *Service) tend(ctx context.Context, c *call) bool {
 	s.mu.Lock()
-	due, ask := c.next, c.look || !c.pending
+	due, ask := c.next, c.look || c.unsure || !c.pending
 	c.next, c.look, c.pending = time.Time{}, false, false
 	if c.alone { // is there somebody of whom no event has told?
 		c.alone, c.system.check = false, true
@@ -93,8 +97,6 @@ func (s *Service) tend(ctx context.Context, c *call) {
 		s.endCallee(ctx, c)
 	case cut:
 		s.endCaller(ctx, c)
-	default:
-		s.warn(ctx, c)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,6 +106,7 @@ func (s *Service) tend(ctx context.Context, c *call) {
 	if c.next.IsZero() { // else something has happened meanwhile
 		c.next = s.plan(c, now)
 	}
+	return !hung && !cut
 }
 
 // review asks billing what becomes of a call, and reports whether it must be hung up. Who cannot be extended is asked about as if nobody had
@@ -124,6 +127,7 @@ func (s *Service) review(ctx context.Context, c *call, due time.Time) (cut bool)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.o.Now()
+	c.unsure = err != nil
 	switch {
 	case c.gone:
 	case err != nil:
@@ -166,20 +170,21 @@ func (s *Service) place(ctx context.Context, c *call) (cut bool) {
 	}
 	who, err := s.move(ctx, c, callee, until)
 	if !errors.Is(err, errOver) {
-		s.log(ctx, "slices of calls cannot be placed", unlessGone(err))
+		s.logOf(ctx, c.system, "slices of calls cannot be placed", unlessGone(err))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.o.Now()
-	refused := (*pbx.RefusedError)(nil)
 	switch {
 	case c.gone || c.callee != callee: // something else has happened to it meanwhile
 	case err == nil:
 		c.placed = until
 		s.placed(c, now)
 	case errors.Is(err, errOver):
-		c.cut = overtime
-	case !errors.As(err, &refused):
+		if !c.unsure { // else it may be a dial by now that another process has permitted
+			c.cut = overtime
+		}
+	case !refused(err):
 		c.pending = true // it did not answer
 	default:
 		s.figures.Refused++
@@ -251,6 +256,13 @@ func (s *Service) limit(ctx context.Context, c *call, channel string, rest time.
 // endCaller hangs a call up, which ends with its caller's channel, again and again while that is there.
 func (s *Service) endCaller(ctx context.Context, c *call) {
 	err := s.hangup(ctx, c, c.uniqueID, causeExpired)
+	if s.cutOff(c, err) {
+		s.o.Logger.InfoContext(ctx, "a call was cut", "call_id", c.id, "why", c.cut)
+	}
+}
+
+// cutOff notes what became of the order to hang up a call's caller, and reports whether it was the first that was carried out.
+func (s *Service) cutOff(c *call, err error) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.o.Now()
@@ -265,11 +277,13 @@ func (s *Service) endCaller(ctx context.Context, c *call) {
 	case err == nil && !c.ended:
 		c.ended = true
 		s.figures.Cut++
-		s.o.Logger.InfoContext(ctx, "a call was cut", "call_id", c.id, "why", c.cut)
+		return true
 	}
+	return false
 }
 
-// endCallee hangs up who was left behind by a caller: nobody pays for what he talks with others, unless he has called them himself.
+// endCallee hangs up who was left behind by a caller: nobody pays for what he talks with others, unless he has called them himself, or they
+// pay, to whom the caller has handed him over.
 func (s *Service) endCallee(ctx context.Context, c *call) {
 	s.mu.Lock()
 	callee := c.callee
@@ -279,7 +293,7 @@ func (s *Service) endCallee(ctx context.Context, c *call) {
 	s.mu.Unlock()
 	err := models.ErrNotFound
 	if callee != "" {
-		err = s.hangup(ctx, c, callee, causeNormal)
+		err = s.endLeft(ctx, c, callee)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -289,12 +303,45 @@ func (s *Service) endCallee(ctx context.Context, c *call) {
 	}
 }
 
+// endLeft hangs up a callee who was left behind by the caller of c. The error is models.ErrNotFound also when somebody else pays for him.
+func (s *Service) endLeft(ctx context.Context, c *call, callee string) error {
+	list, err := c.system.list(ctx)
+	s.logOf(ctx, c.system, "it is not known with whom callees talk on", err)
+	if err != nil && !refused(err) {
+		return err // his timer ends what is paid
+	}
+	if s.handOver(c, callee, list) {
+		return models.ErrNotFound
+	}
+	return s.hangup(ctx, c, callee, causeNormal)
+}
+
+// handOver makes the callee of c that of the kept call whose caller he talks with by now. It reports false when he does not.
+func (s *Service) handOver(c *call, callee string, list []pbx.Channel) bool {
+	channels, bridges := sorted(list)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	payer := c.system.calls[partner(channels[callee], bridges)]
+	if payer == nil || payer == c || !payer.hung.IsZero() {
+		return false
+	}
+	now := s.o.Now()
+	payer.answer(callee, now, now)
+	return true
+}
+
+// refused reports whether an error is Asterisk's "no", and not that it did not answer.
+func refused(err error) bool {
+	no := (*pbx.RefusedError)(nil)
+	return errors.As(err, &no)
+}
+
 // errHelp means that a channel calls an emergency number, and is left alone.
 var errHelp = errors.New("the channel calls for help")
 
 // hangup ends a channel of a call, unless it calls for help by now: another process may have permitted that.
 func (s *Service) hangup(ctx context.Context, c *call, channel string, cause int) error {
-	help, _ := func() (string, error) {
+	help, err := func() (string, error) {
 		ctx, cancel := context.WithTimeout(ctx, asking)
 		defer cancel()
 		return c.system.variable(ctx, channel, dialplan.VarEmergency)
@@ -302,10 +349,14 @@ func (s *Service) hangup(ctx context.Context, c *call, channel string, cause int
 	if help == "1" {
 		return errHelp
 	}
+	if err != nil && !refused(err) {
+		s.logOf(ctx, c.system, "it is not known whether channels call for help, which are not hung up", err)
+		return err
+	}
 	order, cancel := context.WithTimeout(ctx, ordering)
 	defer cancel()
-	err := c.system.Manager.Hangup(order, channel, cause)
-	s.log(ctx, "calls cannot be cut", unlessGone(err))
+	err = c.system.Manager.Hangup(order, channel, cause)
+	s.logOf(ctx, c.system, "calls cannot be cut", unlessGone(err))
 	return err
 }
 
@@ -330,7 +381,7 @@ func (s *Service) warn(ctx context.Context, c *call) {
 		return
 	}
 	err := c.system.warner.warn(ctx, c.channel)
-	s.log(ctx, "callers are not warned of the end", err)
+	s.logOf(ctx, c.system, "callers are not warned of the end", err)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()

@@ -197,7 +197,7 @@ func (w *world) ask(id, clid, number string) (billing.Authorization, error) {
 		a.hangup(id)
 		return auth, err
 	}
-	if p != nil && auth.Keeper != 0 {
+	if p != nil {
 		p.Keep(addr, "PJSIP/"+id, id, req.Identity, auth)
 	}
 	a.ring(id, clid, time.Duration(auth.Seconds)*time.Second)

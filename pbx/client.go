@@ -1,6 +1,7 @@
 package pbx
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,9 @@ type Options struct {
 	Logger *slog.Logger                                // nil: no logs
 	Dial   func(ctx context.Context) (net.Conn, error) // nil: TCP to AMI.Addr
 	Now    func() time.Time                            // nil: the clock
+	// Ping is the pause between looks whether a silent connection is still there, PingTimeout how long its answer may take, and LongestPause
+	// that between attempts to connect, except after a refusal. Zero: 20, 10 and 30 seconds.
+	Ping, PingTimeout, LongestPause time.Duration
 }
 
 // Client keeps one connection to a manager interface, and makes a new one in the background whenever it is lost. Its
@@ -37,6 +41,7 @@ type Client struct {
 	log    *slog.Logger
 	dial   func(ctx context.Context) (net.Conn, error)
 	now    func() time.Time
+	times  times
 	stats  counters
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
@@ -51,6 +56,9 @@ type Client struct {
 	subs    []*Subscription
 	closed  bool
 }
+
+// times are those of the Options, or the usual ones.
+type times struct{ ping, pingTimeout, longestPause time.Duration }
 
 // Open starts a client, which connects in the background: an Asterisk that is away is no error here, settings that no
 // Asterisk could understand are. The client must be closed.
@@ -68,6 +76,7 @@ func Open(a AMI, o Options) (*Client, error) {
 	if c.now == nil {
 		c.now = time.Now
 	}
+	c.times = times{cmp.Or(o.Ping, pingEvery), cmp.Or(o.PingTimeout, pingTimeout), cmp.Or(o.LongestPause, longestPause)}
 	c.ctx, c.cancel = context.WithCancel(context.Background())
 	c.run.Go(c.keep)
 	return c, nil
@@ -148,7 +157,8 @@ func (c *Client) session() (*session, error) {
 
 // keep connects again and again until the client is closed.
 func (c *Client) keep() {
-	pause := firstPause
+	first := min(firstPause, c.times.longestPause)
+	pause := first
 	for said := ""; ; {
 		began := c.now()
 		err := c.connection()
@@ -157,8 +167,8 @@ func (c *Client) keep() {
 			return
 		}
 		c.set(nil, err)
-		if c.now().Sub(began) >= longestPause {
-			pause = firstPause
+		if c.now().Sub(began) >= c.times.longestPause {
+			pause = first
 		}
 		var refused *RefusedError
 		if errors.As(err, &refused) {
@@ -174,7 +184,7 @@ func (c *Client) keep() {
 		case <-c.ctx.Done():
 			timer.Stop()
 		}
-		pause = min(2*pause, longestPause)
+		pause = min(2*pause, c.times.longestPause)
 	}
 }
 
@@ -228,7 +238,7 @@ func (c *Client) connect() (s *session, mask string, err error) {
 
 // tend pings, and asks for the events that somebody wants, until the session ends.
 func (c *Client) tend(s *session, mask string) error {
-	ticker := time.NewTicker(pingEvery)
+	ticker := time.NewTicker(c.times.ping)
 	defer ticker.Stop()
 	for {
 		if want := c.wanted(); want != mask {
@@ -256,7 +266,7 @@ func (c *Client) tend(s *session, mask string) error {
 
 // small sends an action of our own. A refusal is an answer.
 func (c *Client) small(s *session, a Action) error {
-	ctx, cancel := context.WithTimeout(c.ctx, pingTimeout)
+	ctx, cancel := context.WithTimeout(c.ctx, c.times.pingTimeout)
 	defer cancel()
 	_, err := s.send(ctx, a, false)
 	if refused := (*RefusedError)(nil); errors.As(err, &refused) {
@@ -343,7 +353,7 @@ const (
 
 // wanted is the mask of the events that the subscribers want.
 func (c *Client) wanted() string {
-	ofCalls := []string{"DialBegin", "DialEnd", "Hangup", "OriginateResponse", Connected}
+	ofCalls := []string{"Newchannel", "DialBegin", "DialEnd", "Hangup", "OriginateResponse", Connected}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	mask := noEvents

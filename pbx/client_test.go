@@ -228,6 +228,58 @@ func TestPing(t *testing.T) {
 	})
 }
 
+// TestAttentive: who asks for it has a dead connection noticed soon, and made anew; a refusal is not hurried.
+func TestAttentive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &server{}
+		const soon = 2 * time.Second
+		c, err := Open(AMI{Addr: "pbx:5038", User: user, Secret: secret}, Options{Dial: s.dial, Ping: soon, PingTimeout: soon, LongestPause: soon})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		time.Sleep(time.Minute + time.Second)
+		if got := s.count("Ping"); got != 30 {
+			t.Errorf("%d pings", got)
+		}
+		s.setAnswer("Ping", nothing)
+		time.Sleep(2*soon + time.Second/10)
+		synctest.Wait()
+		if got := c.Stats(); got.Losses != 1 {
+			t.Errorf("%+v", got)
+		}
+		s.setAnswer("Ping", usual)
+		s.setAway(errors.New("refused"))
+		time.Sleep(5 * time.Minute)
+		s.setAway(nil)
+		time.Sleep(soon)
+		synctest.Wait()
+		if got := c.Stats(); got.Connects != 2 || !got.Connected {
+			t.Errorf("%+v", got)
+		}
+		s.setAnswer("Login", func(p *peer, a action) { p.no(a, "Authentication failed") })
+		before := s.count("Login")
+		s.last().conn.Close()
+		time.Sleep(5 * time.Minute)
+		if n := s.count("Login") - before; n < 9 || n > 21 {
+			t.Errorf("%d logins in 5 minutes", n)
+		}
+	})
+}
+
+// TestCallEventsAlone: who asks for events of channels and dials does not get each step of the dialplan.
+func TestCallEventsAlone(t *testing.T) {
+	t.Parallel()
+	bubble(t, &server{}, func(t *testing.T, c *Client) {
+		s := c.Subscribe(1, Connected, "Newchannel", "DialEnd", "Hangup")
+		defer s.Close()
+		if got := c.wanted(); got != callEvents {
+			t.Errorf("asked for %q", got)
+		}
+	})
+}
+
 // TestDeafServer: one that reads nothing any more stops neither callers nor Close.
 func TestDeafServer(t *testing.T) {
 	t.Parallel()

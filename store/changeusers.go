@@ -187,11 +187,6 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 			return 0, err
 		}
 	}
-	if c.Blocked != nil || c.CreditLimit != nil {
-		if err := s.moved(db, ids...); err != nil {
-			return 0, err
-		}
-	}
 	log := s.lines(db, actor)
 	for _, u := range users {
 		p, known := profiles[u.ID]
@@ -234,7 +229,10 @@ func (s *Store) changeUsers(db *gorm.DB, ids []int64, c models.UserChange, actor
 		}
 		log.add("user.change", before.Username, before, after)
 	}
-	return len(users), log.write(db)
+	if err := log.write(db); err != nil || c.Blocked == nil && c.CreditLimit == nil && c.Groups == nil {
+		return len(users), err
+	}
+	return len(users), s.moved(db, ids...)
 }
 
 // block blocks the open accounts of these users or makes them active, and returns who was blocked before. It comes before

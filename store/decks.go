@@ -56,13 +56,18 @@ func (s *Store) lockDeck(db *gorm.DB, name string) (deckRow, error) {
 
 func noDeck(name string) error { return fmt.Errorf("tariff %q: %w", name, models.ErrNotFound) }
 
-// decksChanged makes every process read the decks again, and look at all calls that it keeps. It comes first in each change of them: two at
-// once then wait for each other, and neither rests on what the other is about to change.
-func (s *Store) decksChanged(db *gorm.DB) error {
-	if err := db.Exec("UPDATE counters SET value = value + 1 WHERE name = 'decks'").Error; err != nil {
-		return err
-	}
-	return s.allMoved(db)
+// changeDecks does all of do or nothing, and makes every process read again what it reads with the decks, which are those of groups and all limits
+// too, and look at all calls that it keeps. Two at once wait for each other, and neither rests on what the other is about to change.
+func (s *Store) changeDecks(ctx context.Context, do func(*gorm.DB) error) error {
+	return s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := db.Exec("UPDATE counters SET value = value + 1 WHERE name = 'decks'").Error; err != nil {
+			return err
+		}
+		if err := do(db); err != nil {
+			return err
+		}
+		return s.allMoved(db)
+	})
 }
 
 // AddDeck makes a deck, which has no rates yet. A name that is taken is models.ErrConflict, and so is a default in the place of
@@ -72,11 +77,8 @@ func (s *Store) AddDeck(ctx context.Context, d models.RateDeck, actor string) (m
 		return models.RateDeck{}, err
 	}
 	row := deckRow{Name: d.Name, Currency: d.Currency, Zone: d.Zone, IsDefault: d.Default}
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
+	err := s.changeDecks(ctx, func(db *gorm.DB) error {
 		row.ID, row.CreatedAt = 0, s.now().UTC()
-		if err := s.decksChanged(db); err != nil {
-			return err
-		}
 		if err := freeDefault(db, row); err != nil {
 			return err
 		}
@@ -120,10 +122,7 @@ func (s *Store) openHouse(db *gorm.DB, currency string) error {
 // SetDefaultDeck makes a deck the default of its currency, in the place of the one before, or not. One of which no version counts
 // is models.ErrConflict: nobody could call.
 func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor string) error {
-	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil {
-			return err
-		}
+	return translate(s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := s.lockDeck(db, name)
 		if err != nil {
 			return err
@@ -153,10 +152,7 @@ func (s *Store) SetDefaultDeck(ctx context.Context, name string, is bool, actor 
 // Calls keep the rates that they were made at.
 func (s *Store) RemoveDeck(ctx context.Context, name, actor string) error {
 	var versions []int64
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil {
-			return err
-		}
+	err := s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := s.lockDeck(db, name)
 		if err != nil {
 			return err
@@ -234,20 +230,17 @@ func (s *Store) AssignDeck(ctx context.Context, user int64, deck string, actor s
 		if err := db.Exec("UPDATE users SET deck_id = ? WHERE id = ?", id, user).Error; err != nil {
 			return err
 		}
-		if err := s.moved(db, user); err != nil {
+		if err := s.logAssigned(db, actor, "user.tariff", row.Username, row.DeckID, deck); err != nil {
 			return err
 		}
-		return s.logAssigned(db, actor, "user.tariff", row.Username, row.DeckID, deck)
+		return s.moved(db, user)
 	}))
 }
 
 // AssignGroupDeck gives a group a deck, or none. It counts for those members who have no own one and whose money is in its
 // currency.
 func (s *Store) AssignGroupDeck(ctx context.Context, group, deck string, actor string) error {
-	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil { // the first one makes us look for those of groups
-			return err
-		}
+	return translate(s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := lockGroup(db, 0, group)
 		if err != nil {
 			return err

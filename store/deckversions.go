@@ -42,10 +42,7 @@ func (s *Store) importVersion(ctx context.Context, v models.DeckVersion, each fu
 	}
 	err := s.importRates(ctx, v.ID, &v.Rates, each)
 	if err == nil {
-		err = s.inTransaction(ctx, func(db *gorm.DB) error {
-			if err := s.decksChanged(db); err != nil {
-				return err
-			}
+		err = s.changeDecks(ctx, func(db *gorm.DB) error {
 			row, err := s.lockDeck(db, v.Deck)
 			if err != nil {
 				return err
@@ -182,10 +179,7 @@ func stampOrNil(t time.Time) any {
 // models.ErrInvalid: what calls cost then is not changed afterwards.
 func (s *Store) ActivateDeck(ctx context.Context, deck string, number int, from time.Time, actor string) (models.DeckVersion, error) {
 	var id int64
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil {
-			return err
-		}
+	err := s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := s.lockDeck(db, deck)
 		if err != nil {
 			return err
@@ -245,10 +239,7 @@ func current(all []activation, at time.Time) int {
 // models.ErrNoVersion when none would count afterwards. It returns the version that counts then; none when none did.
 func (s *Store) RollBackDeck(ctx context.Context, deck string, version int, actor string) (models.DeckVersion, error) {
 	var number int
-	err := s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil {
-			return err
-		}
+	err := s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := s.lockDeck(db, deck)
 		if err != nil {
 			return err

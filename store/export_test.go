@@ -78,3 +78,9 @@ func (s *Store) Searching() int { return s.searches.Stats().InUse }
 
 // LoadsFiles tells whether the server is believed to read rows as files.
 func LoadsFiles(s *Store) bool { return !s.noLoad.Load() }
+
+// NobodyKeeps reports whether a store knows that nobody keeps calls.
+func (s *Store) NobodyKeeps() bool { return s.nobodyKeeps() }
+
+// Exec does one statement as changes are made.
+func (s *Store) Exec(ctx context.Context, statement string) error { return s.exec(ctx, statement) }

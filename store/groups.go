@@ -310,9 +310,6 @@ func (s *Store) addMembers(db *gorm.DB, group int64, users []int64) error {
 		if err != nil {
 			return err
 		}
-		if err := s.moved(db, part...); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -415,22 +412,19 @@ func (s *Store) changeGroup(db *gorm.DB, name string, c models.GroupChange, acto
 	if c.Members.All != nil {
 		after.Members = *c.Members.All
 	}
-	return row, s.logIn(db, actor, "group.change", name, before, after)
+	if err := s.logIn(db, actor, "group.change", name, before, after); err != nil {
+		return row, err
+	}
+	return row, s.moved(db, slices.Concat(before.Members, c.Members.Remove, c.Members.Joining())...)
 }
 
 func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) error {
 	if m.All != nil {
-		if err := s.membersMoved(db, group); err != nil {
-			return err
-		}
 		if err := db.Exec("DELETE FROM members WHERE group_id = ?", group).Error; err != nil {
 			return err
 		}
 	}
 	for part := range slices.Chunk(m.Remove, s.dialect.maxParams-1) {
-		if err := s.moved(db, part...); err != nil {
-			return err
-		}
 		if err := db.Exec("DELETE FROM members WHERE group_id = ? AND user_id IN ?", group, part).Error; err != nil {
 			return err
 		}
@@ -441,7 +435,12 @@ func (s *Store) changeMembers(db *gorm.DB, group int64, m models.Membership) err
 // Join changes the groups of a user. Those that do not exist, and those whose value does not go with his money, are
 // models.ErrInvalid.
 func (s *Store) Join(ctx context.Context, user int64, m models.Membership, actor string) error {
-	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error { return s.joinIn(db, []int64{user}, m, actor) }))
+	return groupError(s.inTransaction(ctx, func(db *gorm.DB) error {
+		if err := s.joinIn(db, []int64{user}, m, actor); err != nil {
+			return err
+		}
+		return s.moved(db, user)
+	}))
 }
 
 // joinIn is Join in a transaction of other changes, for users of whom there are no more than a statement can bind. It does
@@ -471,11 +470,6 @@ func (s *Store) joinIn(db *gorm.DB, users []int64, m models.Membership, actor st
 	after, err := groupIDs(db, users)
 	if err != nil {
 		return err
-	}
-	if m.All != nil || len(m.Remove) > 0 { // whoever joins was noted then
-		if err := s.moved(db, users...); err != nil {
-			return err
-		}
 	}
 	log := s.lines(db, actor)
 	for _, user := range users {
@@ -524,9 +518,6 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 		if err := db.Raw("SELECT user_id FROM members WHERE group_id = ? ORDER BY user_id", row.ID).Scan(&before.Members).Error; err != nil {
 			return err
 		}
-		if err := s.membersMoved(db, row.ID); err != nil {
-			return err
-		}
 		for _, statement := range []string{
 			"DELETE FROM user_groups WHERE id = ?", "DELETE FROM members WHERE group_id = ?", "DELETE FROM refill_dates WHERE group_id = ? AND done_at IS NULL",
 		} {
@@ -537,6 +528,9 @@ func (s *Store) DeleteGroup(ctx context.Context, name, actor string) error {
 		if err := s.leaveName(db, 0, row.AccountID, nil); err != nil {
 			return err
 		}
-		return s.logIn(db, actor, "group.delete", name, before, nil)
+		if err := s.logIn(db, actor, "group.delete", name, before, nil); err != nil {
+			return err
+		}
+		return s.moved(db, before.Members...)
 	}))
 }

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"gorm.io/gorm"
@@ -20,21 +19,20 @@ import (
 
 // Times of keepers, by the database's clock where that is asked.
 const (
-	keeperShown = time.Minute     // for how long one is listed, and told of moves, that is not seen any more
-	keeperKnown = time.Hour       // for how long one is kept in mind
-	keeperLook  = 2 * time.Second // how old it may be what we know of whether there is one
-	moveKept    = time.Minute
-	moveLate    = 5 * time.Second // how long it may take from a move's row to its commit
+	keeperShown = time.Minute     // for how long one is known, and told of moves, that is not seen any more
+	keeperLook  = 2 * time.Second // how often it is found out whether there is one
+	keeperWait  = 500 * time.Millisecond
+	moveKept    = 2 * time.Minute
+	moveLate    = 30 * time.Second // how long it may take from a move's row, which is the last that a transaction writes, to its commit
 	tidyPause   = 30 * time.Second
 	strayPause  = 10 * time.Second
 )
 
 // keepers is what a Store remembers of those who keep calls.
 type keepers struct {
-	none atomic.Bool // nobody keeps calls, as far as was known a moment ago: moves need not be written
-
 	mu     sync.Mutex
-	looked time.Time // for none
+	looked time.Time // for somebody who keeps calls
+	nobody time.Time // when it was known that nobody does; zero: somebody does, or it is not known
 	tidied time.Time
 	sought time.Time // for calls of which the keeper is not known at all
 	places map[int64]place
@@ -54,7 +52,7 @@ const maxPlaces = 64
 func (k *keepers) due(last *time.Time, now time.Time, pause time.Duration) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !last.IsZero() && now.Sub(*last) < pause {
+	if !last.IsZero() && now.Sub(*last).Abs() < pause {
 		return false
 	}
 	*last = now
@@ -69,15 +67,39 @@ func (d dialect) ago(t time.Duration) string {
 	return fmt.Sprintf("DATE_SUB(UTC_TIMESTAMP(6), INTERVAL %.3f SECOND)", t.Seconds())
 }
 
-// watchKeepers finds out now and then whether anybody keeps calls. It must be called outside of transactions. What fails leaves it as it was.
+// watchKeepers finds out now and then whether anybody keeps calls. It must be called outside of transactions, which it keeps waiting for no longer
+// than keeperWait, and not soon again: what fails leaves it unknown when what was known is too old, and then moves are written.
 func (s *Store) watchKeepers(ctx context.Context) {
-	if !s.keepers.due(&s.keepers.looked, s.now(), keeperLook) {
+	now := s.now()
+	if !s.keepers.due(&s.keepers.looked, now, keeperLook) {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, keeperWait)
+	defer cancel()
 	n, err := s.number(ctx, "SELECT EXISTS (SELECT 1 FROM keepers WHERE gone = FALSE AND seen_at > "+s.dialect.ago(keeperShown)+")")
-	if err == nil {
-		s.keepers.none.Store(n == 0)
+	switch {
+	case err != nil:
+	case n == 0:
+		s.keepers.know(now)
+	default:
+		s.keepers.know(time.Time{})
 	}
+}
+
+// know notes when it was known that nobody keeps calls.
+func (k *keepers) know(nobody time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.nobody = nobody
+}
+
+// nobodyKeeps reports whether nobody keeps calls, so that moves need not be written. What it knows is younger than the three seconds from a
+// keeper's first word to its first call.
+func (s *Store) nobodyKeeps() bool {
+	k := &s.keepers
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return !k.nobody.IsZero() && s.now().Sub(k.nobody).Abs() < keeperLook+keeperWait
 }
 
 // KeeperAlive says that a keeper is there, and what it has done; the first time makes it known. What nobody needs any more of keepers and moves
@@ -93,7 +115,7 @@ func (s *Store) KeeperAlive(ctx context.Context, k models.Keeper) error {
 	if err != nil {
 		return translate(err)
 	}
-	s.keepers.none.Store(false)
+	s.keepers.know(time.Time{})
 	if !s.keepers.due(&s.keepers.tidied, s.now(), tidyPause) {
 		return nil
 	}
@@ -103,19 +125,20 @@ func (s *Store) KeeperAlive(ctx context.Context, k models.Keeper) error {
 	return nil
 }
 
-// tidyKeepers deletes moves that everybody has read, keepers that have long ended and have no calls, and rows of calls that have ended, which a
+// tidyKeepers deletes moves that everybody has read, keepers that have ended and have no calls, and rows of calls that have ended, which a
 // program of before they were kept leaves behind.
 func (s *Store) tidyKeepers(ctx context.Context) error {
 	if err := s.exec(ctx, "DELETE FROM moves WHERE at < "+s.dialect.ago(moveKept)); err != nil {
 		return err
 	}
-	dead, err := s.numbers(ctx, "SELECT id FROM keepers WHERE seen_at < "+s.dialect.ago(keeperKnown)+
+	unseen := "seen_at < " + s.dialect.ago(keeperShown)
+	dead, err := s.numbers(ctx, "SELECT id FROM keepers WHERE "+unseen+
 		" AND id NOT IN (SELECT keeper FROM calls WHERE state = 'open' AND keeper <> 0)")
 	if err != nil {
 		return err
 	}
 	if len(dead) > 0 {
-		if err := s.inTransaction(ctx, func(db *gorm.DB) error { return db.Exec("DELETE FROM keepers WHERE id IN ?", dead).Error }); err != nil {
+		if err := s.inTransaction(ctx, func(db *gorm.DB) error { return db.Exec("DELETE FROM keepers WHERE id IN ? AND "+unseen, dead).Error }); err != nil {
 			return err
 		}
 	}
@@ -181,10 +204,11 @@ func (s *Store) LostCalls(ctx context.Context, lapsed time.Duration) ([]models.C
 	return lost, err
 }
 
-// TakeCall makes a keeper that of an open call, unless another one was faster, or the call has ended; then it reports false.
+// TakeCall makes a keeper that of an open call, unless another one was faster, or the call has ended; then it reports false. It may be asked again
+// when its answer was lost.
 func (s *Store) TakeCall(ctx context.Context, call models.Call, keeper int64) (bool, error) {
-	done := s.write.WithContext(ctx).Exec("UPDATE calls SET keeper = ?, writes = writes + 1 WHERE id = ? AND state = 'open' AND keeper = ? AND keeper <> 0",
-		keeper, call.ID, call.Keeper)
+	done := s.write.WithContext(ctx).Exec("UPDATE calls SET keeper = ?, writes = writes + 1 WHERE id = ? AND state = 'open' AND keeper IN (?, ?) AND keeper <> 0",
+		keeper, call.ID, call.Keeper, keeper)
 	if isTransient(done.Error) && !isLost(done.Error) || isLocked(done.Error) {
 		return false, nil // somebody else is at this call
 	}
@@ -304,7 +328,7 @@ func (t *txn) forgetKept(ctx context.Context, ended []models.Call) error {
 
 // writeMoves tells those who keep calls, if there is anybody, whose calls they must look at.
 func (t *txn) writeMoves(ctx context.Context, moved map[int64]bool) error {
-	if len(moved) == 0 || t.store.keepers.none.Load() {
+	if len(moved) == 0 || t.store.nobodyKeeps() {
 		return nil
 	}
 	w := t.insert("moves", "user_id")
@@ -314,27 +338,24 @@ func (t *txn) writeMoves(ctx context.Context, moved map[int64]bool) error {
 	return w.exec(ctx)
 }
 
-// moved does what writeMoves does in another transaction, for those of these users, of whom there are no more than a statement can bind, who have
-// calls in progress.
+// moved does what writeMoves does in another transaction, for those of these users who have calls in progress. It comes last, too.
 func (s *Store) moved(db *gorm.DB, users ...int64) error {
-	return s.movedWhere(db, "accounts"+s.dialect.useOwner+" WHERE user_id IN ?", users)
-}
-
-// membersMoved does the same for the members of a group.
-func (s *Store) membersMoved(db *gorm.DB, group int64) error {
-	return s.movedWhere(db, "accounts"+s.dialect.useOwner+" WHERE user_id IN (SELECT m.user_id FROM members m WHERE m.group_id = ?)", group)
-}
-
-func (s *Store) movedWhere(db *gorm.DB, from string, of any) error {
-	if s.keepers.none.Load() {
+	if s.nobodyKeeps() {
 		return nil
 	}
-	return db.Exec("INSERT INTO moves (user_id) SELECT user_id FROM "+from+" AND name = 'main' AND open_calls > 0", of).Error
+	for part := range slices.Chunk(users, s.dialect.maxParams) {
+		err := db.Exec("INSERT INTO moves (user_id) SELECT user_id FROM accounts"+s.dialect.useOwner+
+			" WHERE user_id IN ? AND name = 'main' AND open_calls > 0", part).Error
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allMoved does the same for everybody.
 func (s *Store) allMoved(db *gorm.DB) error {
-	if s.keepers.none.Load() {
+	if s.nobodyKeeps() {
 		return nil
 	}
 	return db.Exec("INSERT INTO moves (user_id) VALUES (0)").Error

@@ -67,10 +67,7 @@ func (s *Store) SetSiteLimits(ctx context.Context, l models.Limits, actor string
 	if err != nil {
 		return err
 	}
-	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil { // every process reads them again with the decks; and two changes come one after the other
-			return err
-		}
+	return translate(s.changeDecks(ctx, func(db *gorm.DB) error {
 		var before sql.NullString
 		err := db.Raw("SELECT value FROM settings WHERE name = ?", siteLimitsSetting).Row().Scan(&before)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
@@ -129,10 +126,7 @@ func (s *Store) SetGroupLimits(ctx context.Context, group string, l models.Group
 			return err
 		}
 	}
-	return translate(s.inTransaction(ctx, func(db *gorm.DB) error {
-		if err := s.decksChanged(db); err != nil { // as above
-			return err
-		}
+	return translate(s.changeDecks(ctx, func(db *gorm.DB) error {
 		row, err := lockGroup(db, 0, group)
 		if err != nil {
 			return err
@@ -246,10 +240,10 @@ func (s *Store) SetUserLimits(ctx context.Context, user int64, l models.Limits, 
 		if err := db.Exec("UPDATE users SET limits = ? WHERE id = ?", text, user).Error; err != nil {
 			return err
 		}
-		if err := s.moved(db, user); err != nil {
+		if err := s.logIn(db, actor, "user.limits", name, limitFacts(was), limitFacts(text)); err != nil {
 			return err
 		}
-		return s.logIn(db, actor, "user.limits", name, limitFacts(was), limitFacts(text))
+		return s.moved(db, user)
 	}))
 }
 

@@ -368,7 +368,7 @@ func (t *txn) write(ctx context.Context, st *billing.State) error {
 	if err := t.writeVisited(ctx, st); err != nil {
 		return fmt.Errorf("write countries: %w", err)
 	}
-	if err := t.writeMoves(ctx, st.Moved); err != nil {
+	if err := t.writeMoves(ctx, st.Moved); err != nil { // last: see moveLate
 		return fmt.Errorf("write moves: %w", err)
 	}
 	return nil

@@ -151,7 +151,7 @@ func adviseAMI(err error) string {
 	case refused.Action == "Login":
 		return "see the user in manager.conf of Asterisk (secret, permit), and TALKTIME_AMI_USER and _SECRET"
 	}
-	return "give the user the rights of admin dialplan manager.conf; to look at calls and queues alone, write = reporting"
+	return "give the user the rights of admin dialplan manager.conf; to look at calls and queues alone, write = reporting (calls are held whole then)"
 }
 
 // checkSlices looks whether our user may extend and cut calls, and warn callers: each right by an order about nobody. That there is no answer

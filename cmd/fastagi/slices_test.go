@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -19,6 +20,7 @@ import (
 	"talktime/billing"
 	"talktime/internal/config"
 	"talktime/internal/wiring"
+	"talktime/midcall"
 	"talktime/models"
 )
 
@@ -106,10 +108,14 @@ func (a *asterisk) answer(asked map[string]string) string {
 		}
 		return "Response: Success\n" + id + "Variable: " + asked["Variable"] + "\nValue: " + value + "\n\n"
 	case "AbsoluteTimeout", "Hangup":
-		a.orders = append(a.orders, strings.TrimSpace(action+" "+asked["Channel"]+" "+asked["Timeout"]+asked["Cause"]))
+		if asked["Channel"] != "talktime/nobody" {
+			a.orders = append(a.orders, strings.TrimSpace(action+" "+asked["Channel"]+" "+asked["Timeout"]+asked["Cause"]))
+		}
 		if !known {
 			return "Response: Error\n" + id + "Message: No such channel\n\n"
 		}
+	case "Login", "Events": // somebody else calls
+		return "Response: Success\n" + id + "\nEvent: Newchannel\nUniqueid: 1795210400.0\n\n"
 	case "CoreShowChannels":
 		list := "Response: Success\n" + id + "EventList: start\n\n"
 		for name, uniqueID := range a.up {
@@ -222,7 +228,7 @@ func TestSlices(t *testing.T) {
 	p.ends(t, "exit status 0")
 
 	p = s.start(t)
-	p.log.await(t, `"msg":"a call that nobody kept was taken over"`)
+	p.log.await(t, `"msg":"calls that nobody kept were taken over"`)
 	placed := second.ordered("AbsoluteTimeout " + callee)
 	eventually(t, "a slice of the next process", func() bool { return second.ordered("AbsoluteTimeout "+callee) > placed })
 	close(hangUp)
@@ -314,5 +320,54 @@ func TestLiveOfAll(t *testing.T) {
 	}
 	if calls, err := db.CallsByID(t.Context(), []string{id}); err != nil || calls[id].State != models.CallOpen {
 		t.Errorf("the call is %v, %v", calls, err)
+	}
+}
+
+// movedStore tells what it is told to of whose money has moved.
+type movedStore struct {
+	midcall.Store
+	all bool
+}
+
+func (m *movedStore) Moved(context.Context, int64) (users []int64, all bool, next int64, err error) {
+	return nil, m.all, 1, nil
+}
+
+// TestTariffsThatCannotBeRead: they are tried once a second, and everybody's calls are looked at when they were read, not all the while.
+func TestTariffsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	moves, now, tries := &movedStore{}, time.Unix(1800000000, 0), 0
+	failure := errors.New("no database")
+	i := &informed{Store: moves, now: func() time.Time { return now }, refresh: func(context.Context) error {
+		tries++
+		return failure
+	}}
+	polls := func(n int) (all int) {
+		for range n {
+			if _, everybody, _, err := i.Moved(t.Context(), 0); err != nil {
+				t.Fatal(err)
+			} else if everybody {
+				all++
+			}
+			now = now.Add(250 * time.Millisecond)
+		}
+		return all
+	}
+	if all := polls(8); all != 0 || tries != 0 {
+		t.Errorf("nothing has moved: all %d times, tried %d times", all, tries)
+	}
+	moves.all = true
+	all := polls(1)
+	moves.all = false
+	if all += polls(39); all != 1 || tries != 10 {
+		t.Errorf("in 10 s all %d times, tried %d times", all, tries)
+	}
+	failure = nil
+	if all := polls(8); all != 1 || tries != 11 {
+		t.Errorf("afterwards all %d times, tried %d times", all, tries)
+	}
+	moves.all = true
+	if all := polls(3); all != 3 || tries != 14 {
+		t.Errorf("each time all %d times, tried %d times", all, tries)
 	}
 }

@@ -392,7 +392,7 @@ func lateMoves(t *testing.T, d Database) {
 	}
 	alive(t, s, keeper) // tidies up
 	if rows := number(t, d, "SELECT COUNT(*) FROM moves"); rows != 1 {
-		t.Errorf("%d moves are left, want the one of this minute", rows)
+		t.Errorf("%d moves are left, want the one of a moment ago", rows)
 	}
 }
 
@@ -443,8 +443,10 @@ func lease(t *testing.T, d Database) {
 	if calls := lost(other, 10*time.Second); len(calls) != 1 || calls[0].CallID != "pbx-1.1" {
 		t.Fatalf("one who has gone: %+v", calls)
 	}
-	if taken, err := other.TakeCall(t.Context(), old, keeper+1); !taken || err != nil {
-		t.Fatalf("taken %t, %v", taken, err)
+	for range 2 { // the answer to the first may have been lost
+		if taken, err := other.TakeCall(t.Context(), old, keeper+1); !taken || err != nil {
+			t.Fatalf("taken %t, %v", taken, err)
+		}
 	}
 	if taken, err := s.TakeCall(t.Context(), old, keeper+2); taken || err != nil {
 		t.Errorf("taken again %t, %v", taken, err)
@@ -592,7 +594,8 @@ func listedKeepers(t *testing.T, d Database) {
 	}
 	k.permitKept(martaCLID, "pbx-1.1", abroad)
 	alive(t, s, keeper+1)
-	if _, err := d.SQL(t).ExecContext(t.Context(), "UPDATE keepers SET seen_at = '2026-01-01 00:00:00.000000'"); err != nil {
+	aMinuteAgo := time.Now().UTC().Add(-61 * time.Second).Format("2006-01-02 15:04:05.000000")
+	if _, err := d.SQL(t).ExecContext(t.Context(), "UPDATE keepers SET seen_at = '"+aMinuteAgo+"'"); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Keepers(t.Context()); err != nil || len(found) != 0 {
