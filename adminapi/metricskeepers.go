@@ -54,8 +54,8 @@ func showKeepers(to chan<- prometheus.Metric, keepers []models.Keeper) {
 			to <- prometheus.MustNewConstMetric(desc, kind, float64(value), keeper)
 		}
 	}
-	calls := show(prometheus.GaugeValue, "kept_calls", "Calls that a process extends while they go on.")
-	away := show(prometheus.GaugeValue, "keeper_away", "Asterisks that it is not connected to: their calls are not extended.")
+	calls := show(prometheus.GaugeValue, "kept_calls", "Calls that a process extends while they go on, as it said last; of one that died, for a minute.")
+	away := show(prometheus.GaugeValue, "keeper_away", "Asterisks whose new calls it holds whole: away, a right is missing, or nobody has called since it is connected.")
 	cut := show(prometheus.CounterValue, "calls_cut_total", "Calls that it ended while they went on.")
 	adopted := show(prometheus.CounterValue, "calls_adopted_total", "Calls that it took over from another one, or found after a restart.")
 	warned := show(prometheus.CounterValue, "callers_warned_total", "Callers who were told that their call is about to end.")

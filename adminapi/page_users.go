@@ -391,7 +391,7 @@ func savePasswordPage(r *request) error {
 
 // blockForm is the button that blocks a user, or ends that.
 func blockForm(u models.UserDetail) *web.Form {
-	does, intro, submit := "true", "A blocked user makes no new calls. Those in progress go on, and money can be added and taken.", "Block"
+	does, intro, submit := "true", "A blocked user makes no new calls. Those in progress that are held in slices are ended. Money can be added and taken.", "Block"
 	if u.Blocked {
 		does, intro, submit = "false", "The user is blocked: his new calls are refused.", "Unblock"
 	}

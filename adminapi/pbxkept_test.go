@@ -320,7 +320,7 @@ func TestKeptPBXAuth(t *testing.T) {
 		if user, word = s.key("secrets", "cdr").lordword(); user != "talktime" || word != "ami-Secret-77" {
 			t.Errorf("%s:%s", user, word)
 		}
-		if user, word = s.key("cdr", "write").lordword(); user != "cdr-write" || strings.Contains(word, "77") {
+		if user, word = s.key("cdr", "write").lordword(); user != "cdr-write" || strings.Contains(word, "ami-Secret") {
 			t.Errorf("%s:%s", user, word)
 		}
 		if lines := s.noted("manager.read"); len(lines) != 1 || lines[0].Actor != "token/secrets-cdr" || lines[0].Target != "talktime" {

@@ -17,7 +17,7 @@ const (
 const nobody = "talktime/nobody"
 
 // advice is how rights are given.
-const advice = "give the user in manager.conf the rights of admin dialplan manager.conf; admin doctor tells more. Until then calls are held whole"
+const advice = "give the user in manager.conf the rights of admin dialplan manager.conf; admin doctor tells more, and restart fastagi. Until then calls are held whole"
 
 // able reports whether calls of an Asterisk can be kept from now on: its events have come by this connection, and it carries out our orders. A
 // user without these rights is told so by nothing but that, and his calls would all end with their first slice. It is called with the lock held.
@@ -45,6 +45,9 @@ func (s *Service) prove(ctx context.Context, a *system) {
 		now := s.o.Now()
 		s.mu.Lock()
 		there, connection, heard, able := a.there(), a.connection, a.hears == a.connection, a.able()
+		if a.doubted { // the channel that it was asked about must have been told of
+			a.doubted, p.next = false, now
+		}
 		s.mu.Unlock()
 		if there && connection != p.connection {
 			p.connection, p.since, p.known, p.next, p.deaf = connection, now, false, now, false

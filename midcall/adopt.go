@@ -52,8 +52,8 @@ func (s *Service) follow(ctx context.Context) {
 func (s *Service) takeOver(ctx context.Context) {
 	sought := map[string]time.Time{} // calls of which no Asterisk had a channel, and when they were sought
 	var connections []uint64         // by which
-	var began time.Time              // first heartbeat
-	every(ctx, beating, func() {
+	var began, looked time.Time      // first heartbeat; when we looked last
+	every(ctx, polling, func() {
 		s.mu.Lock()
 		now := s.o.Now()
 		if began.IsZero() {
@@ -63,8 +63,14 @@ func (s *Service) takeOver(ctx context.Context) {
 		again := !s.first.Equal(began) // the database may have been away, for all of us
 		ready := alive && (!again || now.Sub(s.first) >= spread)
 		s.mu.Unlock()
-		if !ready {
+		there := s.connections()
+		if !ready || now.Sub(looked) < beating && slices.Equal(there, connections) {
 			return
+		}
+		looked = now
+		if !slices.Equal(there, connections) {
+			connections = there
+			clear(sought)
 		}
 		lost, err := func() ([]models.Call, error) {
 			ctx, cancel := context.WithTimeout(ctx, deciding)
@@ -74,10 +80,6 @@ func (s *Service) takeOver(ctx context.Context) {
 		s.log(ctx, "calls that nobody keeps cannot be taken over", err)
 		if err != nil {
 			return
-		}
-		if there := s.connections(); !slices.Equal(there, connections) {
-			connections = there
-			clear(sought)
 		}
 		before := sought
 		sought = map[string]time.Time{}

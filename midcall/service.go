@@ -118,6 +118,7 @@ type system struct {
 
 	connection uint64 // that the last event came by; 0: none came yet
 	hears      uint64 // the connection by which an event of a channel came
+	doubted    bool   // a call was asked for, and no event has come yet
 	may        uint64 // the connection by which it was seen that we may give orders
 	check      bool   // something may have been missed: the calls must be compared with the channels
 	checking   bool   // that is under way
@@ -301,6 +302,7 @@ func (s *Service) candidates(peer netip.Addr) [][]*system {
 	for _, a := range s.systems {
 		switch {
 		case !a.able():
+			a.doubted = a.doubted || a.obeys()
 		case a.at(peer):
 			here = append(here, a)
 		default:

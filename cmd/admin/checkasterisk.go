@@ -199,7 +199,7 @@ func checkSlices(ctx context.Context, a config.AMI, warn bool) []finding {
 	}
 	switch {
 	case known && !hears:
-		findings = append(findings, fine(check, "%s does not tell our user who answers, so that each call ends with its first slice", a.Addr).
+		findings = append(findings, fine(check, "%s does not tell our user who answers, so that calls are held whole", a.Addr).
 			fail("give our user call among what he may read in manager.conf, or set TALKTIME_SLICE_SECONDS=0"))
 	case len(findings) > 0:
 	case !known:

@@ -88,7 +88,7 @@ func TestDoctorOfSlices(t *testing.T) {
 		{"no right to look", hears, []string{"Getvar"}, false, []string{gradeFail}, []string{"Getvar, so that calls are neither"}},
 		{"no right to warn", hears, []string{"Originate"}, true, []string{gradeWarn}, []string{"Originate, so that callers are not warned of the end give our user originate"}},
 		{"no right to warn, and nobody does", hears, []string{"Originate"}, false, []string{gradeOK}, []string{" lets our user extend"}},
-		{"he hears nothing", deaf, nil, true, []string{gradeFail}, []string{"each call ends with its first slice give our user call among what he may read"}},
+		{"he hears nothing", deaf, nil, true, []string{gradeFail}, []string{"calls are held whole give our user call among what he may read"}},
 		{"he may nothing", deaf, []string{"AbsoluteTimeout", "Hangup", "Getvar", "Originate"}, true, []string{gradeFail, gradeFail}, []string{"AbsoluteTimeout, Hangup, Getvar, Originate", "among what he may read"}},
 		{"nobody tells what he hears", hears, []string{"Command"}, true, []string{gradeOK}, []string{"whether he may read call it tells only those who may write command"}},
 		{"another word is shown", "Output: Unable to find user\n", nil, true, []string{gradeOK}, []string{"whether he may read call"}},

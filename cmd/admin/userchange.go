@@ -125,7 +125,8 @@ func userChange(c *command) action {
 	cpf := c.flags.String("cpf", "", "TEXT|his number at the tax office")
 	c.about = `
 What is left out stays. A password is changed by admin user passwd, a group's members by admin group change.
-Whoever is blocked can still log in. His calls in progress go on to their limit, and money can be added and taken.`
+Whoever is blocked can still log in. His calls in progress are ended if they are held in
+slices, else they go on to their limit. Money can be added and taken.`
 	c.examples = []string{"admin user change marta --clid 555000299 --account-id 7-up", "admin user change marta --imsi ''", "admin user change marta --blocked", "admin user change shop --credit-limit 3600"}
 	return func(ctx context.Context, operands []string) error {
 		var change models.UserChange
