@@ -74,16 +74,16 @@ type Options struct {
 
 // Times that are not settings.
 const (
-	beating  = 2 * time.Second        // between heartbeats, and between looks for calls that others have lost
-	lapsed   = 10 * time.Second       // without a heartbeat, after which others take over what a keeper keeps
-	fresh    = 6 * time.Second        // that a heartbeat of ours counts for ourselves
-	spread   = 3 * time.Second        // after the first heartbeat, until everybody knows of us and writes down whose money moves
-	polling  = 250 * time.Millisecond // between looks for whose money has moved, and tries to do what failed
-	grid     = 100 * time.Millisecond // what falls due within it is done together
-	asking   = 300 * time.Millisecond // Asterisk's time to say which channel it has, before its phone rings
-	ordering = time.Second            // Asterisk's time to carry something out
-	deciding = 3 * time.Second        // the database's time
-	listing  = 5 * time.Second        // Asterisk's time to list its channels
+	beating  = 2 * time.Second         // between heartbeats, and between looks for calls that others have lost
+	lapsed   = 10 * time.Second        // without a heartbeat, after which others take over what a keeper keeps
+	fresh    = 6 * time.Second         // that a heartbeat of ours counts for ourselves
+	spread   = 1250 * time.Millisecond // after the first heartbeat, until everybody knows of us and writes down whose money moves
+	polling  = 250 * time.Millisecond  // between looks for whose money has moved, and tries to do what failed
+	grid     = 100 * time.Millisecond  // what falls due within it is done together
+	asking   = 300 * time.Millisecond  // Asterisk's time to say which channel it has, before its phone rings
+	ordering = time.Second             // Asterisk's time to carry something out
+	deciding = 3 * time.Second         // the database's time
+	listing  = 5 * time.Second         // Asterisk's time to list its channels
 )
 
 // turns is how many calls of one Asterisk are worked on at a time.
@@ -221,7 +221,7 @@ func (s *Service) beat(ctx context.Context) {
 		return
 	}
 	if s.first.IsZero() || now.Sub(s.last) > fresh { // others may have believed that nobody is there
-		s.first, s.settled = now, false
+		s.first, s.settled = s.o.Now(), false // not before it was written
 	}
 	s.last = now
 	if !s.settled && now.Sub(s.first) >= spread {

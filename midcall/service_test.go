@@ -193,7 +193,7 @@ func TestKeepsNobodyTooEarly(t *testing.T) {
 	bubble(t, 5, func(w *world) {
 		w.stop()
 		w.process = w.launch()
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second)
 		if auth := w.dial("1.1", marta, "1"); auth.Keeper != 0 || auth.Seconds != 23 {
 			t.Errorf("permitted %+v", auth)
 		}

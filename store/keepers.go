@@ -19,8 +19,8 @@ import (
 
 // Times of keepers, by the database's clock where that is asked.
 const (
-	keeperShown = time.Minute     // for how long one is known, and told of moves, that is not seen any more
-	keeperLook  = 2 * time.Second // how often it is found out whether there is one
+	keeperShown = time.Minute            // for how long one is known, and told of moves, that is not seen any more
+	keeperLook  = 500 * time.Millisecond // how often it is found out whether there is one
 	keeperWait  = 500 * time.Millisecond
 	moveKept    = 2 * time.Minute
 	moveLate    = 30 * time.Second // how long it may take from a move's row, which is the last that a transaction writes, to its commit
@@ -93,7 +93,7 @@ func (k *keepers) know(nobody time.Time) {
 	k.nobody = nobody
 }
 
-// nobodyKeeps reports whether nobody keeps calls, so that moves need not be written. What it knows is younger than the three seconds from a
+// nobodyKeeps reports whether nobody keeps calls, so that moves need not be written. What it knows is younger than the time from a
 // keeper's first word to its first call.
 func (s *Store) nobodyKeeps() bool {
 	k := &s.keepers

@@ -33,12 +33,12 @@ func TestNobodyKeeps(t *testing.T) {
 		want      bool
 	}{
 		{"a transaction", 3 * time.Second, "DELETE FROM moves", true},
-		{"a moment later", 2400 * time.Millisecond, "", true},
+		{"a moment later", 900 * time.Millisecond, "", true},
 		{"too late", 200 * time.Millisecond, "", false},
 		{"the next one", 0, "ALTER TABLE keepers RENAME TO away", true},
 		{"which cannot be asked", 3 * time.Second, "DELETE FROM moves", false},
-		{"nor is at once again", time.Second, "ALTER TABLE away RENAME TO keepers", false},
-		{"and can later", time.Second, "DELETE FROM moves", true},
+		{"nor is at once again", 300 * time.Millisecond, "ALTER TABLE away RENAME TO keepers", false},
+		{"and can later", 300 * time.Millisecond, "DELETE FROM moves", true},
 		{"a clock that is set back", -time.Hour, "", false},
 		{"and looked at", 0, "DELETE FROM moves", true},
 	} {
