@@ -204,7 +204,7 @@ func (s *Service) adopt(ctx context.Context, a *system, lost models.Call, channe
 	case lost.AnsweredMS != 0: // what had passed before is in it
 		c.answered = s.since(lost.AnsweredMS)
 		if callee != "" && leg == 0 && base == 0 {
-			c.answered = earlier(c.answered, s.answerOf(ctx, a, channel.Name, earliest, c.answered))
+			c.answered = answered(c.answered, s.answerOf(ctx, a, channel.Name, earliest, c.answered))
 		}
 	case callee != "":
 		c.base = base
@@ -224,9 +224,12 @@ func (s *Service) adopt(ctx context.Context, a *system, lost models.Call, channe
 	return true
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+// answered is when a call was answered of which the keeper before heard at one moment, by his clock, and Asterisk noted another one, by its own.
+// Where they do not agree it is the earlier.
+func answered(heard, noted time.Time) time.Time {
+	const agree = 100 * time.Millisecond
+	if noted.Before(heard.Add(-agree)) {
+		return noted
 	}
-	return a
+	return heard
 }

@@ -164,6 +164,9 @@ func partner(c pbx.Channel, bridges map[string][]string) string {
 	return ""
 }
 
+// noting is how long before the answer counts the routine of our dialplan notes it. Who is cut a millisecond too early loses a second.
+const noting = 20 * time.Millisecond
+
 // answerOf is when the last dial of a channel was answered, as the routine of our dialplan has noted it by Asterisk's clock, which is asked
 // for its time. Where that is not known it is the given moment, and never before the earliest one.
 func (s *Service) answerOf(ctx context.Context, a *system, channel string, earliest, unknown time.Time) time.Time {
@@ -185,7 +188,7 @@ func (s *Service) answerOf(ctx context.Context, a *system, channel string, earli
 	case at.Before(earliest):
 		return earliest
 	}
-	return at
+	return at.Add(noting)
 }
 
 // clock asks for a variable of a channel that is a Unix time, or a function that returns one, and returns it in milliseconds.
