@@ -8,8 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
 	"os/signal"
 	"runtime"
 	"slices"
@@ -48,19 +46,11 @@ func (b *bench) measureMidcall(ctx context.Context) error {
 	}
 	s := db.service(db.Lanes(), 0, func(p *billing.Policy) { p.Slice = load.slice })
 	defer s.Close()
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	asterisk, err := b.startServer(ctx, func(address string) *exec.Cmd { return exec.CommandContext(ctx, program, "-serve-calls", address) })
+	asterisk, manager, err := b.scriptedAsterisk(ctx, "-serve-calls")
 	if err != nil {
 		return err
 	}
 	defer asterisk.stop()
-	manager, err := pbx.Open(pbx.AMI{Addr: asterisk.address, User: "bench", Secret: "bench"}, pbx.Options{})
-	if err != nil {
-		return err
-	}
 	defer manager.Close()
 	keeper := midcall.New(midcall.Options{
 		Asterisks: []midcall.Asterisk{{Name: asterisk.address, Manager: manager}}, Ledger: s, Store: db, Slice: load.slice, Name: "bench",

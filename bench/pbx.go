@@ -63,19 +63,11 @@ func (b *bench) measurePBX(ctx context.Context) error {
 			return err
 		}
 	}
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	asterisk, err := b.startServer(ctx, func(address string) *exec.Cmd { return exec.CommandContext(ctx, program, "-serve-manager", address) })
+	asterisk, manager, err := b.scriptedAsterisk(ctx, "-serve-manager")
 	if err != nil {
 		return err
 	}
 	defer asterisk.stop()
-	manager, err := pbx.Open(pbx.AMI{Addr: asterisk.address, User: "bench", Secret: "bench"}, pbx.Options{})
-	if err != nil {
-		return err
-	}
 	defer manager.Close()
 	calls := livecalls.New(livecalls.Options{Asterisk: manager, Store: db, Policy: policy()})
 	listening, stop := context.WithCancel(ctx)
@@ -96,6 +88,24 @@ func (b *bench) measurePBX(ctx context.Context) error {
 	}
 	_, err = db.audit(ctx)
 	return err
+}
+
+// scriptedAsterisk starts this program as a manager interface, in a process of its own whose flag says what it plays, and connects to it.
+func (b *bench) scriptedAsterisk(ctx context.Context, flag string) (*server, *pbx.Client, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return nil, nil, err
+	}
+	asterisk, err := b.startServer(ctx, func(address string) *exec.Cmd { return exec.CommandContext(ctx, program, flag, address) })
+	if err != nil {
+		return nil, nil, err
+	}
+	manager, err := pbx.Open(pbx.AMI{Addr: asterisk.address, User: "bench", Secret: "bench"}, pbx.Options{})
+	if err != nil {
+		asterisk.stop()
+		return nil, nil, err
+	}
+	return asterisk, manager, nil
 }
 
 // liveChannels measures the list, each time of a picture that is new.

@@ -9,7 +9,7 @@ const (
 	VarReason = "TALKTIME_REASON"
 	// VarCelcomStatus is the status in the fewer words of the program we are compatible with.
 	VarCelcomStatus = "CELCOM_STATUS"
-	// VarSeconds is how long the call may last once answered.
+	// VarSeconds is how long the call may last once answered; of one that is held in slices, its first slice.
 	VarSeconds = "TALKTIME_SECONDS"
 	// VarTarget is the first argument for Dial: Tech/resource[&Tech/resource…].
 	VarTarget = "TALKTIME_TARGET"
